@@ -1,0 +1,1 @@
+"""Architectures that metatrain can train; each in the shape that metatrain asks for."""

@@ -1,0 +1,124 @@
+"""PET-MAD.
+
+The Point Edge Transformer (PET) for energies (PET-MAD) and electronic densities of states (PET-MAD-DOS), with band
+gap and Fermi level heads that read the predicted density of states. Defaults are those of the published models.
+
+Targets: ``mtt::dos`` (one value per channel of ``energy_grid``, states/eV of the structure), ``mtt::bandgap`` and
+``mtt::efermi`` (eV), and any scalar, vector or tensor target that metatrain knows.
+"""
+
+# mypy: disable-error-code=misc
+# (metatrain's convention: TypedDicts with default values)
+
+from typing import Literal, Optional
+
+from metatrain.composition.documentation import FixedCompositionWeights
+from metatrain.scaler.documentation import FixedScalerWeights
+from metatrain.utils.loss import LossSpecification
+from typing_extensions import NotRequired, TypedDict
+
+
+class EnergyGridHypers(TypedDict):
+    """The energy axis of ``mtt::dos``; `electrain prepare` writes it with the dataset."""
+
+    start: float
+    """Energy of the first channel, in eV."""
+    step: float
+    """Distance between channels, in eV."""
+    size: int
+    """Number of channels."""
+    max_shift: int
+    """How many channels (at the lower end of the axis) a prediction may be shifted against a target."""
+    smearing: NotRequired[Optional[float]]
+    """Standard deviation of the Gaussian in the targets, in eV; leave out if unknown."""
+    reference: NotRequired[str]
+    """What energy 0 means in the targets, e.g. "Fermi level"."""
+
+
+class ModelHypers(TypedDict):
+    """Hyperparameters of the network."""
+
+    energy_grid: Optional[EnergyGridHypers] = None
+    """Energy axis of the density of states; needed if ``mtt::dos`` is a target."""
+    cutoff: float = 4.5
+    """Cutoff radius, in Angstrom."""
+    cutoff_width: float = 0.2
+    """Width of the smooth cutoff function, in Angstrom."""
+    cutoff_function: Literal["cosine", "bump", "Cosine", "Bump"] = "cosine"
+    """Shape of the cutoff function."""
+    num_neighbors_adaptive: Optional[float] = None
+    """If set, every atom's cutoff shrinks until about this many neighbors are left."""
+    cutoff_width_adaptive: float = 1.0
+    """Width (Angstrom) of the smooth count of neighbors for the adaptive cutoff."""
+    adaptive_cutoff_method: Literal["solver", "grid"] = "solver"
+    """Root finding, or (older checkpoints) a weighted mean over a grid of radii."""
+    featurizer: Literal["residual", "feedforward"] = "residual"
+    """Read out every message-passing layer (residual) or the last one only (feedforward)."""
+    num_message_passing_layers: int = 2
+    """Number of transformers that exchange messages."""
+    num_attention_layers: int = 2
+    """Layers of each transformer."""
+    edge_width: int = 256
+    """Features of an edge (token)."""
+    node_width: int = 256
+    """Features of an atom."""
+    feedforward_width: int = 512
+    """Hidden features of the transformers' feed-forward networks."""
+    head_width: int = 512
+    """Hidden features of the heads."""
+    num_heads: int = 8
+    """Attention heads."""
+    attention_temperature: float = 1.0
+    """Divides the attention logits."""
+    normalization: Literal["LayerNorm", "RMSNorm"] = "LayerNorm"
+    """Normalization in the transformers."""
+    activation: Literal["SiLU", "SwiGLU"] = "SiLU"
+    """Activation of the transformers' feed-forward networks."""
+    transformer_type: Literal["PostLN", "PreLN"] = "PostLN"
+    """Normalize after or before attention and feed-forward network."""
+
+
+class TrainerHypers(TypedDict):
+    """Hyperparameters of the training."""
+
+    distributed: NotRequired[bool]
+    """Train on several GPUs; by default whenever SLURM starts more than one task."""
+    distributed_port: int = 39591
+    """Port for the communication between processes."""
+    batch_size: int = 16
+    """Structures in a batch."""
+    max_atoms_per_batch: Optional[int] = None
+    """If set, fill batches up to this number of atoms instead of a number of structures."""
+    min_atoms_per_batch: int = 0
+    """With ``max_atoms_per_batch``: drop batches of fewer atoms."""
+    num_epochs: int = 760
+    """Number of epochs."""
+    learning_rate: float = 1e-4
+    """Learning rate of the Adam optimizer after warm-up."""
+    warmup_epochs: float = 100.0
+    """Epochs over which the learning rate grows linearly from 0."""
+    halving_epochs: float = 250.0
+    """After warm-up, the learning rate is halved every so many epochs."""
+    grad_clip_norm: float = 1.0
+    """Gradients are scaled down to this norm if they are larger."""
+    loss: str | dict[str, LossSpecification | str] = "mse"
+    """Loss of each target. ``mtt::dos`` always uses the self-aligning loss; its entry may set ``gradient_weight``
+    (alpha), ``cumulative_weight`` (beta) and ``weight``."""
+    atomic_baseline: FixedCompositionWeights | str = {}
+    """Energies of isolated atoms, or any other baseline per element; fitted by default."""
+    scale_targets: bool = True
+    """Scale targets (not the electronic structure) to unit standard deviation."""
+    fixed_scaling_weights: FixedScalerWeights | str = {}
+    """Scales to use instead of fitted ones."""
+    per_structure_targets: list[str] = []
+    """Targets whose errors are counted per structure instead of per atom; always so for band gap and Fermi level."""
+    rotational_augmentation: bool = True
+    """Rotate and invert every training structure at random."""
+    num_workers: Optional[int] = None
+    """Processes that load data; chosen automatically by default."""
+    log_interval: int = 1
+    """Log every so many epochs."""
+    checkpoint_interval: int = 100
+    """Save a checkpoint every so many epochs."""
+    best_model_metric: Literal["rmse_prod", "loss"] = "rmse_prod"
+    """Which validation error selects the best model: a product over targets, or the loss."""

@@ -1,0 +1,355 @@
+"""PET-MAD for metatrain: bridges metatomic systems and metatensor outputs to the network on plain tensors."""
+
+import json
+import logging
+from typing import Any, Dict, List, Literal, Optional  # noqa: UP035 (see `forward`)
+
+import torch
+from metatensor.torch import Labels, TensorMap
+from metatomic.torch import (
+    AtomisticModel,
+    ModelCapabilities,
+    ModelMetadata,
+    ModelOutput,
+    NeighborListOptions,
+    System,
+)
+from metatrain.composition import CompositionModel
+from metatrain.scaler import Scaler
+from metatrain.utils.abc import ModelInterface
+from metatrain.utils.architectures import get_default_hypers
+from metatrain.utils.data import DatasetInfo, TargetInfo
+from metatrain.utils.data.atom_pair_helpers import check_no_atom_pair_targets
+from metatrain.utils.dtype import dtype_to_str
+from metatrain.utils.hypers import raise_if_hypers_mismatch
+from metatrain.utils.metadata import merge_metadata
+
+from electrain.pet.heads import PooledFeatures, SpectrumConvolution, pool_systems, select_atoms
+from electrain.pet.network import PointEdgeTransformer
+from electrain.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL, FROM_DENSITY_OF_STATES
+from electrain.spectra.grid import EnergyGrid
+
+from . import checkpoints
+from .documentation import ModelHypers
+from .outputs import OutputLayout, add_contribution, check_target, check_target_set, density_of_states_layout
+from .systems import atom_samples, feature_map, selected_indices, system_samples, systems_to_batch
+
+
+def last_layer_features_name(target: str) -> str:
+    """Name of the output with the features that enter a target's last linear map."""
+    return f"mtt::aux::{target.replace('mtt::', '')}_last_layer_features"
+
+
+class PETMAD(ModelInterface[ModelHypers]):
+    """The Point Edge Transformer with heads for energies, densities of states, band gap and Fermi level.
+
+    :param hypers: see :class:`~electrain.architectures.pet_mad.documentation.ModelHypers`.
+    :param dataset_info: elements and targets.
+    :raises ValueError: for targets that do not fit the hyperparameters.
+    """
+
+    __checkpoint_version__ = 1
+    __supported_devices__ = ["cuda", "cpu"]  # noqa: RUF012 (metatrain's interface)
+    __supported_dtypes__ = [torch.float32, torch.float64]  # noqa: RUF012
+    __default_metadata__ = ModelMetadata(
+        references={
+            "architecture": [
+                "https://arxiv.org/abs/2305.19302",
+                "https://arxiv.org/abs/2503.14118",
+                "https://arxiv.org/abs/2508.17418",
+            ]
+        }
+    )
+
+    # TorchScript: the types of dictionaries are read from the class
+    outputs: dict[str, ModelOutput]
+    feature_names: dict[str, str]
+    last_layer_parameter_names: dict[str, list[str]]  # read by metatrain's `llpr`
+
+    def __init__(self, hypers: ModelHypers, dataset_info: DatasetInfo) -> None:
+        super().__init__(hypers, dataset_info, self.__default_metadata__)
+        check_no_atom_pair_targets(dataset_info.targets, self.__class__.__name__)
+        self.grid = energy_grid(hypers)
+        self.atomic_types = sorted(dataset_info.atomic_types)
+        # The last entry stays -1 and stands for all atomic numbers beyond the table.
+        elements = torch.full((max(self.atomic_types) + 2,), -1, dtype=torch.int64)
+        elements[torch.tensor(self.atomic_types)] = torch.arange(len(self.atomic_types))
+        self.register_buffer("element_of_type", elements)
+
+        network_hypers = {name: value for name, value in hypers.items() if name != "energy_grid"}
+        self.network = PointEdgeTransformer(num_elements=len(self.atomic_types), **network_hypers)
+        self.spectrum_heads = torch.nn.ModuleDict()
+        self.layouts = torch.nn.ModuleDict()
+        self.outputs = {
+            "feature": ModelOutput(sample_kind="atom", description="features of the last layers of the network")
+        }
+        self.feature_names = {}
+        self.last_layer_parameter_names = {}
+        check_target_set(list(dataset_info.targets))
+        for name, info in dataset_info.targets.items():
+            self._add_output(name, info)
+        self.last_layer_feature_size = 2 * self.network.num_readouts * self.network.head_width
+
+        scaled_info = without_electronic_structure(dataset_info)
+        self.additive_models = torch.nn.ModuleList(
+            [CompositionModel.from_valid_targets(scaled_info, self.atomic_types)]
+        )
+        self.scaler = Scaler(hypers=get_default_hypers("scaler")["model"], dataset_info=scaled_info)
+        # TorchScript: constants of other modules cannot be read inside `forward`
+        self.density_of_states: str = DENSITY_OF_STATES
+        self.band_gap: str = BAND_GAP
+        self.neighbor_list = NeighborListOptions(cutoff=self.network.cutoff, full_list=True, strict=False)
+        self.has_new_targets = False
+
+    def _add_output(self, name: str, info: TargetInfo) -> None:
+        check_target(name, info, self.grid)
+        self.outputs[name] = ModelOutput(
+            unit=info.unit,
+            sample_kind="system" if name in FROM_DENSITY_OF_STATES else "atom",
+            description=info.description,
+        )
+        if name == DENSITY_OF_STATES:
+            assert self.grid is not None  # checked above
+            self.layouts[name] = density_of_states_layout(info, self.grid)
+        else:
+            self.layouts[name] = OutputLayout(info.layout)
+        if name in FROM_DENSITY_OF_STATES:
+            assert self.grid is not None  # checked above
+            self.spectrum_heads[name] = SpectrumConvolution(self.grid.size)
+            return
+        self.network.add_head(name, self.layouts[name].size)
+        self.feature_names[name] = last_layer_features_name(name)
+        self.outputs[self.feature_names[name]] = ModelOutput(
+            sample_kind="atom", description=f"features that enter the last linear map for {name}"
+        )
+        self.last_layer_parameter_names[name] = [f"network.heads.{name}.last.weight"]
+
+    def supported_outputs(self) -> dict[str, ModelOutput]:
+        """All outputs, targets and features."""
+        return self.outputs
+
+    def requested_neighbor_lists(self) -> list[NeighborListOptions]:
+        """One full list within the cutoff; pairs beyond it do no harm."""
+        return [self.neighbor_list]
+
+    # metatomic compares the signature with these very annotations, `list` and `dict` will not do
+    def forward(
+        self,
+        systems: List[System],  # noqa: UP006
+        outputs: Dict[str, ModelOutput],  # noqa: UP006
+        selected_atoms: Optional[Labels] = None,  # noqa: UP045
+    ) -> Dict[str, TensorMap]:  # noqa: UP006
+        """Predict the requested outputs, per atom or summed over the (selected) atoms of each structure.
+
+        Band gap and Fermi level are read from the density of states per atom, averaged over the (selected) atoms.
+        Scales and baselines are applied in evaluation mode only; in training they are taken out of the targets.
+        """
+        results: dict[str, TensorMap] = {}
+        if len(outputs) == 0:
+            return results
+        batch = systems_to_batch(systems, self.neighbor_list, self.element_of_type, self.atomic_types)
+        features = self.network(batch)
+        all_samples = atom_samples(batch.system_of_atom, len(systems))
+        selected = selected_indices(all_samples, selected_atoms)
+        per_atom = Labels(["system", "atom"], all_samples.values[selected])
+        per_system = system_samples(len(systems), selected.device)
+        system_of_selected = batch.system_of_atom[selected]
+
+        if "feature" in outputs:
+            pooled = select_atoms(self.network.pooled_features(features), selected)
+            results["feature"] = _features_output(
+                pooled, outputs["feature"].sample_kind, system_of_selected, per_atom, per_system
+            )
+
+        predictions: dict[str, torch.Tensor] = {}
+        spectra = torch.zeros(0)
+        for name, head in self.network.heads.items():
+            feature_name = self.feature_names[name]
+            read_by_others = name == self.density_of_states and self._reads_density_of_states(outputs)
+            if name in outputs or feature_name in outputs or read_by_others:
+                pooled = head.features(
+                    features.nodes, features.edges, features.graph.centers, features.graph.weights
+                )
+                pooled = select_atoms(pooled, selected)
+                if feature_name in outputs:
+                    results[feature_name] = _features_output(
+                        pooled, outputs[feature_name].sample_kind, system_of_selected, per_atom, per_system
+                    )
+                if name in outputs and outputs[name].sample_kind == "atom":
+                    predictions[name] = head(pooled)
+                if (name in outputs and outputs[name].sample_kind != "atom") or read_by_others:
+                    summed = pool_systems(pooled, system_of_selected, len(systems))
+                    values = head(summed)
+                    if name in outputs and outputs[name].sample_kind != "atom":
+                        predictions[name] = values
+                    if read_by_others:
+                        spectra = values / summed.num_nodes.clamp_min(1.0).unsqueeze(1)
+        for name, spectrum_head in self.spectrum_heads.items():
+            if name in outputs:
+                if outputs[name].sample_kind != "system":
+                    raise ValueError(name + " is a property of a whole structure, it cannot be computed per atom")
+                # Detached: these heads read the density of states and never change it.
+                values = spectrum_head(spectra.detach())
+                if name == self.band_gap and not self.training:
+                    values = torch.relu(values)
+                predictions[name] = values
+
+        for name, layout in self.layouts.items():
+            if name in predictions:
+                per_atom_output = outputs[name].sample_kind == "atom"
+                results[name] = layout(predictions[name], per_atom if per_atom_output else per_system)
+        if self.training:
+            return results
+        return self._add_baselines(systems, outputs, results, selected_atoms)
+
+    def _reads_density_of_states(self, outputs: dict[str, ModelOutput]) -> bool:
+        reads = False
+        for name in self.spectrum_heads.keys():  # noqa: SIM118 (TorchScript: a ModuleDict is no iterable)
+            reads = reads or name in outputs
+        return reads
+
+    def _add_baselines(
+        self,
+        systems: list[System],
+        outputs: dict[str, ModelOutput],
+        results: dict[str, TensorMap],
+        selected_atoms: Optional[Labels],  # noqa: UP045
+    ) -> dict[str, TensorMap]:
+        scaled: dict[str, TensorMap] = {}
+        for name in results:
+            if name in self.scaler.outputs:
+                scaled[name] = results[name]
+        if len(scaled) == 0:
+            return results
+        scaled = self.scaler.apply_scales(
+            systems, scaled, False, selected_atoms, use_per_target_scales=True, use_per_property_scales=True
+        )
+        for name in scaled:
+            results[name] = scaled[name]
+        for additive_model in self.additive_models:
+            requested: dict[str, ModelOutput] = {}
+            for name, output in outputs.items():
+                if name in additive_model.outputs and name in results:
+                    requested[name] = output
+            contributions = additive_model(systems, requested, selected_atoms)
+            for name in contributions:
+                results[name] = add_contribution(results[name], contributions[name])
+        return results
+
+    def restart(self, dataset_info: DatasetInfo, model_hypers: Optional[dict[str, Any]] = None) -> "PETMAD":
+        """Prepare for training on another dataset: new targets get new heads.
+
+        :raises ValueError: for elements the model does not know, other hyperparameters or another energy axis.
+        """
+        if model_hypers is not None:
+            raise_if_hypers_mismatch(self.hypers, model_hypers, get_default_hypers("pet_mad")["model"])
+        new_types = sorted(set(dataset_info.atomic_types) - set(self.atomic_types))
+        if new_types:
+            raise ValueError(
+                f"the dataset has atomic numbers {new_types} that the model does not know; "
+                f"it was trained on {self.atomic_types}"
+            )
+        for name, info in dataset_info.targets.items():
+            check_target(name, info, self.grid)
+        merged = self.dataset_info.union(dataset_info)
+        check_target_set(list(merged.targets))
+        new_targets = [name for name in merged.targets if name not in self.dataset_info.targets]
+        for name in new_targets:
+            self._add_output(name, merged.targets[name])
+        self.has_new_targets = len(new_targets) > 0
+        self.dataset_info = merged
+        scaled_info = without_electronic_structure(dataset_info)
+        composition_targets = {
+            name: info for name, info in scaled_info.targets.items() if CompositionModel.is_valid_target(name, info)
+        }
+        self.additive_models[0] = self.additive_models[0].restart(
+            dataset_info=DatasetInfo(dataset_info.length_unit, self.atomic_types, composition_targets)
+        )
+        self.scaler = self.scaler.restart(scaled_info)
+        return self
+
+    @classmethod
+    def load_checkpoint(
+        cls, checkpoint: dict[str, Any], context: Literal["restart", "finetune", "export"]
+    ) -> "PETMAD":
+        """Rebuild the model: its latest state to restart, its best one to finetune or export."""
+        if context == "restart":
+            logging.info(f"Using latest model from epoch {checkpoint['epoch']}")
+            state = checkpoint["model_state_dict"]
+        elif context in ("finetune", "export"):
+            logging.info(f"Using best model from epoch {checkpoint['best_epoch']}")
+            state = checkpoint["best_model_state_dict"]
+        else:
+            raise ValueError(f"context must be 'restart', 'finetune' or 'export', got {context!r}")
+        data = checkpoint["model_data"]
+        model = cls(hypers=data["model_hypers"], dataset_info=data["dataset_info"])
+        dtype = next(value.dtype for name, value in state.items() if name.startswith("network."))
+        model.to(dtype).load_state_dict(state)
+        model.additive_models[0].sync_tensor_maps()
+        model.scaler.sync_tensor_maps()
+        model.metadata = merge_metadata(model.metadata, checkpoint.get("metadata"))
+        return model
+
+    def get_checkpoint(self) -> dict[str, Any]:
+        """Everything that :meth:`load_checkpoint` needs."""
+        state = self.state_dict()
+        return {
+            "architecture_name": "pet_mad",
+            "model_ckpt_version": self.__checkpoint_version__,
+            "metadata": self.metadata,
+            "model_data": {"model_hypers": self.hypers, "dataset_info": self.dataset_info},
+            "epoch": None,
+            "best_epoch": None,
+            "model_state_dict": state,
+            "best_model_state_dict": state,
+        }
+
+    @classmethod
+    def upgrade_checkpoint(cls, checkpoint: dict[str, Any]) -> dict[str, Any]:
+        """Bring an older checkpoint to the current version."""
+        return checkpoints.upgrade_model(checkpoint, cls.__checkpoint_version__)
+
+    def export(self, metadata: Optional[ModelMetadata] = None) -> AtomisticModel:
+        """Turn the model into a metatomic model for simulation engines; its metadata carries the energy axis."""
+        dtype = next(self.network.parameters()).dtype
+        if dtype not in self.__supported_dtypes__:
+            raise ValueError(f"the model has dtype {dtype}, expected one of {self.__supported_dtypes__}")
+        self.to(dtype)
+        # The baseline's TensorMaps are no buffers: `to` does not move them.
+        self.additive_models[0].weights_to(torch.device("cpu"), torch.float64)
+        capabilities = ModelCapabilities(
+            outputs=self.outputs,
+            atomic_types=self.atomic_types,
+            interaction_range=self.network.interaction_range(),
+            length_unit=self.dataset_info.length_unit,
+            supported_devices=self.__supported_devices__,
+            dtype=dtype_to_str(dtype),
+        )
+        merged = merge_metadata(self.metadata, metadata)
+        if self.hypers["energy_grid"] is not None:
+            merged.extra = {**merged.extra, "energy_grid": json.dumps(dict(self.hypers["energy_grid"]))}
+        return AtomisticModel(self.eval(), merged, capabilities)
+
+
+def energy_grid(hypers: ModelHypers) -> EnergyGrid | None:
+    """The grid in the hyperparameters, if there is one."""
+    settings = hypers["energy_grid"]
+    return None if settings is None else EnergyGrid(settings["start"], settings["step"], settings["size"])
+
+
+def without_electronic_structure(dataset_info: DatasetInfo) -> DatasetInfo:
+    """The targets that have baselines and scales: those not given by or read from a density of states."""
+    targets = {
+        name: info
+        for name, info in dataset_info.targets.items()
+        if name != DENSITY_OF_STATES and name not in FROM_DENSITY_OF_STATES
+    }
+    return DatasetInfo(dataset_info.length_unit, sorted(dataset_info.atomic_types), targets)
+
+
+def _features_output(
+    pooled: PooledFeatures, sample_kind: str, system_of_atom: torch.Tensor, per_atom: Labels, per_system: Labels
+) -> TensorMap:
+    if sample_kind == "atom":
+        return feature_map(pooled.values, per_atom)
+    return feature_map(pool_systems(pooled, system_of_atom, len(per_system)).values, per_system)

@@ -1,0 +1,194 @@
+"""Training of PET-MAD with metatrain: the recipe of the PET-MAD-DOS paper by default."""
+
+import copy
+import logging
+from pathlib import Path
+from typing import Any, Literal, Optional
+
+import torch
+from metatrain.utils.abc import ModelInterface, TrainerInterface
+from metatrain.utils.data import Dataset
+from metatrain.utils.distributed.distributed_data_parallel import DistributedDataParallel
+from metatrain.utils.io import check_file_extension
+from metatrain.utils.logging import ROOT_LOGGER, MetricLogger
+from torch.utils.data import Subset
+
+from electrain.quantities import DENSITY_OF_STATES, FROM_DENSITY_OF_STATES
+from electrain.training.batches import Loaders, fit_baselines, make_loaders
+from electrain.training.epoch import run_epoch
+from electrain.training.errors import EpochErrors, selected_error
+from electrain.training.objective import Objective, SpectrumSettings
+from electrain.training.processes import Process, start_process
+from electrain.training.schedule import warmup_then_halving
+from electrain.training.seeding import seed_epoch
+
+from . import checkpoints
+from .documentation import TrainerHypers
+from .model import PETMAD
+
+
+class Trainer(TrainerInterface[TrainerHypers]):
+    """Trains a model on any mix of targets and keeps the best one.
+
+    :param hypers: see :class:`~electrain.architectures.pet_mad.documentation.TrainerHypers`.
+    """
+
+    __checkpoint_version__ = 1
+
+    def __init__(self, hypers: TrainerHypers) -> None:
+        super().__init__(hypers)
+        self.seed = torch.initial_seed() % 2**32
+        self.epoch: Optional[int] = None
+        self.best_epoch: Optional[int] = None
+        self.best_metric = float("inf")
+        self.best_model_state_dict: Optional[dict[str, Any]] = None
+        self.optimizer_state_dict: Optional[dict[str, Any]] = None
+        self.scheduler_state_dict: Optional[dict[str, Any]] = None
+
+    def train(
+        self,
+        model: PETMAD,
+        dtype: torch.dtype,
+        devices: list[torch.device],
+        train_datasets: list[Dataset | Subset],
+        val_datasets: list[Dataset | Subset],
+        checkpoint_dir: str,
+    ) -> None:
+        """Train for ``num_epochs`` epochs in total, those before a restart included."""
+        hypers = self.hypers
+        process = start_process(hypers.get("distributed"), hypers["distributed_port"], devices)
+        logging.info(f"Training on {process.world_size} device(s) of type {process.device} with dtype {dtype}")
+        model.to(device=process.device, dtype=dtype)
+        fit_baselines(model, train_datasets, hypers, process, checkpoint_dir)
+        targets = model.dataset_info.targets
+        loaders = make_loaders(model, targets, train_datasets, val_datasets, hypers, process)
+        objective = make_objective(model, hypers)
+        parallel_model = DistributedDataParallel(model, device_ids=[process.device]) if process.is_distributed else model
+        optimizer = torch.optim.Adam(parallel_model.parameters(), lr=hypers["learning_rate"])
+        scheduler = warmup_then_halving(
+            optimizer, len(loaders.train), hypers["warmup_epochs"], hypers["halving_epochs"]
+        )
+        if self.optimizer_state_dict is not None and not model.has_new_targets:
+            optimizer.load_state_dict(self.optimizer_state_dict)
+            scheduler.load_state_dict(self.scheduler_state_dict)
+
+        def step(loss: torch.Tensor) -> None:
+            optimizer.zero_grad()
+            if process.is_distributed:
+                # Every parameter must take part, also those of heads whose target this batch lacks.
+                loss = loss + 0.0 * sum(parameter.sum() for parameter in parallel_model.parameters())
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(parallel_model.parameters(), hypers["grad_clip_norm"])
+            optimizer.step()
+            scheduler.step()
+
+        first_epoch = 0 if self.epoch is None else self.epoch + 1
+        metric_logger = None
+        epoch = first_epoch
+        logging.info("Starting training")
+        for epoch in range(first_epoch, hypers["num_epochs"]):
+            seed_epoch(self.seed, epoch, process.rank)
+            learning_rate = optimizer.param_groups[0]["lr"]
+            errors = self._run_both_sets(parallel_model, loaders, epoch, objective, process, dtype, step)
+            if metric_logger is None:
+                metric_logger = MetricLogger(ROOT_LOGGER, model.dataset_info, errors, ["training", "validation"])
+            if epoch % hypers["log_interval"] == 0:
+                metric_logger.log(errors, epoch=epoch, rank=process.rank, learning_rate=learning_rate)
+            self._keep_if_best(model, errors[1], epoch)
+            self._take_over(epoch, optimizer, scheduler)
+            if (epoch + 1) % hypers["checkpoint_interval"] == 0 and process.rank == 0:
+                self.save_checkpoint(model, Path(checkpoint_dir) / f"model_{epoch}.ckpt")
+        self._take_over(epoch, optimizer, scheduler)
+        if process.is_distributed:
+            torch.distributed.destroy_process_group()
+
+    def _run_both_sets(
+        self,
+        model: Any,
+        loaders: Loaders,
+        epoch: int,
+        objective: Objective,
+        process: Process,
+        dtype: torch.dtype,
+        step: Any,
+    ) -> list[dict[str, float]]:
+        """Errors of a training epoch, then of the validation set."""
+        for sampler in loaders.epoch_samplers:
+            sampler.set_epoch(epoch)
+        targets = getattr(model, "module", model).dataset_info.targets
+        settings = objective.spectral_loss.settings if objective.spectral_loss is not None else None
+        results = []
+        for batches, update in ((loaders.train, step), (loaders.validation, None)):
+            errors = EpochErrors(None if settings is None else settings.step, objective.per_structure, process)
+            results.append(run_epoch(model, batches, targets, objective, errors, dtype, update))
+        return results
+
+    def _keep_if_best(self, model: PETMAD, errors: dict[str, float], epoch: int) -> None:
+        metric = selected_error(errors, self.hypers["best_model_metric"])
+        if metric < self.best_metric:
+            self.best_metric = metric
+            self.best_epoch = epoch
+            self.best_model_state_dict = copy.deepcopy(model.state_dict())
+
+    def _take_over(self, epoch: int, optimizer: torch.optim.Optimizer, scheduler: Any) -> None:
+        self.epoch = epoch
+        self.optimizer_state_dict = optimizer.state_dict()
+        self.scheduler_state_dict = scheduler.state_dict()
+
+    def save_checkpoint(self, model: ModelInterface, path: str | Path) -> None:
+        """Write model and trainer state; the file appears only once it is complete."""
+        checkpoint = model.get_checkpoint()
+        checkpoint.update(
+            {
+                "trainer_ckpt_version": self.__checkpoint_version__,
+                "train_hypers": self.hypers,
+                "seed": self.seed,
+                "epoch": self.epoch,
+                "optimizer_state_dict": self.optimizer_state_dict,
+                "scheduler_state_dict": self.scheduler_state_dict,
+                "best_epoch": self.best_epoch,
+                "best_metric": self.best_metric,
+            }
+        )
+        if self.best_model_state_dict is not None:
+            checkpoint["best_model_state_dict"] = self.best_model_state_dict
+        final = Path(check_file_extension(path, ".ckpt"))
+        partial = final.with_name(final.name + ".part")
+        torch.save(checkpoint, partial)
+        partial.replace(final)
+
+    @classmethod
+    def load_checkpoint(
+        cls, checkpoint: dict[str, Any], hypers: TrainerHypers, context: Literal["restart", "finetune"]
+    ) -> "Trainer":
+        """Continue a training (restart), or begin a new one with the old optimizer state (finetune)."""
+        trainer = cls(hypers)
+        trainer.optimizer_state_dict = checkpoint["optimizer_state_dict"]
+        trainer.scheduler_state_dict = checkpoint["scheduler_state_dict"]
+        if context == "restart":
+            trainer.seed = checkpoint["seed"]
+            trainer.epoch = checkpoint["epoch"]
+        trainer.best_epoch = checkpoint["best_epoch"]
+        trainer.best_metric = checkpoint["best_metric"]
+        trainer.best_model_state_dict = checkpoint["best_model_state_dict"]
+        return trainer
+
+    @classmethod
+    def upgrade_checkpoint(cls, checkpoint: dict[str, Any]) -> dict[str, Any]:
+        """Bring an older checkpoint to the current version."""
+        return checkpoints.upgrade_trainer(checkpoint, cls.__checkpoint_version__)
+
+
+def make_objective(model: PETMAD, hypers: TrainerHypers) -> Objective:
+    """The loss of a model's targets."""
+    targets = model.dataset_info.targets
+    spectrum = None
+    if model.grid is not None:
+        spectrum = SpectrumSettings(step=model.grid.step, max_shift=model.hypers["energy_grid"]["max_shift"])
+    per_structure = [*hypers["per_structure_targets"], *FROM_DENSITY_OF_STATES]
+    config = hypers["loss"] if not isinstance(hypers["loss"], str) else {
+        name: {"type": hypers["loss"], "weight": 1.0, "reduction": "mean", "gradients": {}}
+        for name in targets
+        if name != DENSITY_OF_STATES
+    }
+    return Objective(targets, config, spectrum, per_structure)

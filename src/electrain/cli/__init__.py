@@ -1,0 +1,5 @@
+"""The ``electrain`` command."""
+
+from .main import app
+
+__all__ = ["app"]

@@ -1,0 +1,29 @@
+"""The ``electrain`` command and its subcommands."""
+
+from typing import Annotated
+
+import typer
+
+from .. import __version__
+from .prepare import prepare
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"electrain {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """Electronic structure of molecules and materials with machine learning."""
+
+
+app.command()(prepare)

@@ -1,0 +1,5 @@
+"""Predictions compared with data and with simple baselines."""
+
+from .composition_baseline import CompositionBaseline
+
+__all__ = ["CompositionBaseline"]

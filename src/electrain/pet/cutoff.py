@@ -1,0 +1,162 @@
+"""Smooth cutoff functions and cutoff radii that adapt to the number of neighbors."""
+
+import math
+
+import torch
+
+# TorchScript: functions cannot read module-level numbers, so constants are default arguments below.
+
+# Margin that keeps the argument of the bump function off the poles of its cotangent.
+_BUMP_MARGIN = 1e-6
+_NEWTON_STEPS = 10
+
+
+def bump_cutoff(
+    distances: torch.Tensor, cutoffs: torch.Tensor, width: float, margin: float = _BUMP_MARGIN
+) -> torch.Tensor:
+    """Infinitely smooth step: 1 below ``cutoff - width``, 0 beyond ``cutoff``.
+
+    ``f = (1 + tanh(cot(pi s))) / 2`` with ``s = (distance - cutoff + width) / width``.
+
+    :param distances: in Angstrom, any shape.
+    :param cutoffs: in Angstrom, broadcastable to ``distances``.
+    :param width: of the transition, in Angstrom.
+    """
+    scaled = ((distances - cutoffs + width) / width).clamp(margin, 1.0 - margin)
+    return 0.5 * (1.0 + torch.tanh(1.0 / torch.tan(math.pi * scaled)))
+
+
+def cosine_cutoff(distances: torch.Tensor, cutoffs: torch.Tensor, width: float) -> torch.Tensor:
+    """Cosine step ``f = (1 + cos(pi s)) / 2``; arguments as in :func:`bump_cutoff`."""
+    scaled = ((distances - cutoffs + width) / width).clamp(0.0, 1.0)
+    return 0.5 * (1.0 + torch.cos(math.pi * scaled))
+
+
+def cutoff_weights(
+    distances: torch.Tensor, cutoffs: torch.Tensor, width: float, function: str
+) -> torch.Tensor:
+    """The cutoff function called ``"bump"`` or ``"cosine"`` (in any case)."""
+    if function.lower() == "bump":
+        return bump_cutoff(distances, cutoffs, width)
+    elif function.lower() == "cosine":
+        return cosine_cutoff(distances, cutoffs, width)
+    else:
+        raise ValueError("cutoff_function must be 'cosine' or 'bump', got '" + function + "'")
+
+
+def adaptive_cutoffs(
+    distances: torch.Tensor,
+    centers: torch.Tensor,
+    num_atoms: int,
+    num_neighbors: float,
+    max_cutoff: float,
+    width: float,
+    method: str,
+) -> torch.Tensor:
+    """A cutoff radius for every atom, such that it has about ``num_neighbors`` neighbors.
+
+    :param distances: (num_pairs,) in Angstrom.
+    :param centers: (num_pairs,) atom to whose neighborhood each pair belongs.
+    :param num_atoms: number of atoms.
+    :param num_neighbors: wanted number of neighbors.
+    :param max_cutoff: largest radius, in Angstrom.
+    :param width: of the bump function with which neighbors are counted, in Angstrom.
+    :param method: ``"solver"`` finds the root of the smooth count; ``"grid"`` averages over a grid of radii,
+        as older checkpoints need it.
+    :return: (num_atoms,) radii in Angstrom, differentiable with respect to ``distances``.
+    """
+    if method.lower() == "solver":
+        return _solver_cutoffs(distances, centers, num_atoms, num_neighbors, max_cutoff, width)
+    elif method.lower() == "grid":
+        return _grid_cutoffs(distances, centers, num_atoms, num_neighbors, max_cutoff, width)
+    else:
+        raise ValueError("adaptive_cutoff_method must be 'solver' or 'grid', got '" + method + "'")
+
+
+def _excess_neighbors(
+    radii: torch.Tensor,
+    distances: torch.Tensor,
+    centers: torch.Tensor,
+    num_neighbors: float,
+    max_cutoff: float,
+    width: float,
+) -> torch.Tensor:
+    """Smooth neighbor count at ``radii`` plus ``num_neighbors * (r / max_cutoff)^3``, minus ``num_neighbors``.
+
+    The cubic term, the count of a uniform medium, makes the function grow strictly from ``-num_neighbors`` at 0
+    to a non-negative value at ``max_cutoff``: one root, whatever the neighborhood.
+    """
+    counts = torch.zeros_like(radii).index_add(0, centers, bump_cutoff(distances, radii[centers], width))
+    return counts + num_neighbors * (radii / max_cutoff) ** 3 - num_neighbors
+
+
+def _excess_slope(
+    radii: torch.Tensor,
+    distances: torch.Tensor,
+    centers: torch.Tensor,
+    num_neighbors: float,
+    max_cutoff: float,
+    width: float,
+    margin: float = _BUMP_MARGIN,
+) -> torch.Tensor:
+    """Derivative of :func:`_excess_neighbors` with respect to the radii, from the bump's own derivative."""
+    scaled = (distances - radii[centers] + width) / width
+    active = (scaled > 0.0) & (scaled < 1.0)
+    angle = math.pi * scaled.clamp(margin, 1.0 - margin)
+    tanh = torch.tanh(1.0 / torch.tan(angle))
+    slopes = 0.5 * math.pi / width * (1.0 - tanh**2) / torch.sin(angle) ** 2
+    slopes = torch.where(active, slopes, torch.zeros_like(slopes))
+    total = torch.zeros_like(radii).index_add(0, centers, slopes)
+    return total + 3.0 * num_neighbors * radii**2 / max_cutoff**3
+
+
+def _solver_cutoffs(
+    distances: torch.Tensor,
+    centers: torch.Tensor,
+    num_atoms: int,
+    num_neighbors: float,
+    max_cutoff: float,
+    width: float,
+    newton_steps: int = _NEWTON_STEPS,
+) -> torch.Tensor:
+    """Newton steps inside a shrinking bracket, then one differentiable step (implicit function theorem)."""
+    fixed = distances.detach()
+    lower = torch.zeros(num_atoms, dtype=fixed.dtype, device=fixed.device)
+    upper = torch.full_like(lower, max_cutoff)
+    radii = 0.5 * upper
+    for _ in range(newton_steps):
+        excess = _excess_neighbors(radii, fixed, centers, num_neighbors, max_cutoff, width)
+        slope = _excess_slope(radii, fixed, centers, num_neighbors, max_cutoff, width).clamp_min(1e-6)
+        lower = torch.where(excess <= 0, radii, lower)
+        upper = torch.where(excess <= 0, upper, radii)
+        newton = radii - excess / slope
+        inside = (newton >= lower) & (newton <= upper)
+        radii = torch.where(inside, newton, 0.5 * (lower + upper))
+    slope = _excess_slope(radii, fixed, centers, num_neighbors, max_cutoff, width).clamp_min(1e-6)
+    excess = _excess_neighbors(radii, distances, centers, num_neighbors, max_cutoff, width)
+    return (radii - excess / slope).clamp(max_cutoff / 16.0, max_cutoff)
+
+
+def _grid_cutoffs(
+    distances: torch.Tensor,
+    centers: torch.Tensor,
+    num_atoms: int,
+    num_neighbors: float,
+    max_cutoff: float,
+    width: float,
+) -> torch.Tensor:
+    """Gaussian-weighted mean over radii from 0.5 A in steps of ``width / 4``, centred where the count fits."""
+    probes = torch.arange(0.5, max_cutoff, width / 4.0, dtype=distances.dtype, device=distances.device)
+    if num_atoms == 0:
+        return torch.zeros(0, dtype=distances.dtype, device=distances.device)
+    weights = bump_cutoff(distances.unsqueeze(1), probes.unsqueeze(0), width)
+    counts = torch.zeros(num_atoms, len(probes), dtype=distances.dtype, device=distances.device)
+    counts = counts.index_add(0, centers, weights)
+    uniform = torch.linspace(0.0, 1.0, len(probes), dtype=distances.dtype, device=distances.device) ** 3
+    excess = counts + num_neighbors * uniform - num_neighbors
+    # The width of the Gaussian is the local slope of the count, so about one probe on either side takes part.
+    slope = torch.gradient(excess, dim=[1])[0].abs().clamp_min(1e-12)
+    exponent = -0.5 * (excess / slope) ** 2
+    # The maximum over each atom's own probes keeps an atom's radius independent of its batch.
+    gaussian = torch.exp(exponent - exponent.max(dim=1, keepdim=True)[0])
+    return (gaussian / gaussian.sum(dim=1, keepdim=True)) @ probes

@@ -1,0 +1,146 @@
+"""From token features to predictions: pooling before the last linear map, and 1D convolutions on spectra."""
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+class PooledFeatures(NamedTuple):
+    """What a head's last linear map needs of each sample, an atom or a whole structure."""
+
+    values: (
+        torch.Tensor
+    )  # (num_samples, num_features) | node features, and edge features summed with their weights
+    num_nodes: torch.Tensor  # (num_samples,) | how many nodes were summed: 1 for an atom
+    edge_weight: torch.Tensor  # (num_samples,) | sum of the weights of the edges that were summed
+
+
+def sum_edges(features: torch.Tensor, centers: torch.Tensor, weights: torch.Tensor, num_atoms: int) -> torch.Tensor:
+    """Sum of the edges' features (num_edges, width), times their weights, over each atom: (num_atoms, width)."""
+    weighted = features * weights.unsqueeze(1)
+    return features.new_zeros(num_atoms, features.shape[1]).index_add(0, centers, weighted)
+
+
+def pool_systems(features: PooledFeatures, system_of_atom: torch.Tensor, num_systems: int) -> PooledFeatures:
+    """Sum the features of atoms over each structure."""
+    values = features.values.new_zeros(num_systems, features.values.shape[1])
+    empty = features.num_nodes.new_zeros(num_systems)
+    return PooledFeatures(
+        values=values.index_add(0, system_of_atom, features.values),
+        num_nodes=empty.index_add(0, system_of_atom, features.num_nodes),
+        edge_weight=empty.index_add(0, system_of_atom, features.edge_weight),
+    )
+
+
+def select_atoms(features: PooledFeatures, atoms: torch.Tensor) -> PooledFeatures:
+    """The features of some atoms, (num_selected,) indices."""
+    return PooledFeatures(features.values[atoms], features.num_nodes[atoms], features.edge_weight[atoms])
+
+
+def _trunk(width: int, head_width: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(width, head_width), nn.SiLU(), nn.Linear(head_width, head_width), nn.SiLU()
+    )
+
+
+class PooledHead(nn.Module):
+    """A readout whose last linear map runs once per sample instead of once per edge.
+
+    The prediction of atom i is ``sum_l [W n_i + b + sum_j c_ij (V e_ij + d)]`` over readout layers l, with node
+    features n, edge features e and cutoff weights c. Being linear, it equals
+    ``W n_i + V (sum_j c_ij e_ij) + b + d sum_j c_ij``: features are summed first, over edges and, for a whole
+    structure, over atoms, too.
+
+    :param node_width: features of a node.
+    :param edge_width: features of an edge.
+    :param head_width: features of the two hidden layers.
+    :param num_readouts: number of readout layers.
+    :param out_size: number of predicted values per sample.
+    """
+
+    def __init__(
+        self, *, node_width: int, edge_width: int, head_width: int, num_readouts: int, out_size: int
+    ) -> None:
+        super().__init__()
+        self.node_trunks = nn.ModuleList(_trunk(node_width, head_width) for _ in range(num_readouts))
+        self.edge_trunks = nn.ModuleList(_trunk(edge_width, head_width) for _ in range(num_readouts))
+        self.last = nn.Linear(2 * num_readouts * head_width, out_size)
+        self.last_edge_bias = nn.Parameter(torch.empty(out_size))
+        # Each readout's share of the map starts as a linear layer of its own would.
+        for parameter in (self.last.weight, self.last.bias, self.last_edge_bias):
+            nn.init.uniform_(parameter, -(head_width**-0.5), head_width**-0.5)
+
+    @torch.jit.export
+    def features(
+        self,
+        node_features: list[torch.Tensor],
+        edge_features: list[torch.Tensor],
+        centers: torch.Tensor,
+        weights: torch.Tensor,
+    ) -> PooledFeatures:
+        """Features of every atom: for each readout layer the node's, then the weighted sum over its edges.
+
+        :param node_features: per readout layer (num_atoms, node_width).
+        :param edge_features: per readout layer (num_edges, edge_width).
+        :param centers: (num_edges,) atom to which each edge belongs.
+        :param weights: (num_edges,) cutoff function.
+        """
+        num_atoms = len(node_features[0])
+        parts: list[torch.Tensor] = []
+        for readout, (node_trunk, edge_trunk) in enumerate(zip(self.node_trunks, self.edge_trunks)):  # noqa: B905
+            parts.append(node_trunk(node_features[readout]))
+            parts.append(sum_edges(edge_trunk(edge_features[readout]), centers, weights, num_atoms))
+        return PooledFeatures(
+            values=torch.cat(parts, dim=1),
+            num_nodes=torch.ones(num_atoms, dtype=weights.dtype, device=weights.device),
+            edge_weight=weights.new_zeros(num_atoms).index_add(0, centers, weights),
+        )
+
+    def forward(self, features: PooledFeatures) -> torch.Tensor:
+        """Predictions (num_samples, out_size)."""
+        predictions = functional.linear(features.values, self.last.weight)
+        predictions = predictions + features.num_nodes.unsqueeze(1) * self.last.bias
+        return predictions + features.edge_weight.unsqueeze(1) * self.last_edge_bias
+
+
+class SpectrumConvolution(nn.Module):
+    """One number from a spectrum: 1D convolutions and two linear layers (PET-MAD-DOS paper, section IV.5).
+
+    Four blocks of convolution (64 channels; kernels 32, 16, 8, 8; padding 1), SiLU and max-pooling by 4, then
+    1024 hidden units with SiLU.
+
+    :param num_channels: length of the spectrum.
+    :raises ValueError: if the spectrum is too short for four poolings.
+    """
+
+    KERNELS = (32, 16, 8, 8)
+    NUM_FILTERS = 64
+    HIDDEN_WIDTH = 1024
+    PADDING = 1
+    POOLING = 4
+    MIN_CHANNELS = 737
+
+    def __init__(self, num_channels: int) -> None:
+        super().__init__()
+        blocks: list[nn.Module] = []
+        length, in_filters = num_channels, 1
+        for kernel in self.KERNELS:
+            convolution = nn.Conv1d(in_filters, self.NUM_FILTERS, kernel, padding=self.PADDING)
+            blocks += [convolution, nn.SiLU(), nn.MaxPool1d(self.POOLING)]
+            length = (length + 2 * self.PADDING - kernel + 1) // self.POOLING
+            in_filters = self.NUM_FILTERS
+        if length < 1:
+            raise ValueError(
+                f"a band gap or Fermi level head reads a density of states of at least {self.MIN_CHANNELS} channels, "
+                f"got {num_channels}: use a finer or longer energy grid"
+            )
+        self.convolutions = nn.Sequential(*blocks)
+        self.hidden = nn.Linear(self.NUM_FILTERS * length, self.HIDDEN_WIDTH)
+        self.last = nn.Linear(self.HIDDEN_WIDTH, 1)
+
+    def forward(self, spectra: torch.Tensor) -> torch.Tensor:
+        """(num_samples, num_channels) -> (num_samples, 1)."""
+        features = self.convolutions(spectra.unsqueeze(1)).flatten(1)
+        return self.last(functional.silu(self.hidden(features)))

@@ -1,0 +1,226 @@
+"""The Point Edge Transformer: a batch of structures -> features of atoms and edges -> predictions.
+
+Source: Pozdnyakov and Ceriotti, "Smooth, exact rotational symmetrization for deep learning on point clouds"
+(2023); Mazitov et al., PET-MAD (2025).
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from .batch import Batch, Edges
+from .heads import PooledFeatures, PooledHead, sum_edges
+from .neighbors import find_edges, make_buckets
+from .transformer import MessagePassingLayer, attention_bias
+
+
+class Features(NamedTuple):
+    """What all heads read: features of each readout layer, and the edges they belong to."""
+
+    nodes: list[torch.Tensor]  # per readout layer (num_atoms, node_width)
+    edges: list[torch.Tensor]  # per readout layer (num_edges, edge_width)
+    graph: Edges
+
+
+class PointEdgeTransformer(nn.Module):
+    """Transformers over atomic neighborhoods that exchange messages along edges.
+
+    Two featurizers: ``residual`` embeds the atoms anew in every message-passing layer, averages messages with
+    their reverse and reads out every layer; ``feedforward`` hands nodes on, combines edges with their reverse
+    through a small network and reads out the last layer only.
+
+    :param num_elements: number of chemical elements; ``Batch.elements`` counts from 0 to this.
+    :param cutoff: in Angstrom.
+    :param cutoff_width: width of the cutoff function, in Angstrom.
+    :param cutoff_function: ``"cosine"`` or ``"bump"``.
+    :param num_neighbors_adaptive: shrink each atom's cutoff to about this many neighbors; ``None`` to leave it.
+    :param cutoff_width_adaptive: width of the function that counts those neighbors, in Angstrom.
+    :param adaptive_cutoff_method: ``"solver"`` or ``"grid"``.
+    :param featurizer: ``"residual"`` or ``"feedforward"``.
+    :param num_message_passing_layers: number of transformers.
+    :param num_attention_layers: layers of each transformer.
+    :param edge_width: features of an edge (token).
+    :param node_width: features of an atom.
+    :param feedforward_width: hidden features of the transformers' feed-forward networks.
+    :param head_width: hidden features of the heads.
+    :param num_heads: attention heads.
+    :param attention_temperature: divides the attention logits.
+    :param normalization: ``"LayerNorm"`` or ``"RMSNorm"``.
+    :param activation: ``"SiLU"`` or ``"SwiGLU"``.
+    :param transformer_type: ``"PostLN"`` or ``"PreLN"``.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_elements: int,
+        cutoff: float,
+        cutoff_width: float,
+        cutoff_function: str,
+        num_neighbors_adaptive: float | None,
+        cutoff_width_adaptive: float,
+        adaptive_cutoff_method: str,
+        featurizer: str,
+        num_message_passing_layers: int,
+        num_attention_layers: int,
+        edge_width: int,
+        node_width: int,
+        feedforward_width: int,
+        head_width: int,
+        num_heads: int,
+        attention_temperature: float,
+        normalization: str,
+        activation: str,
+        transformer_type: str,
+    ) -> None:
+        super().__init__()
+        if featurizer not in ("residual", "feedforward"):
+            raise ValueError(f"featurizer must be 'residual' or 'feedforward', got {featurizer!r}")
+        self.cutoff = float(cutoff)
+        self.cutoff_width = float(cutoff_width)
+        self.cutoff_function = cutoff_function
+        # TorchScript: an attribute that may be None needs its type here
+        self.num_neighbors_adaptive: float | None = (
+            None if num_neighbors_adaptive is None else float(num_neighbors_adaptive)
+        )
+        self.cutoff_width_adaptive = float(cutoff_width_adaptive)
+        self.adaptive_cutoff_method = adaptive_cutoff_method
+        self.residual = featurizer == "residual"
+        self.node_width, self.edge_width, self.head_width = node_width, edge_width, head_width
+        self.num_readouts = num_message_passing_layers if self.residual else 1
+
+        self.layers = nn.ModuleList(
+            MessagePassingLayer(
+                num_elements=num_elements,
+                with_messages=index > 0,
+                num_attention_layers=num_attention_layers,
+                edge_width=edge_width,
+                node_width=node_width,
+                feedforward_width=feedforward_width,
+                num_heads=num_heads,
+                attention_temperature=float(attention_temperature),
+                normalization=normalization,
+                activation=activation,
+                transformer_type=transformer_type,
+            )
+            for index in range(num_message_passing_layers)
+        )
+        self.node_embeddings = nn.ModuleList(
+            nn.Embedding(num_elements, node_width) for _ in range(self.num_readouts)
+        )
+        # Only the feedforward featurizer combines edges through networks.
+        num_combinations = 0 if self.residual else num_message_passing_layers
+        self.combinations = nn.ModuleList(_combination(edge_width) for _ in range(num_combinations))
+        self.heads = nn.ModuleDict()
+
+    def interaction_range(self) -> float:
+        """How far away (in Angstrom) an atom can be and still change a prediction.
+
+        Every layer reaches one cutoff further. The feedforward featurizer reads out edges after mixing them with
+        their reverse once more, which belong to the neighbor's neighborhood: one cutoff on top. With adaptive cutoffs
+        an edge's weight also depends on its neighbor's neighborhood: the radius of the atom at the far end adds one.
+        """
+        reach = (
+            len(self.layers) + (0 if self.residual else 1) + (0 if self.num_neighbors_adaptive is None else 1)
+        )
+        return reach * self.cutoff
+
+    def add_head(self, name: str, out_size: int) -> None:
+        """Register a head with ``out_size`` predicted values per atom (summed for a structure)."""
+        self.heads[name] = PooledHead(
+            node_width=self.node_width,
+            edge_width=self.edge_width,
+            head_width=self.head_width,
+            num_readouts=self.num_readouts,
+            out_size=out_size,
+        )
+
+    @torch.jit.export
+    def pooled_features(self, features: Features) -> PooledFeatures:
+        """Features of every atom before any head: of its node and, summed with their weights, of its edges."""
+        graph = features.graph
+        num_atoms = len(graph.atomic_cutoffs)
+        parts: list[torch.Tensor] = []
+        for nodes in features.nodes:
+            parts.append(nodes)
+        for edges in features.edges:
+            parts.append(sum_edges(edges, graph.centers, graph.weights, num_atoms))
+        return PooledFeatures(
+            values=torch.cat(parts, dim=1),
+            num_nodes=torch.ones_like(graph.atomic_cutoffs),
+            edge_weight=graph.weights.new_zeros(num_atoms).index_add(0, graph.centers, graph.weights),
+        )
+
+    def forward(self, batch: Batch) -> Features:
+        """Features of all atoms and edges of a batch."""
+        graph = find_edges(
+            batch,
+            self.cutoff,
+            self.cutoff_width,
+            self.cutoff_function,
+            self.num_neighbors_adaptive,
+            self.cutoff_width_adaptive,
+            self.adaptive_cutoff_method,
+        )
+        if self.residual:
+            return self._residual(batch.elements, graph)
+        return self._feedforward(batch.elements, graph)
+
+    def _residual(self, elements: torch.Tensor, graph: Edges) -> Features:
+        num_atoms = len(elements)
+        neighbor_elements = elements[graph.neighbors]
+        buckets = make_buckets(graph.centers, num_atoms)
+        key_bias = attention_bias(graph.weights, num_atoms, buckets)
+        twice_differentiable = self.training and graph.vectors.requires_grad
+        node_features: list[torch.Tensor] = []
+        edge_features: list[torch.Tensor] = []
+        messages = self.layers[0].edge_tokens.species(neighbor_elements)
+        for layer, embedding in zip(self.layers, self.node_embeddings):  # noqa: B905 (TorchScript: no strict=)
+            nodes, edges = layer(
+                embedding(elements),
+                messages,
+                graph.vectors,
+                graph.distances,
+                neighbor_elements,
+                key_bias,
+                buckets,
+                twice_differentiable,
+            )
+            node_features.append(nodes)
+            edge_features.append(edges)
+            messages = 0.5 * (messages + edges.index_select(0, graph.reverse))
+        return Features(nodes=node_features, edges=edge_features, graph=graph)
+
+    def _feedforward(self, elements: torch.Tensor, graph: Edges) -> Features:
+        num_atoms = len(elements)
+        neighbor_elements = elements[graph.neighbors]
+        buckets = make_buckets(graph.centers, num_atoms)
+        key_bias = attention_bias(graph.weights, num_atoms, buckets)
+        twice_differentiable = self.training and graph.vectors.requires_grad
+        nodes = self.node_embeddings[0](elements)
+        messages = self.layers[0].edge_tokens.species(neighbor_elements)
+        for layer, combination in zip(self.layers, self.combinations):  # noqa: B905 (TorchScript: no strict=)
+            nodes, edges = layer(
+                nodes,
+                messages,
+                graph.vectors,
+                graph.distances,
+                neighbor_elements,
+                key_bias,
+                buckets,
+                twice_differentiable,
+            )
+            both_ways = torch.cat([edges, edges.index_select(0, graph.reverse)], dim=1)
+            messages = messages + edges + combination(both_ways)
+        return Features(nodes=[nodes], edges=[messages], graph=graph)
+
+
+def _combination(edge_width: int) -> nn.Sequential:
+    """Edge and reverse edge -> update of the edge, for the feedforward featurizer."""
+    return nn.Sequential(
+        nn.LayerNorm(2 * edge_width),
+        nn.Linear(2 * edge_width, 2 * edge_width),
+        nn.SiLU(),
+        nn.Linear(2 * edge_width, edge_width),
+    )

@@ -1,0 +1,73 @@
+"""The best rigid shift of a predicted spectrum against a target with its own zero of energy."""
+
+import torch
+
+# Shifts whose costs differ by less than this fraction of all squares are taken as equal: it is above the
+# round-off of the FFT, so the choice among equals does not depend on the batch or on the device.
+_TIE_TOLERANCE = 1e-12
+
+
+def check_spectra(prediction: torch.Tensor, target: torch.Tensor, trusted: torch.Tensor) -> None:
+    """Check the shapes and the mask of a batch of spectra.
+
+    :param prediction: shape ``(batch, num_predicted)``.
+    :param target: shape ``(batch, num_channels)``, where ``num_channels <= num_predicted``.
+    :param trusted: bool, shape ``(batch, num_channels)``.
+    :raises ValueError: for shapes that do not fit.
+    :raises TypeError: for a mask that is not bool.
+    """
+    if trusted.dtype != torch.bool:
+        raise TypeError(f"expected a bool mask of trusted channels, got {trusted.dtype}")
+    shapes = tuple(prediction.shape), tuple(target.shape), tuple(trusted.shape)
+    fits = prediction.dim() == 2 and target.dim() == 2 and target.shape == trusted.shape
+    if not fits or prediction.shape[0] != target.shape[0] or prediction.shape[1] < target.shape[1]:
+        raise ValueError(
+            "expected a prediction of shape (batch, num_predicted), a target and a mask of shape (batch, "
+            f"num_channels) with num_channels <= num_predicted, got {shapes[0]}, {shapes[1]} and {shapes[2]}"
+        )
+
+
+@torch.no_grad()
+def best_shift(prediction: torch.Tensor, target: torch.Tensor, trusted: torch.Tensor) -> torch.Tensor:
+    r"""Find the shift, in channels, at which each prediction fits its target best.
+
+    .. math:: \Delta = \operatorname*{arg\,min}_{\Delta = 0 \ldots X} \Big[
+        \sum_{i\,\mathrm{trusted}} (y_{\Delta + i} - y^*_i)^2 + \sum_{j < \Delta} y_j^2 \Big]
+
+    with ``X = num_predicted - num_channels`` (arXiv:2508.17418, eqs. 3 and 4). All shifts are tried at once,
+    in float64: the squares by correlation and prefix sums. Among equally good shifts the smallest is taken.
+
+    :param prediction: shape ``(batch, num_predicted)``.
+    :param target: shape ``(batch, num_channels)``; any value, NaN too, where it is not trusted.
+    :param trusted: bool, shape ``(batch, num_channels)``.
+    :return: int64, shape ``(batch,)``.
+    :raises ValueError: for shapes that do not fit.
+    :raises TypeError: for a mask that is not bool.
+    """
+    check_spectra(prediction, target, trusted)
+    num_predicted, num_channels = prediction.shape[1], target.shape[1]
+    num_shifts = num_predicted - num_channels + 1
+    values = prediction.double()
+    squares = values**2
+    known = torch.where(trusted, target, 0.0).double()
+    # The window never passes the end of the prediction, so this circular correlation does not wrap around.
+    spectrum = torch.fft.rfft(trusted.double(), n=num_predicted).conj() * torch.fft.rfft(squares)
+    spectrum -= 2.0 * torch.fft.rfft(known, n=num_predicted).conj() * torch.fft.rfft(values)
+    in_window = torch.fft.irfft(spectrum, n=num_predicted)[:, :num_shifts]
+    below_window = torch.nn.functional.pad(squares[:, : num_shifts - 1].cumsum(dim=1), (1, 0))
+    cost = in_window + below_window
+    scale = squares.sum(dim=1, keepdim=True) + (known**2).sum(dim=1, keepdim=True)
+    lowest = cost.amin(dim=1, keepdim=True)
+    return (cost <= lowest + _TIE_TOLERANCE * scale).to(torch.uint8).argmax(dim=1)
+
+
+def take_window(prediction: torch.Tensor, shift: torch.Tensor, size: int) -> torch.Tensor:
+    """Channels ``shift ... shift + size - 1`` of each prediction; gradients flow into these channels only.
+
+    :param prediction: shape ``(batch, num_predicted)``.
+    :param shift: first channel of each window, int64, shape ``(batch,)``, at most ``num_predicted - size``.
+    :param size: number of channels of the window.
+    :return: shape ``(batch, size)``.
+    """
+    channels = shift.unsqueeze(1) + torch.arange(size, device=shift.device)
+    return prediction.gather(1, channels)

@@ -1,0 +1,93 @@
+"""What a predicted spectrum is trained on: the aligned difference, its integral, and smoothness beyond."""
+
+from typing import NamedTuple
+
+import torch
+
+from .alignment import best_shift, take_window
+
+
+class SpectralLossTerms(NamedTuple):
+    """The three terms of each structure, not yet divided by its number of atoms, and the shift they share."""
+
+    alignment: torch.Tensor  # (batch,) | states^2 / eV
+    gradient: torch.Tensor  # (batch,) | states^2 / eV^3
+    cumulative: torch.Tensor  # (batch,) | states^2 eV
+    shift: torch.Tensor  # (batch,) | channels, int64
+
+
+def spectral_loss_terms(
+    prediction: torch.Tensor, target: torch.Tensor, trusted: torch.Tensor, step: float
+) -> SpectralLossTerms:
+    r"""Self-aligning, gradient and cumulative loss of each structure of a batch.
+
+    With the prediction :math:`y`, the target :math:`y^*`, the step :math:`e`, the best shift
+    :math:`\Delta` (:func:`~electrain.spectra.best_shift`) and the first channel :math:`t` above the trusted
+    ones:
+
+    .. math::
+        AL &= e \Big[ \sum_{i\,\mathrm{trusted}} (y_{\Delta + i} - y^*_i)^2 + \sum_{j < \Delta} y_j^2 \Big] \\
+        GL &= e \sum_{j \ge \Delta + t} \Big( \frac{y_j - y_{j-1}}{e} \Big)^2 \\
+        CL &= e \sum_{i\,\mathrm{trusted}} \Big( e \sum_{k \le i} (y_{\Delta + k} - y^*_k) \Big)^2
+
+    (arXiv:2508.17418, eqs. 3 to 6). ``GL`` runs to the end of the prediction, past the target's; ``CL``
+    integrates from the lower end of the target. Gradients flow through the best shift only. A structure
+    without any trusted channel contributes nothing.
+
+    :param prediction: in states/eV, shape ``(batch, num_predicted)``.
+    :param target: in states/eV, shape ``(batch, num_channels)``; any value, NaN too, where it is not trusted.
+    :param trusted: bool, shape ``(batch, num_channels)``.
+    :param step: distance between two channels, in eV.
+    :raises ValueError: for shapes that do not fit.
+    :raises TypeError: for a mask that is not bool.
+    """
+    shift = best_shift(prediction, target, trusted)
+    num_predicted, num_channels = prediction.shape[1], target.shape[1]
+    channel = torch.arange(num_predicted, device=prediction.device)
+
+    # Subtracted before it is squared: the expanded square would round small losses to zero in float32.
+    difference = torch.where(trusted, take_window(prediction, shift, num_channels) - target, 0.0)
+    below = torch.where(channel < shift.unsqueeze(1), prediction, 0.0)
+    alignment = step * ((difference**2).sum(dim=1) + (below**2).sum(dim=1))
+
+    num_trusted = (trusted * (channel[:num_channels] + 1)).amax(dim=1)
+    first_above = torch.where(num_trusted > 0, shift + num_trusted, num_predicted)
+    slope = torch.where(channel[1:] >= first_above.unsqueeze(1), prediction.diff(dim=1) / step, 0.0)
+    gradient = step * (slope**2).sum(dim=1)
+
+    excess = torch.where(trusted, step * difference.cumsum(dim=1), 0.0)
+    cumulative = step * (excess**2).sum(dim=1)
+    return SpectralLossTerms(alignment, gradient, cumulative, shift)
+
+
+def spectral_loss(
+    prediction: torch.Tensor,
+    target: torch.Tensor,
+    trusted: torch.Tensor,
+    num_atoms: torch.Tensor,
+    *,
+    step: float,
+    gradient_weight: float,
+    cumulative_weight: float,
+) -> torch.Tensor:
+    r"""Mean over structures of :math:`(AL + \alpha\, GL + \beta\, CL) / N_\mathrm{atoms}`, a scalar.
+
+    arXiv:2508.17418, eqs. 7 and 8; the terms and the first three arguments are those of
+    :func:`spectral_loss_terms`.
+
+    :param num_atoms: shape ``(batch,)``.
+    :param step: distance between two channels, in eV.
+    :param gradient_weight: :math:`\alpha`, in eV^2.
+    :param cumulative_weight: :math:`\beta`, in eV^-2.
+    :raises ValueError: for shapes that do not fit.
+    :raises TypeError: for a mask that is not bool.
+    """
+    if num_atoms.shape != prediction.shape[:1]:
+        # A column of atom counts would broadcast and mix the structures.
+        raise ValueError(
+            f"expected one number of atoms for each of the {prediction.shape[0]} structures, "
+            f"got shape {tuple(num_atoms.shape)}"
+        )
+    terms = spectral_loss_terms(prediction, target, trusted, step)
+    total = terms.alignment + gradient_weight * terms.gradient + cumulative_weight * terms.cumulative
+    return (total / num_atoms).mean()

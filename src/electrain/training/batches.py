@@ -1,0 +1,138 @@
+"""Data loaders whose batches come with neighbor lists, rotated, and without baselines and scales."""
+
+import copy
+from typing import Any, NamedTuple
+
+import torch
+from metatrain.composition import train_or_load_composition_model
+from metatrain.scaler import train_or_load_scaler
+from metatrain.utils.additive import get_remove_additive_transform
+from metatrain.utils.augmentation import O3Augmenter
+from metatrain.utils.data import (
+    CollateFn,
+    CombinedDataLoader,
+    Dataset,
+    TargetInfo,
+    build_train_dataloaders,
+    build_val_dataloaders,
+    get_num_workers,
+    validate_num_workers,
+)
+from metatrain.utils.neighbor_lists import get_requested_neighbor_lists, get_system_with_neighbor_lists_transform
+from metatrain.utils.scaler import get_remove_scale_transform
+from torch.utils.data import DistributedSampler, Subset
+
+from .processes import Process
+
+Datasets = list[Dataset | Subset]
+
+
+class Loaders(NamedTuple):
+    """Batches of both sets, and the samplers that must be told the epoch."""
+
+    train: CombinedDataLoader
+    validation: CombinedDataLoader
+    epoch_samplers: list[Any]
+
+
+def fit_baselines(model: Any, train_datasets: Datasets, hypers: dict[str, Any], process: Process, folder: str) -> None:
+    """Fit the composition baseline and the scales of the model's targets, where it has any."""
+    for additive_model in model.additive_models:
+        additive_model.to(dtype=torch.float64)
+    model.scaler.to(dtype=torch.float64)
+    if model.additive_models[0].outputs:
+        train_or_load_composition_model(
+            composition_model=model.additive_models[0],
+            atomic_baseline=hypers["atomic_baseline"],
+            train_datasets=train_datasets,
+            other_additive_models=list(model.additive_models[1:]),
+            batch_size=hypers["batch_size"],
+            is_distributed=process.is_distributed,
+            checkpoint_dir=folder,
+        )
+    if hypers["scale_targets"] and model.scaler.outputs:
+        train_or_load_scaler(
+            scaler=model.scaler,
+            fixed_weights=hypers["fixed_scaling_weights"],
+            train_datasets=train_datasets,
+            additive_models=model.additive_models,
+            batch_size=hypers["batch_size"],
+            is_distributed=process.is_distributed,
+            checkpoint_dir=folder,
+            per_structure_targets=hypers["per_structure_targets"],
+        )
+
+
+def make_loaders(
+    model: Any,
+    targets: dict[str, TargetInfo],
+    train_datasets: Datasets,
+    val_datasets: Datasets,
+    hypers: dict[str, Any],
+    process: Process,
+) -> Loaders:
+    """Set up shuffled training batches (rotated at random if asked for) and validation batches."""
+    transforms = _shared_transforms(model, targets, process.device)
+    rotate = O3Augmenter(target_info_dict=targets, extra_data_info_dict=model.dataset_info.extra_data)
+    first = [rotate.apply_random_augmentations] if hypers["rotational_augmentation"] else []
+    train_collate = CollateFn(target_keys=list(targets), callables=[*first, *transforms])
+    val_collate = CollateFn(target_keys=list(targets), callables=transforms)
+    num_workers = get_num_workers() if hypers["num_workers"] is None else hypers["num_workers"]
+    validate_num_workers(num_workers)
+    train_loaders, epoch_samplers = build_train_dataloaders(
+        train_datasets=train_datasets,
+        train_distributed_samplers=[_sampler(dataset, process, shuffle=True) for dataset in train_datasets],
+        collate_fn_train=train_collate,
+        batch_size=hypers["batch_size"],
+        max_atoms_per_batch=hypers["max_atoms_per_batch"],
+        min_atoms_per_batch=hypers["min_atoms_per_batch"],
+        num_workers=num_workers,
+    )
+    val_loaders = build_val_dataloaders(
+        val_datasets=val_datasets,
+        val_distributed_samplers=[_sampler(dataset, process, shuffle=False) for dataset in val_datasets],
+        collate_fn_val=val_collate,
+        batch_size=hypers["batch_size"],
+        max_atoms_per_batch=hypers["max_atoms_per_batch"],
+        num_workers=num_workers,
+    )
+    return Loaders(
+        train=CombinedDataLoader(train_loaders, shuffle=True),
+        validation=CombinedDataLoader(val_loaders, shuffle=False),
+        epoch_samplers=epoch_samplers,
+    )
+
+
+def _sampler(dataset: Dataset | Subset, process: Process, shuffle: bool) -> DistributedSampler | None:
+    if not process.is_distributed:
+        return None
+    return DistributedSampler(
+        dataset, num_replicas=process.world_size, rank=process.rank, shuffle=shuffle, drop_last=shuffle
+    )
+
+
+def _shared_transforms(model: Any, targets: dict[str, TargetInfo], device: torch.device) -> list[Any]:
+    """Neighbor lists, and targets without baselines and scales; loader processes work in float64 on the CPU."""
+    transforms = [get_system_with_neighbor_lists_transform(get_requested_neighbor_lists(model))]
+    baseline, scaler = model.additive_models[0], model.scaler
+    if baseline.outputs:
+        baseline.weights_to(device="cpu", dtype=torch.float64)
+        on_cpu = copy.deepcopy(model.additive_models.to(dtype=torch.float64, device="cpu"))
+        model.additive_models.to(device)
+        baseline.weights_to(device=device, dtype=torch.float64)
+        transforms.append(get_remove_additive_transform(on_cpu, targets))
+    if scaler.outputs:
+        scaler.scales_to(device="cpu", dtype=torch.float64)
+        scaler_on_cpu = copy.deepcopy(scaler.to(dtype=torch.float64, device="cpu"))
+        scaler.to(device)
+        scaler.scales_to(device=device, dtype=torch.float64)
+        remove_scales = get_remove_scale_transform(scaler_on_cpu)
+        scaled = set(scaler.outputs)
+
+        def remove_known_scales(systems: Any, batch_targets: Any, extra: Any) -> Any:
+            known = {name: target for name, target in batch_targets.items() if name in scaled}
+            batch_targets.update(remove_scales(systems, known, extra)[1])
+            return systems, batch_targets, extra
+
+        transforms.append(remove_known_scales)
+    return transforms

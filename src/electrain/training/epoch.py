@@ -1,0 +1,57 @@
+"""One pass over a data set, for training and validation alike.
+
+Data to loss in five steps: collate (in the loader) -> systems to batch -> network -> to TensorMap -> loss.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from metatrain.utils.data import TargetInfo, unpack_batch
+from metatrain.utils.evaluate_model import evaluate_model
+from metatrain.utils.transfer import batch_to
+
+from .errors import EpochErrors
+from .objective import Objective
+
+
+def run_epoch(
+    model: Any,
+    batches: Iterable[Any],
+    targets: dict[str, TargetInfo],
+    objective: Objective,
+    errors: EpochErrors,
+    dtype: torch.dtype,
+    step: Callable[[torch.Tensor], None] | None,
+) -> dict[str, float]:
+    """Evaluate all batches, and take an optimizer step after each if there is one to take.
+
+    :param model: the metatrain model, possibly wrapped for distributed training.
+    :param step: gets each batch's loss; ``None`` for validation.
+    :return: the errors by name.
+    :raises FloatingPointError: if the loss is not finite.
+    """
+    training = step is not None
+    scaler = getattr(model, "module", model).scaler
+    process = errors.process
+    needs_gradients = training or any(info.gradients for info in targets.values())
+    with torch.set_grad_enabled(needs_gradients):
+        for batch in batches:
+            systems, batch_targets, extra = unpack_batch(batch)
+            systems, batch_targets, _ = batch_to(systems, batch_targets, extra, dtype=dtype, device=process.device)
+            requested = {name: targets[name] for name in batch_targets}
+            predictions = evaluate_model(model, systems, requested, is_training=training)
+            loss = objective(predictions, batch_targets, systems, scaler, errors)
+            if step is not None:
+                step(loss)
+            value = loss.detach()
+            if process.is_distributed:
+                torch.distributed.all_reduce(value)
+            if not math.isfinite(value.item()):
+                raise FloatingPointError(
+                    f"the {'training' if training else 'validation'} loss is {value.item()}: "
+                    "lower the learning rate or look for outliers among the targets"
+                )
+            errors.add_loss(value.item())
+    return errors.finalize()

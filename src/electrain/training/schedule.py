@@ -1,0 +1,27 @@
+"""Learning-rate schedules."""
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+
+def warmup_then_halving(
+    optimizer: Optimizer, steps_per_epoch: int, warmup_epochs: float, halving_epochs: float
+) -> LambdaLR:
+    """Grow the learning rate linearly from 0 during warm-up, then halve it at regular intervals.
+
+    Source: PET-MAD-DOS paper, section IV.4 (warm-up over 100 epochs, halved every 250).
+
+    :param optimizer: whose learning rate is the one after warm-up.
+    :param steps_per_epoch: optimizer steps in an epoch.
+    :param warmup_epochs: length of the warm-up; 0 for none.
+    :param halving_epochs: interval between halvings.
+    """
+    warmup_steps = round(warmup_epochs * steps_per_epoch)
+    halving_steps = max(1, round(halving_epochs * steps_per_epoch))
+
+    def factor(step: int) -> float:
+        if step < warmup_steps:
+            return step / warmup_steps
+        return float(0.5 ** ((step - warmup_steps) // halving_steps))
+
+    return LambdaLR(optimizer, factor)
