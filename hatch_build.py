@@ -9,5 +9,6 @@ class EditableShim(BuildHookInterface):
     """Copies ``force-include`` to editable wheels, which ignore it otherwise."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Add the mapping before an editable wheel is built."""
         if version == "editable":
             build_data["force_include_editable"] = dict(self.build_config.target_config["force-include"])

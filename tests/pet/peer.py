@@ -57,15 +57,10 @@ RENAMED = [
 def make_peer(targets: dict[str, int], **options) -> PET:
     """A randomly initialised `metatrain.pet` in float64 with scalar targets of the given sizes."""
     hypers = get_default_hypers("pet", base_precision=64)["model"]
-    hypers.update(
-        {"d_pet": 16, "d_node": 16, "d_head": 12, "d_feedforward": 20, "num_heads": 4, "cutoff": 3.0}
-    )
+    hypers.update({"d_pet": 16, "d_node": 16, "d_head": 12, "d_feedforward": 20, "num_heads": 4, "cutoff": 3.0})
     hypers.update(options)
     layout = {"quantity": "", "unit": "", "type": "scalar", "sample_kind": "system"}
-    infos = {
-        name: get_generic_target_info(name, {**layout, "num_subtargets": size})
-        for name, size in targets.items()
-    }
+    infos = {name: get_generic_target_info(name, {**layout, "num_subtargets": size}) for name, size in targets.items()}
     peer = PET(hypers, DatasetInfo("angstrom", ELEMENTS, infos)).to(torch.float64)
     # Random weights leave the tokens' dependence on geometry tiny; larger ones make a sharper comparison. Not too
     # large: the peer lets padding take part in attention with weight 1e-15 * exp(difference of logits), we do not.

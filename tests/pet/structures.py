@@ -56,9 +56,7 @@ def to_batch(structures: list[Atoms], cutoff: float, elements: list[int], seed: 
         positions=torch.cat([system.positions for system in systems]),
         elements=torch.tensor([elements.index(int(z)) for z in types]),
         cells=torch.stack([system.cell for system in systems]),
-        system_of_atom=torch.repeat_interleave(
-            torch.arange(len(systems)), torch.tensor([len(s) for s in systems])
-        ),
+        system_of_atom=torch.repeat_interleave(torch.arange(len(systems)), torch.tensor([len(s) for s in systems])),
         centers=table[:, 0],
         neighbors=table[:, 1],
         cell_shifts=table[:, 2:],

@@ -38,9 +38,7 @@ def test_blocks_of_states_add_up(monkeypatch):
     eigenvalues, weights = crystal()
     whole = density_of_states(eigenvalues, weights, GRID, SMEARING)
     monkeypatch.setattr(broadening, "_BLOCK_VALUES", 300)
-    torch.testing.assert_close(
-        density_of_states(eigenvalues, weights, GRID, SMEARING), whole, rtol=0, atol=1e-13
-    )
+    torch.testing.assert_close(density_of_states(eigenvalues, weights, GRID, SMEARING), whole, rtol=0, atol=1e-13)
 
 
 def test_both_spins_are_added():
@@ -133,9 +131,7 @@ def test_eigenvalues_that_are_not_finite_are_located():
         lambda: density_of_states(eigenvalues, weights, GRID, SMEARING),
         lambda: highest_trusted_energy(eigenvalues, SMEARING),
     ):
-        with pytest.raises(
-            ValueError, match=r"1 of 20 eigenvalues are not finite, the first at index \(2, 3\)"
-        ):
+        with pytest.raises(ValueError, match=r"1 of 20 eigenvalues are not finite, the first at index \(2, 3\)"):
             call()
 
 

@@ -113,9 +113,7 @@ def test_negative_wiggles_of_a_prediction_give_the_first_level(temperature):
 
 @pytest.mark.parametrize("num_electrons", [40.0, 1e6])
 def test_too_many_electrons_are_an_error_with_numbers(num_electrons):
-    with pytest.raises(
-        ValueError, match=r"no Fermi level for .* electrons at 0 K in -2 \.\.\. 2 eV .* holds 0 to "
-    ):
+    with pytest.raises(ValueError, match=r"no Fermi level for .* electrons at 0 K in -2 \.\.\. 2 eV .* holds 0 to "):
         fermi_level(NOISE, GRID, num_electrons)
 
 

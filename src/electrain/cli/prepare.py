@@ -67,9 +67,7 @@ def _shares(text: str) -> tuple[float, float, float]:
     try:
         train, validation, test = (float(share) for share in text.split(":"))
     except ValueError:
-        raise typer.BadParameter(
-            f"expected three numbers such as 8:1:1, got {text!r}", param_hint="--split"
-        ) from None
+        raise typer.BadParameter(f"expected three numbers such as 8:1:1, got {text!r}", param_hint="--split") from None
     return train, validation, test
 
 
@@ -88,9 +86,7 @@ def _show_summary(prepared: "PreparedDataset") -> None:
     typer.echo(f"smearing        {axis.smearing:g} eV")
     typer.echo(f"largest shift   {axis.max_shift * axis.grid.step:g} eV ({axis.max_shift} channels)")
     typer.echo(f"kept together   structures of one {prepared.split.grouped_by}")
-    content = (
-        "energies and forces" if prepared.has_forces else "energies" if prepared.has_energy else "no energies"
-    )
+    content = "energies and forces" if prepared.has_forces else "energies" if prepared.has_energy else "no energies"
     typer.echo(f"also written    {content}")
     _show_rejected(prepared.rejected, where=" (report.txt lists all of them)")
     typer.echo(f"\nTrain a model:  cd {prepared.folder} && mtt train options.yaml")

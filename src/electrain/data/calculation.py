@@ -142,9 +142,7 @@ def _check_structure(atoms: Atoms) -> None:
 
 def _check_states(eigenvalues: NDArray[np.float64], weights: NDArray[np.float64]) -> None:
     if eigenvalues.ndim != 3 or eigenvalues.shape[0] not in (1, 2):
-        raise ValueError(
-            f"expected eigenvalues of shape (1 or 2 spins, k-points, bands), got {eigenvalues.shape}"
-        )
+        raise ValueError(f"expected eigenvalues of shape (1 or 2 spins, k-points, bands), got {eigenvalues.shape}")
     num_spins, num_k, num_bands = eigenvalues.shape
     if num_k == 0 or num_bands == 0:
         raise ValueError(f"expected at least one k-point and one band, got {num_k} and {num_bands}")
@@ -161,6 +159,4 @@ def _check_states(eigenvalues: NDArray[np.float64], weights: NDArray[np.float64]
     expected = 2 / num_spins
     if abs(weights.sum() - expected) > WEIGHT_TOLERANCE:
         polarised = "spin-polarised" if num_spins == 2 else "not spin-polarised"
-        raise ValueError(
-            f"expected k-point weights that sum to {expected:g} ({polarised}), got {weights.sum():.6g}"
-        )
+        raise ValueError(f"expected k-point weights that sum to {expected:g} ({polarised}), got {weights.sum():.6g}")

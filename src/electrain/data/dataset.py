@@ -13,16 +13,14 @@ from metatrain.utils.data.writers import DiskDatasetWriter
 from tqdm import tqdm
 
 from .. import __version__
+from ..quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL
 from .calculation import Calculation
 from .extended_xyz import Rejected
 from .options import options_yaml
 from .sources import Collection, read_sources
 from .splits import PARTS, Split, check_shares, split_structures
 from .targets import (
-    BAND_GAP,
-    DOS,
     ENERGY,
-    FERMI_LEVEL,
     SpectrumAxis,
     check_settings,
     choose_axis,
@@ -169,9 +167,7 @@ def _write(prepared: PreparedDataset, manifest: dict[str, Any], *, progress: boo
         raise
 
 
-def _write_zip(
-    path: Path, calculations: Sequence[Calculation], prepared: PreparedDataset, *, progress: bool
-) -> None:
+def _write_zip(path: Path, calculations: Sequence[Calculation], prepared: PreparedDataset, *, progress: bool) -> None:
     writer = DiskDatasetWriter(path)
     for calculation in tqdm(calculations, desc=f"writing {path.name}", disable=None if progress else True):
         targets = electronic_targets(calculation, prepared.axis)
@@ -185,7 +181,7 @@ def _manifest(
     prepared: PreparedDataset, collection: Collection, *, shares: tuple[float, float, float], seed: int
 ) -> dict[str, Any]:
     axis = prepared.axis
-    units = {DOS: "states/eV", BAND_GAP: "eV", FERMI_LEVEL: "eV", "positions": "angstrom"}
+    units = {DENSITY_OF_STATES: "states/eV", BAND_GAP: "eV", FERMI_LEVEL: "eV", "positions": "angstrom"}
     if prepared.has_energy:
         units[ENERGY] = "eV"
     if prepared.has_forces:

@@ -70,9 +70,7 @@ def calculation_from_atoms(atoms: Atoms, source: str) -> Calculation:
             found = ", ".join(sorted(atoms.info)) or "none"
             raise ValueError(f"{source}: expected the key '{key}' in the comment line, got {found}")
     eigenvalues = _numbers(atoms.info["eigenvalues"], "eigenvalues", source)
-    weights = np.atleast_1d(
-        _numbers(atoms.info["kweights"], "kweights", source)
-    )  # ASE: one weight is a number
+    weights = np.atleast_1d(_numbers(atoms.info["kweights"], "kweights", source))  # ASE: one weight is a number
     results = atoms.calc.results if atoms.calc is not None else {}
     structure = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
     structure.info = {key: str(atoms.info[key]) for key in _KEPT if key in atoms.info}
@@ -96,9 +94,7 @@ def _frames(file: IO[str]) -> Iterator[str | Rejected]:
             if not line.strip():
                 continue
             if not re.fullmatch(r"\s*\d+\s*", line):
-                yield Rejected(
-                    "", f"expected a number of atoms, got {line[:40].strip()!r}; the rest is not read"
-                )
+                yield Rejected("", f"expected a number of atoms, got {line[:40].strip()!r}; the rest is not read")
                 return
             lines = [line, *(file.readline() for _ in range(int(line) + 1))]
             if lines[-1] == "":
@@ -115,9 +111,7 @@ def _parse(text: str, source: str) -> Atoms:
     try:
         atoms = ase.io.read(io.StringIO(text), format="extxyz")
     except Exception as error:  # ASE raises all kinds of errors for malformed text
-        raise ValueError(
-            f"{source}: not readable as extended XYZ ({type(error).__name__}: {error})"
-        ) from error
+        raise ValueError(f"{source}: not readable as extended XYZ ({type(error).__name__}: {error})") from error
     assert isinstance(atoms, Atoms)
     return atoms
 
@@ -126,9 +120,7 @@ def _numbers(value: Any, key: str, source: str) -> NDArray[np.float64]:
     try:
         return np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
-        raise ValueError(
-            f"{source}: expected an array of numbers for '{key}', got {str(value)[:60]!r}"
-        ) from None
+        raise ValueError(f"{source}: expected an array of numbers for '{key}', got {str(value)[:60]!r}") from None
 
 
 def _optional(value: Any, key: str, source: str) -> float | None:

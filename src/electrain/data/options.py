@@ -1,6 +1,7 @@
 """The options file that comes with a data set: ``mtt train options.yaml`` runs as it is."""
 
-from .targets import BAND_GAP, DOS, ENERGY, FERMI_LEVEL, SpectrumAxis
+from ..quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL
+from .targets import ENERGY, SpectrumAxis
 
 _HEAD = """\
 # Training options for this data set. Inside of this folder, run:
@@ -19,16 +20,16 @@ architecture:
       start: {grid.start!r}
       step: {grid.step!r}
       size: {grid.size}
+      max_shift: {max_shift} # channels that a prediction may be shifted to fit its target
       smearing: {smearing!r}
-      reference: fermi_level
+      reference: Fermi level
   training:
     num_epochs: {num_epochs}
     batch_size: {batch_size}
-    loss:
-      # Compares spectra at the shift that fits best: energies in different crystals have no common zero.
-      "{dos}":
-        type: self_aligning
-        max_shift: {max_shift}  # channels
+
+# metatrain's final evaluation compares densities of states point by point, without aligning them: the errors in
+# the training log are the ones to look at.
+final_eval: false
 
 """
 
@@ -98,7 +99,7 @@ def options_yaml(axis: SpectrumAxis, *, with_energy: bool, with_forces: bool, wi
         max_shift=axis.max_shift,
         num_epochs=NUM_EPOCHS,
         batch_size=BATCH_SIZE,
-        dos=DOS,
+        dos=DENSITY_OF_STATES,
         band_gap=BAND_GAP,
         fermi_level=FERMI_LEVEL,
     )

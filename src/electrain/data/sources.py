@@ -54,9 +54,7 @@ def read_sources(paths: Sequence[Path], *, progress: bool = False) -> Collection
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         num_frames = 0
         frames = read_extended_xyz(path)
-        for frame in tqdm(
-            frames, desc=f"reading {path.name}", unit=" frames", disable=None if progress else True
-        ):
+        for frame in tqdm(frames, desc=f"reading {path.name}", unit=" frames", disable=None if progress else True):
             num_frames += 1
             if isinstance(frame, Rejected):
                 rejected.append(frame)

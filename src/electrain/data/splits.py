@@ -62,9 +62,7 @@ def check_shares(shares: tuple[float, float, float]) -> None:
     """
     valid = len(shares) == 3 and min(shares[:2]) > 0 and shares[2] >= 0 and math.isfinite(sum(shares))
     if not valid:
-        raise ValueError(
-            f"expected shares train:validation:test such as 8:1:1, only the last may be 0, got {shares}"
-        )
+        raise ValueError(f"expected shares train:validation:test such as 8:1:1, only the last may be 0, got {shares}")
 
 
 def _groups(structures: Sequence[Atoms]) -> list[list[int]]:
@@ -89,9 +87,7 @@ def _elements(groups: Sequence[Sequence[int]], structures: Sequence[Atoms]) -> s
     return {symbol for group in groups for index in group for symbol in structures[index].symbols}
 
 
-def _assign(
-    order: list[list[int]], structures: Sequence[Atoms], fractions: np.ndarray
-) -> list[list[list[int]]]:
+def _assign(order: list[list[int]], structures: Sequence[Atoms], fractions: np.ndarray) -> list[list[list[int]]]:
     """Collect a training set with every element first, then put each group where it is missed most."""
     missing = {subset: n * fractions for subset, n in Counter(map(_subset, structures)).items()}
     parts: list[list[list[int]]] = [[], [], []]
@@ -114,9 +110,7 @@ def _assign(
     return parts
 
 
-def _fill_empty_parts(
-    parts: list[list[list[int]]], structures: Sequence[Atoms], fractions: np.ndarray
-) -> None:
+def _fill_empty_parts(parts: list[list[list[int]]], structures: Sequence[Atoms], fractions: np.ndarray) -> None:
     """Small sets: move the smallest group into a part that got nothing, if others still hold its elements."""
     for part in (1, 2):
         if fractions[part] == 0 or parts[part]:

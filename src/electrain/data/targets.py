@@ -10,17 +10,15 @@ from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import System, systems_to_torch
 
 from ..axis_labels import grid_to_labels
+from ..quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL
 from ..spectra.broadening import density_of_states, highest_trusted_energy, trusted_channels
 from ..spectra.gap import gap_from_eigenvalues
 from ..spectra.grid import EnergyGrid
 from .calculation import Calculation
 
-DOS = "mtt::dos"
-BAND_GAP = "mtt::bandgap"
-FERMI_LEVEL = "mtt::efermi"
 ENERGY = "energy"
 
-# Room between the ends of the axis and the states: 1.5 eV as in arXiv:2508.09000, section IV.1, where it is
+# Room between the ends of the axis and the states: 1.5 eV as in arXiv:2508.17418, section IV.1, where it is
 # five smearings; a wider smearing needs its own five.
 _MARGIN = 1.5  # eV
 _MARGIN_IN_SMEARINGS = 5.0
@@ -48,9 +46,7 @@ class SpectrumAxis:
         return self.grid.extended_below(-self.max_shift)
 
 
-def choose_axis(
-    calculations: Sequence[Calculation], *, step: float, smearing: float, max_shift: float
-) -> SpectrumAxis:
+def choose_axis(calculations: Sequence[Calculation], *, step: float, smearing: float, max_shift: float) -> SpectrumAxis:
     """Find the axis from 1.5 eV below the lowest state of a set to 1.5 eV above its highest trusted energy.
 
     :param calculations: at least one.
@@ -144,7 +140,7 @@ def electronic_targets(calculation: Calculation, axis: SpectrumAxis) -> dict[str
     :raises ValueError: as :func:`dos_target`.
     """
     return {
-        DOS: _per_system(dos_target(calculation, axis), grid_to_labels(axis.grid)),
+        DENSITY_OF_STATES: _per_system(dos_target(calculation, axis), grid_to_labels(axis.grid)),
         BAND_GAP: _per_system(_number(band_gap(calculation)), Labels.range("bandgap", 1)),
         FERMI_LEVEL: _per_system(_number(0.0), Labels.range("efermi", 1)),
     }

@@ -89,13 +89,9 @@ class CompositionBaseline:
     ) -> tuple[torch.Tensor, float]:
         """Best shifts, shape ``(num_structures,)``, and the mean alignment term per atom at them."""
         shifts, losses = [], []
-        blocks = zip(
-            *(values.split(_STRUCTURES_PER_BLOCK) for values in (counts, targets, trusted)), strict=True
-        )
+        blocks = zip(*(values.split(_STRUCTURES_PER_BLOCK) for values in (counts, targets, trusted)), strict=True)
         for block_counts, block_targets, block_trusted in blocks:
-            terms = spectral_loss_terms(
-                self.predict(block_counts), block_targets.double(), block_trusted, step
-            )
+            terms = spectral_loss_terms(self.predict(block_counts), block_targets.double(), block_trusted, step)
             shifts.append(terms.shift)
             losses.append(terms.alignment / block_counts.sum(dim=1))
         return torch.cat(shifts), float(torch.cat(losses).mean())
@@ -138,9 +134,7 @@ def _right_sides(
     """Targets moved to their shifts and summed with weights, shape ``(num_elements, num_predicted)``."""
     total = weighted.new_zeros(weighted.shape[1], num_predicted)
     channels = torch.arange(targets.shape[1], device=targets.device)
-    blocks = zip(
-        *(values.split(_STRUCTURES_PER_BLOCK) for values in (weighted, targets, shifts)), strict=True
-    )
+    blocks = zip(*(values.split(_STRUCTURES_PER_BLOCK) for values in (weighted, targets, shifts)), strict=True)
     for block_weighted, block_targets, block_shifts in blocks:
         moved = weighted.new_zeros(len(block_targets), num_predicted)
         moved.scatter_(1, block_shifts.unsqueeze(1) + channels, block_targets.double())

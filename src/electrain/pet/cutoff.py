@@ -32,9 +32,7 @@ def cosine_cutoff(distances: torch.Tensor, cutoffs: torch.Tensor, width: float) 
     return 0.5 * (1.0 + torch.cos(math.pi * scaled))
 
 
-def cutoff_weights(
-    distances: torch.Tensor, cutoffs: torch.Tensor, width: float, function: str
-) -> torch.Tensor:
+def cutoff_weights(distances: torch.Tensor, cutoffs: torch.Tensor, width: float, function: str) -> torch.Tensor:
     """The cutoff function called ``"bump"`` or ``"cosine"`` (in any case)."""
     if function.lower() == "bump":
         return bump_cutoff(distances, cutoffs, width)

@@ -10,9 +10,7 @@ from torch.nn import functional
 class PooledFeatures(NamedTuple):
     """What a head's last linear map needs of each sample, an atom or a whole structure."""
 
-    values: (
-        torch.Tensor
-    )  # (num_samples, num_features) | node features, and edge features summed with their weights
+    values: torch.Tensor  # (num_samples, num_features) | node features, and edge features summed with their weights
     num_nodes: torch.Tensor  # (num_samples,) | how many nodes were summed: 1 for an atom
     edge_weight: torch.Tensor  # (num_samples,) | sum of the weights of the edges that were summed
 
@@ -40,9 +38,7 @@ def select_atoms(features: PooledFeatures, atoms: torch.Tensor) -> PooledFeature
 
 
 def _trunk(width: int, head_width: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Linear(width, head_width), nn.SiLU(), nn.Linear(head_width, head_width), nn.SiLU()
-    )
+    return nn.Sequential(nn.Linear(width, head_width), nn.SiLU(), nn.Linear(head_width, head_width), nn.SiLU())
 
 
 class PooledHead(nn.Module):
@@ -60,9 +56,7 @@ class PooledHead(nn.Module):
     :param out_size: number of predicted values per sample.
     """
 
-    def __init__(
-        self, *, node_width: int, edge_width: int, head_width: int, num_readouts: int, out_size: int
-    ) -> None:
+    def __init__(self, *, node_width: int, edge_width: int, head_width: int, num_readouts: int, out_size: int) -> None:
         super().__init__()
         self.node_trunks = nn.ModuleList(_trunk(node_width, head_width) for _ in range(num_readouts))
         self.edge_trunks = nn.ModuleList(_trunk(edge_width, head_width) for _ in range(num_readouts))

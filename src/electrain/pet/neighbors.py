@@ -37,9 +37,7 @@ def reverse_edges(centers: torch.Tensor, neighbors: torch.Tensor, cell_shifts: t
     sorted_keys, order = torch.sort(forward_key)
     found = torch.searchsorted(sorted_keys, reverse_key).clamp_max(len(order) - 1)
     if not bool((sorted_keys[found] == reverse_key).all()):
-        raise ValueError(
-            "the network needs a full neighbor list: some pair i -> j comes without its reverse j -> i"
-        )
+        raise ValueError("the network needs a full neighbor list: some pair i -> j comes without its reverse j -> i")
     return order[found]
 
 
@@ -47,9 +45,7 @@ def edge_vectors(batch: Batch) -> torch.Tensor:
     """Vectors from each pair's center to its neighbor, (num_pairs, 3) in Angstrom."""
     shifts = batch.cell_shifts.to(batch.cells.dtype)
     if len(batch.cells) == 1:
-        offsets = (
-            shifts @ batch.cells[0]
-        )  # a plain product: its backward is much cheaper than the batched one
+        offsets = shifts @ batch.cells[0]  # a plain product: its backward is much cheaper than the batched one
     else:
         cells = batch.cells[batch.system_of_atom[batch.centers]]
         offsets = torch.bmm(shifts.unsqueeze(1), cells).squeeze(1)
@@ -57,7 +53,10 @@ def edge_vectors(batch: Batch) -> torch.Tensor:
 
 
 def check_distances(
-    distances: torch.Tensor, centers: torch.Tensor, neighbors: torch.Tensor, min_distance: float = _MIN_DISTANCE
+    distances: torch.Tensor,
+    centers: torch.Tensor,
+    neighbors: torch.Tensor,
+    min_distance: float = _MIN_DISTANCE,
 ) -> None:
     """Raise a ``ValueError`` that names the atoms if two sit on top of each other or a position is not finite."""
     valid = distances > min_distance  # false for NaN, too
@@ -177,6 +176,4 @@ def make_buckets(centers: torch.Tensor, num_atoms: int) -> Buckets:
     position = torch.empty_like(order)
     position[order] = torch.arange(len(centers), device=device) - starts[centers[order]]
     edge_slots = central_slots[centers] + 1 + position
-    return Buckets(
-        num_atoms=rows, lengths=limits, slots=torch.cat([central_slots, edge_slots]), num_slots=num_slots
-    )
+    return Buckets(num_atoms=rows, lengths=limits, slots=torch.cat([central_slots, edge_slots]), num_slots=num_slots)

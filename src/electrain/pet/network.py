@@ -106,9 +106,7 @@ class PointEdgeTransformer(nn.Module):
             )
             for index in range(num_message_passing_layers)
         )
-        self.node_embeddings = nn.ModuleList(
-            nn.Embedding(num_elements, node_width) for _ in range(self.num_readouts)
-        )
+        self.node_embeddings = nn.ModuleList(nn.Embedding(num_elements, node_width) for _ in range(self.num_readouts))
         # Only the feedforward featurizer combines edges through networks.
         num_combinations = 0 if self.residual else num_message_passing_layers
         self.combinations = nn.ModuleList(_combination(edge_width) for _ in range(num_combinations))
@@ -121,9 +119,7 @@ class PointEdgeTransformer(nn.Module):
         their reverse once more, which belong to the neighbor's neighborhood: one cutoff on top. With adaptive cutoffs
         an edge's weight also depends on its neighbor's neighborhood: the radius of the atom at the far end adds one.
         """
-        reach = (
-            len(self.layers) + (0 if self.residual else 1) + (0 if self.num_neighbors_adaptive is None else 1)
-        )
+        reach = len(self.layers) + (0 if self.residual else 1) + (0 if self.num_neighbors_adaptive is None else 1)
         return reach * self.cutoff
 
     def add_head(self, name: str, out_size: int) -> None:
@@ -175,7 +171,7 @@ class PointEdgeTransformer(nn.Module):
         twice_differentiable = self.training and graph.vectors.requires_grad
         node_features: list[torch.Tensor] = []
         edge_features: list[torch.Tensor] = []
-        messages = self.layers[0].edge_tokens.species(neighbor_elements)
+        messages = self.layers[0].edge_tokens.species(neighbor_elements)  # type: ignore
         for layer, embedding in zip(self.layers, self.node_embeddings):  # noqa: B905 (TorchScript: no strict=)
             nodes, edges = layer(
                 embedding(elements),
@@ -199,7 +195,7 @@ class PointEdgeTransformer(nn.Module):
         key_bias = attention_bias(graph.weights, num_atoms, buckets)
         twice_differentiable = self.training and graph.vectors.requires_grad
         nodes = self.node_embeddings[0](elements)
-        messages = self.layers[0].edge_tokens.species(neighbor_elements)
+        messages = self.layers[0].edge_tokens.species(neighbor_elements)  # type: ignore
         for layer, combination in zip(self.layers, self.combinations):  # noqa: B905 (TorchScript: no strict=)
             nodes, edges = layer(
                 nodes,

@@ -50,9 +50,7 @@ class Attention(nn.Module):
     def __init__(self, width: int, num_heads: int, temperature: float) -> None:
         super().__init__()
         if width % num_heads != 0:
-            raise ValueError(
-                f"the token width must be divisible by the number of heads, got {width} and {num_heads}"
-            )
+            raise ValueError(f"the token width must be divisible by the number of heads, got {width} and {num_heads}")
         self.num_heads = num_heads
         self.head_width = width // num_heads
         self.scale = 1.0 / (self.head_width**0.5 * temperature)
@@ -82,11 +80,7 @@ class Attention(nn.Module):
         outputs: list[torch.Tensor] = []
         for bucket in range(len(sizes)):
             rows, length = buckets.num_atoms[bucket], buckets.lengths[bucket]
-            block = (
-                blocks[bucket]
-                .reshape(rows, length, 3, self.num_heads, self.head_width)
-                .permute(2, 0, 3, 1, 4)
-            )
+            block = blocks[bucket].reshape(rows, length, 3, self.num_heads, self.head_width).permute(2, 0, 3, 1, 4)
             bias = biases[bucket].reshape(rows, 1, 1, length)
             outputs.append(self._attend(block[0], block[1], block[2], bias, twice_differentiable))
         return self.output_linear(torch.cat(outputs).index_select(0, buckets.slots))
@@ -104,9 +98,7 @@ class Attention(nn.Module):
             logits = torch.matmul(queries, keys.transpose(-2, -1)) * self.scale + bias
             mixed = torch.matmul(logits.softmax(dim=-1), values)
         else:
-            mixed = functional.scaled_dot_product_attention(
-                queries, keys, values, attn_mask=bias, scale=self.scale
-            )
+            mixed = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=bias, scale=self.scale)
         return mixed.transpose(1, 2).reshape(-1, self.num_heads * self.head_width)
 
 
@@ -189,9 +181,7 @@ class TransformerLayer(nn.Module):
             new_edges = edges + new_edges
             new_edges = new_edges + self.feedforward(self.feedforward_norm(new_edges))
         else:
-            tokens = self.attention_norm(
-                tokens + self.attention(tokens, key_bias, buckets, twice_differentiable)
-            )
+            tokens = self.attention_norm(tokens + self.attention(tokens, key_bias, buckets, twice_differentiable))
             tokens = self.feedforward_norm(tokens + self.feedforward(tokens))
             new_nodes, new_edges = tokens.split([num_atoms, len(edges)])
         if self.wide_nodes:

@@ -34,8 +34,7 @@ def as_spin_channels(eigenvalues: torch.Tensor) -> torch.Tensor:
     if not finite.all():
         first = tuple((~finite).nonzero()[0].tolist())
         raise ValueError(
-            f"{int((~finite).sum())} of {eigenvalues.numel()} eigenvalues are not finite, "
-            f"the first at index {first}"
+            f"{int((~finite).sum())} of {eigenvalues.numel()} eigenvalues are not finite, the first at index {first}"
         )
     return eigenvalues if len(shape) == 3 else eigenvalues.unsqueeze(0)
 

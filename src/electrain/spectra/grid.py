@@ -34,9 +34,7 @@ class EnergyGrid:
         """Energy of the last channel, in eV."""
         return self.start + (self.size - 1) * self.step
 
-    def energies(
-        self, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu"
-    ) -> torch.Tensor:
+    def energies(self, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu") -> torch.Tensor:
         """All energies of the axis, shape ``(size,)``, in eV."""
         axis = self.start + self.step * torch.arange(self.size, dtype=torch.float64)
         return axis.to(dtype=dtype, device=device)

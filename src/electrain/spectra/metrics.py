@@ -121,8 +121,7 @@ def rotational_discrepancy(
     """
     if predictions.dim() != 3:
         raise ValueError(
-            "expected predictions of shape (num_rotations, batch, num_predicted), "
-            f"got {tuple(predictions.shape)}"
+            f"expected predictions of shape (num_rotations, batch, num_predicted), got {tuple(predictions.shape)}"
         )
     values = predictions.double()
     mean = values.mean(dim=0)

@@ -18,7 +18,10 @@ from metatrain.utils.data import (
     get_num_workers,
     validate_num_workers,
 )
-from metatrain.utils.neighbor_lists import get_requested_neighbor_lists, get_system_with_neighbor_lists_transform
+from metatrain.utils.neighbor_lists import (
+    get_requested_neighbor_lists,
+    get_system_with_neighbor_lists_transform,
+)
 from metatrain.utils.scaler import get_remove_scale_transform
 from torch.utils.data import DistributedSampler, Subset
 

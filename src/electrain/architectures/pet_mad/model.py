@@ -2,7 +2,7 @@
 
 import json
 import logging
-from typing import Any, Dict, List, Literal, Optional  # noqa: UP035 (see `forward`)
+from typing import Any, Dict, List, Literal, Optional
 
 import torch
 from metatensor.torch import Labels, TensorMap
@@ -26,7 +26,7 @@ from metatrain.utils.metadata import merge_metadata
 
 from electrain.pet.heads import PooledFeatures, SpectrumConvolution, pool_systems, select_atoms
 from electrain.pet.network import PointEdgeTransformer
-from electrain.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL, FROM_DENSITY_OF_STATES
+from electrain.quantities import BAND_GAP, DENSITY_OF_STATES, FROM_DENSITY_OF_STATES
 from electrain.spectra.grid import EnergyGrid
 
 from . import checkpoints
@@ -76,7 +76,7 @@ class PETMAD(ModelInterface[ModelHypers]):
         elements[torch.tensor(self.atomic_types)] = torch.arange(len(self.atomic_types))
         self.register_buffer("element_of_type", elements)
 
-        network_hypers = {name: value for name, value in hypers.items() if name != "energy_grid"}
+        network_hypers: Any = {name: value for name, value in hypers.items() if name != "energy_grid"}
         self.network = PointEdgeTransformer(num_elements=len(self.atomic_types), **network_hypers)
         self.spectrum_heads = torch.nn.ModuleDict()
         self.layouts = torch.nn.ModuleDict()
@@ -110,14 +110,15 @@ class PETMAD(ModelInterface[ModelHypers]):
         )
         if name == DENSITY_OF_STATES:
             assert self.grid is not None  # checked above
-            self.layouts[name] = density_of_states_layout(info, self.grid)
+            layout = density_of_states_layout(info, self.grid)
         else:
-            self.layouts[name] = OutputLayout(info.layout)
+            layout = OutputLayout(info.layout)
+        self.layouts[name] = layout
         if name in FROM_DENSITY_OF_STATES:
             assert self.grid is not None  # checked above
             self.spectrum_heads[name] = SpectrumConvolution(self.grid.size)
             return
-        self.network.add_head(name, self.layouts[name].size)
+        self.network.add_head(name, layout.size)
         self.feature_names[name] = last_layer_features_name(name)
         self.outputs[self.feature_names[name]] = ModelOutput(
             sample_kind="atom", description=f"features that enter the last linear map for {name}"
@@ -135,10 +136,10 @@ class PETMAD(ModelInterface[ModelHypers]):
     # metatomic compares the signature with these very annotations, `list` and `dict` will not do
     def forward(
         self,
-        systems: List[System],  # noqa: UP006
-        outputs: Dict[str, ModelOutput],  # noqa: UP006
-        selected_atoms: Optional[Labels] = None,  # noqa: UP045
-    ) -> Dict[str, TensorMap]:  # noqa: UP006
+        systems: List[System],
+        outputs: Dict[str, ModelOutput],
+        selected_atoms: Optional[Labels] = None,
+    ) -> Dict[str, TensorMap]:
         """Predict the requested outputs, per atom or summed over the (selected) atoms of each structure.
 
         Band gap and Fermi level are read from the density of states per atom, averaged over the (selected) atoms.
@@ -167,9 +168,7 @@ class PETMAD(ModelInterface[ModelHypers]):
             feature_name = self.feature_names[name]
             read_by_others = name == self.density_of_states and self._reads_density_of_states(outputs)
             if name in outputs or feature_name in outputs or read_by_others:
-                pooled = head.features(
-                    features.nodes, features.edges, features.graph.centers, features.graph.weights
-                )
+                pooled = head.features(features.nodes, features.edges, features.graph.centers, features.graph.weights)  # type: ignore[operator]
                 pooled = select_atoms(pooled, selected)
                 if feature_name in outputs:
                     results[feature_name] = _features_output(
@@ -213,7 +212,7 @@ class PETMAD(ModelInterface[ModelHypers]):
         systems: list[System],
         outputs: dict[str, ModelOutput],
         results: dict[str, TensorMap],
-        selected_atoms: Optional[Labels],  # noqa: UP045
+        selected_atoms: Optional[Labels],
     ) -> dict[str, TensorMap]:
         scaled: dict[str, TensorMap] = {}
         for name in results:
@@ -229,7 +228,7 @@ class PETMAD(ModelInterface[ModelHypers]):
         for additive_model in self.additive_models:
             requested: dict[str, ModelOutput] = {}
             for name, output in outputs.items():
-                if name in additive_model.outputs and name in results:
+                if name in additive_model.outputs and name in results:  # type: ignore[operator]
                     requested[name] = output
             contributions = additive_model(systems, requested, selected_atoms)
             for name in contributions:
@@ -251,9 +250,9 @@ class PETMAD(ModelInterface[ModelHypers]):
             )
         for name, info in dataset_info.targets.items():
             check_target(name, info, self.grid)
-        merged = self.dataset_info.union(dataset_info)
+        merged = self.dataset_info.union(dataset_info)  # type: ignore[has-type]
         check_target_set(list(merged.targets))
-        new_targets = [name for name in merged.targets if name not in self.dataset_info.targets]
+        new_targets = [name for name in merged.targets if name not in self.dataset_info.targets]  # type: ignore[has-type]
         for name in new_targets:
             self._add_output(name, merged.targets[name])
         self.has_new_targets = len(new_targets) > 0
@@ -262,16 +261,14 @@ class PETMAD(ModelInterface[ModelHypers]):
         composition_targets = {
             name: info for name, info in scaled_info.targets.items() if CompositionModel.is_valid_target(name, info)
         }
-        self.additive_models[0] = self.additive_models[0].restart(
+        self.additive_models[0] = self.additive_models[0].restart(  # type: ignore[operator]
             dataset_info=DatasetInfo(dataset_info.length_unit, self.atomic_types, composition_targets)
         )
         self.scaler = self.scaler.restart(scaled_info)
         return self
 
     @classmethod
-    def load_checkpoint(
-        cls, checkpoint: dict[str, Any], context: Literal["restart", "finetune", "export"]
-    ) -> "PETMAD":
+    def load_checkpoint(cls, checkpoint: dict[str, Any], context: Literal["restart", "finetune", "export"]) -> "PETMAD":
         """Rebuild the model: its latest state to restart, its best one to finetune or export."""
         if context == "restart":
             logging.info(f"Using latest model from epoch {checkpoint['epoch']}")
@@ -285,7 +282,7 @@ class PETMAD(ModelInterface[ModelHypers]):
         model = cls(hypers=data["model_hypers"], dataset_info=data["dataset_info"])
         dtype = next(value.dtype for name, value in state.items() if name.startswith("network."))
         model.to(dtype).load_state_dict(state)
-        model.additive_models[0].sync_tensor_maps()
+        model.additive_models[0].sync_tensor_maps()  # type: ignore[operator]
         model.scaler.sync_tensor_maps()
         model.metadata = merge_metadata(model.metadata, checkpoint.get("metadata"))
         return model
@@ -316,7 +313,7 @@ class PETMAD(ModelInterface[ModelHypers]):
             raise ValueError(f"the model has dtype {dtype}, expected one of {self.__supported_dtypes__}")
         self.to(dtype)
         # The baseline's TensorMaps are no buffers: `to` does not move them.
-        self.additive_models[0].weights_to(torch.device("cpu"), torch.float64)
+        self.additive_models[0].weights_to(torch.device("cpu"), torch.float64)  # type: ignore[operator]
         capabilities = ModelCapabilities(
             outputs=self.outputs,
             atomic_types=self.atomic_types,
@@ -348,7 +345,11 @@ def without_electronic_structure(dataset_info: DatasetInfo) -> DatasetInfo:
 
 
 def _features_output(
-    pooled: PooledFeatures, sample_kind: str, system_of_atom: torch.Tensor, per_atom: Labels, per_system: Labels
+    pooled: PooledFeatures,
+    sample_kind: str,
+    system_of_atom: torch.Tensor,
+    per_atom: Labels,
+    per_system: Labels,
 ) -> TensorMap:
     if sample_kind == "atom":
         return feature_map(pooled.values, per_atom)

@@ -25,13 +25,11 @@ class OutputLayout(torch.nn.Module):
     shapes: list[list[int]]
     sizes: list[int]
 
-    def __init__(self, layout: TensorMap, properties: Optional[Labels] = None) -> None:  # noqa: UP045 (a scripted class has no `|`)
+    def __init__(self, layout: TensorMap, properties: Optional[Labels] = None) -> None:
         super().__init__()
         self.keys = layout.keys
         self.components = [block.components for block in layout.blocks()]
-        self.properties = (
-            [block.properties for block in layout.blocks()] if properties is None else [properties]
-        )
+        self.properties = [block.properties for block in layout.blocks()] if properties is None else [properties]
         self.shapes = [
             [len(labels) for labels in block.components] + [len(block.properties)] for block in layout.blocks()
         ]
@@ -51,7 +49,7 @@ class OutputLayout(torch.nn.Module):
         for i, block_values in enumerate(values.split(self.sizes, dim=1)):
             blocks.append(
                 TensorBlock(
-                    values=block_values.reshape([-1] + self.shapes[i]),  # noqa: RUF005 (TorchScript: no unpacking)
+                    values=block_values.reshape([-1] + self.shapes[i]),
                     samples=samples,
                     components=self.components[i],
                     properties=self.properties[i],
@@ -70,7 +68,7 @@ def add_contribution(prediction: TensorMap, contribution: TensorMap) -> TensorMa
     blocks: list[TensorBlock] = []
     for key, block in prediction.items():
         values = block.values
-        if key in contribution.keys:  # noqa: SIM118 (a property of TensorMaps, not a dictionary's method)
+        if key in contribution.keys:
             values = values + contribution.block(key).values.to(dtype=values.dtype, device=values.device)
         blocks.append(TensorBlock(values, block.samples, block.components, block.properties))
     return TensorMap(prediction.keys, blocks)
@@ -85,7 +83,9 @@ def check_target(name: str, info: TargetInfo, grid: EnergyGrid | None) -> None:
     if name in FROM_DENSITY_OF_STATES:
         num_values = sum(math.prod(shape) for shape in info.blocks_shape.values())
         if not info.is_scalar or info.sample_kind != "system" or num_values != 1:
-            raise ValueError(f"target {name!r} must be one scalar per structure, got {num_values} per {info.sample_kind}")
+            raise ValueError(
+                f"target {name!r} must be one scalar per structure, got {num_values} per {info.sample_kind}"
+            )
 
 
 def _check_density_of_states(info: TargetInfo, grid: EnergyGrid | None) -> None:

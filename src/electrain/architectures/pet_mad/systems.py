@@ -85,7 +85,7 @@ def system_samples(num_systems: int, device: torch.device) -> Labels:
     return Labels(["system"], torch.arange(num_systems, dtype=torch.int32, device=device).reshape(-1, 1))
 
 
-def selected_indices(samples: Labels, selected_atoms: Optional[Labels]) -> torch.Tensor:  # noqa: UP045
+def selected_indices(samples: Labels, selected_atoms: Optional[Labels]) -> torch.Tensor:
     """Which atoms of a batch were asked for, (num_selected,) in the order of the batch.
 
     TorchScript: ``Labels | None`` does not compile.

@@ -63,12 +63,14 @@ class Trainer(TrainerInterface[TrainerHypers]):
         targets = model.dataset_info.targets
         loaders = make_loaders(model, targets, train_datasets, val_datasets, hypers, process)
         objective = make_objective(model, hypers)
-        parallel_model = DistributedDataParallel(model, device_ids=[process.device]) if process.is_distributed else model
+        parallel_model = (
+            DistributedDataParallel(model, device_ids=[process.device]) if process.is_distributed else model
+        )
         optimizer = torch.optim.Adam(parallel_model.parameters(), lr=hypers["learning_rate"])
         scheduler = warmup_then_halving(
             optimizer, len(loaders.train), hypers["warmup_epochs"], hypers["halving_epochs"]
         )
-        if self.optimizer_state_dict is not None and not model.has_new_targets:
+        if self.optimizer_state_dict and self.scheduler_state_dict and not model.has_new_targets:
             optimizer.load_state_dict(self.optimizer_state_dict)
             scheduler.load_state_dict(self.scheduler_state_dict)
 
@@ -186,9 +188,13 @@ def make_objective(model: PETMAD, hypers: TrainerHypers) -> Objective:
     if model.grid is not None:
         spectrum = SpectrumSettings(step=model.grid.step, max_shift=model.hypers["energy_grid"]["max_shift"])
     per_structure = [*hypers["per_structure_targets"], *FROM_DENSITY_OF_STATES]
-    config = hypers["loss"] if not isinstance(hypers["loss"], str) else {
-        name: {"type": hypers["loss"], "weight": 1.0, "reduction": "mean", "gradients": {}}
-        for name in targets
-        if name != DENSITY_OF_STATES
-    }
+    config = (
+        hypers["loss"]
+        if not isinstance(hypers["loss"], str)
+        else {
+            name: {"type": hypers["loss"], "weight": 1.0, "reduction": "mean", "gradients": {}}
+            for name in targets
+            if name != DENSITY_OF_STATES
+        }
+    )
     return Objective(targets, config, spectrum, per_structure)

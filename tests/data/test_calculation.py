@@ -1,0 +1,88 @@
+"""Checks of one calculation."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import bulk, fcc111
+
+
+def test_a_sound_calculation_passes(make_calculation):
+    calculation = make_calculation(band_gap=2.0, energy=-1.0, forces=np.zeros((2, 3)))
+    assert calculation.bands().shape == (1, 5, 10)
+    assert calculation.name == "made up, frame 0"
+    assert calculation.subset == "all"
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        calculation.energy = 0.0
+
+
+def test_bands_are_relative_to_the_fermi_level(make_calculation):
+    calculation = make_calculation()
+    shifted = make_calculation(eigenvalues=calculation.eigenvalues + 3.0, fermi_level=3.0)
+    np.testing.assert_allclose(shifted.bands(), calculation.bands())
+
+
+def test_two_spins_have_weights_that_sum_to_one(make_calculation):
+    single = make_calculation()
+    both = np.concatenate([single.eigenvalues, single.eigenvalues])
+    assert make_calculation(eigenvalues=both, weights=single.weights / 2).num_electrons == 8
+    with pytest.raises(ValueError, match=r"sum to 1 \(spin-polarised\), got 2"):
+        make_calculation(eigenvalues=both)
+
+
+EIGHT_BANDS = np.tile(np.linspace(-8.0, 6.0, 8), (1, 5, 1))
+STACKED = Atoms("Si2", positions=[[0, 0, 0], [0, 0, 0.1]])
+IMAGE = Atoms("SiC", positions=[[0.1, 2, 2], [3.95, 2, 2]], cell=[4, 4, 4], pbc=True)
+TINY_CELL = Atoms("Si", cell=[5, 0.3, 5], pbc=True)
+FLAT_CELL = Atoms("Si", cell=[[3, 0, 0], [6, 0, 0], [0, 0, 3]], pbc=True)
+NOT_A_NUMBER = Atoms("Si2", positions=[[0, 0, 0], [np.nan, 0, 2]])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"atoms": Atoms()}, "made up, frame 0: expected at least one atom, got an empty structure"),
+        ({"atoms": NOT_A_NUMBER}, r"expected finite positions, got \[nan  0.  2.\] for atom 1"),
+        ({"atoms": Atoms("Si", cell=[np.inf, 3, 3])}, "expected a finite cell"),
+        ({"atoms": FLAT_CELL}, "expected independent cell vectors in the periodic directions a, b, c"),
+        ({"atoms": Atoms("Si", pbc=[0, 0, 1])}, "independent cell vectors in the periodic directions c"),
+        ({"atoms": STACKED}, r"atoms 0 \(Si\) and 1 \(Si\) are 0.100 A apart, expected at least 0.4 A"),
+        ({"atoms": IMAGE}, r"atoms 0 \(Si\) and 1 \(C\) are 0.150 A apart"),
+        ({"atoms": TINY_CELL}, r"atom 0 \(Si\) and its own periodic image are 0.300 A apart"),
+        ({"eigenvalues": np.zeros((5, 8))}, r"expected eigenvalues of shape .* got \(5, 8\)"),
+        ({"eigenvalues": np.zeros((3, 5, 8))}, r"expected eigenvalues of shape .* got \(3, 5, 8\)"),
+        ({"eigenvalues": np.zeros((1, 5, 0))}, "expected at least one k-point and one band, got 5 and 0"),
+        ({"eigenvalues": np.zeros((1, 6, 8))}, "one weight for each of 6 k-points, got 5 weights"),
+        ({"eigenvalues": np.where(EIGHT_BANDS > 5, np.nan, EIGHT_BANDS)}, "infinity at k-point 0, band 7"),
+        ({"weights": np.array([1, 1, 1, -2, 1.0])}, "at least 0, got -2 at k-point 3"),
+        ({"weights": np.array([1, 1, 1, np.nan, 1.0])}, "expected finite k-point weights"),
+        ({"weights": np.full(5, 0.2)}, r"weights that sum to 2 \(not spin-polarised\), got 1"),
+        ({"num_electrons": 10.0}, r"expected 10 electrons, but .* hold 8.00 to 8.00"),
+        ({"num_electrons": -1.0}, "expected a positive number of electrons, got -1"),
+        ({"fermi_level": 4.0}, "expected 8 electrons, but the weighted states up to the Fermi level"),
+        ({"fermi_level": np.nan}, "expected a finite Fermi level in eV, got nan"),
+        ({"energy": np.inf}, "expected a finite energy in eV, got inf"),
+        ({"band_gap": -0.5}, "expected a band gap of at least 0 eV, got -0.5"),
+        ({"forces": np.zeros((3, 3))}, r"expected forces of shape \(2, 3\), got \(3, 3\)"),
+        ({"forces": np.full((2, 3), np.nan)}, "expected finite forces"),
+    ],
+)
+def test_what_cannot_be_right_is_refused(make_calculation, changes, message):
+    with pytest.raises(ValueError, match=message):
+        make_calculation(**changes)
+
+
+def test_surfaces_and_molecules_pass(make_calculation):
+    make_calculation(atoms=fcc111("Al", (1, 1, 2), vacuum=4.5))
+    make_calculation(atoms=Atoms("H2", positions=[[0, 0, 0], [0, 0, 0.74]]))
+    make_calculation(atoms=bulk("C"))
+
+
+def test_a_half_filled_level_at_the_fermi_level_counts(make_calculation):
+    # An odd number of electrons: the fifth, doubly counted level lies within the DFT smearing of E_F.
+    levels = np.array([[[-6.0, -4.0, -3.0, -2.0, 0.04, 5.0]]])
+    calculation = make_calculation(eigenvalues=levels, weights=np.array([2.0]), num_electrons=9.0)
+    assert calculation.num_electrons == 9
+    with pytest.raises(ValueError, match=r"expected 9 electrons, but .* hold 8.00 to 8.00"):
+        make_calculation(eigenvalues=levels, weights=np.array([2.0]), num_electrons=9.0, fermi_level=-0.3)

@@ -1,0 +1,117 @@
+"""Splits: what stays together, what is covered, how large the parts are."""
+
+import numpy as np
+import pytest
+from ase import Atoms
+
+from electrain.data import split_structures
+
+
+def structure(formula, **info):
+    atoms = Atoms(formula)
+    atoms.info = info
+    return atoms
+
+
+def many(seed=0):
+    """Thirty binary compounds of eleven elements in two subsets, with one to five relatives each."""
+    generator = np.random.default_rng(seed)
+    elements = ["Li", "B", "C", "N", "O", "Na", "Al", "Si", "P", "S", "Cl"]
+    pairs = [(a, b) for i, a in enumerate(elements) for b in elements[i + 1 :]]
+    structures = []
+    for index in generator.choice(len(pairs), 30, replace=False):
+        formula = "".join(pairs[index])
+        for copy in range(generator.integers(1, 6)):
+            structures.append(structure(formula * (1 + copy % 2), subset="bulk" if copy < 3 else "rattled"))
+    return structures
+
+
+def parts(split):
+    return [split.train, split.validation, split.test]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_structure_is_in_one_part(seed):
+    structures = many(seed)
+    split = split_structures(structures, seed=seed)
+    assert sorted(index for part in parts(split) for index in part) == list(range(len(structures)))
+    assert split.grouped_by == "parent or formula"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_one_formula_is_never_on_two_sides(seed):
+    structures = many(seed)
+    split = split_structures(structures, seed=seed)
+    formulas = [{structures[i].get_chemical_formula(empirical=True) for i in part} for part in parts(split)]
+    assert not formulas[0] & formulas[1]
+    assert not formulas[0] & formulas[2]
+    assert not formulas[1] & formulas[2]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_training_knows_every_element(seed):
+    structures = many(seed)
+    split = split_structures(structures, seed=seed)
+    elements = [{symbol for i in part for symbol in structures[i].symbols} for part in parts(split)]
+    assert elements[1] | elements[2] <= elements[0]
+
+
+def test_shares_hold_in_every_subset():
+    formulas = [f"{a}{b}" for a in ("C", "N", "O", "S") for b in ("H", "Li", "Na", "K", "Rb")]
+    structures = [
+        structure(f"{formula}{n}", subset=subset)
+        for formula in formulas
+        for n, subset in [(1, "bulk"), (2, "bulk"), (3, "rattled"), (4, "rattled"), (5, "molecule")]
+    ]
+    split = split_structures(structures, shares=(8, 1, 1), seed=1)
+    for subset, number in {"bulk": 40, "rattled": 40, "molecule": 20}.items():
+        found = [sum(structures[i].info["subset"] == subset for i in part) for part in parts(split)]
+        np.testing.assert_allclose(found, [0.8 * number, 0.1 * number, 0.1 * number], atol=1)
+
+
+def test_relatives_of_one_parent_stay_together():
+    # Different formulas (a vacancy, a substitution), but the same parent; the parent itself has no such key.
+    structures = [structure("Si8", id="diamond")]
+    structures += [structure(f"Si{7 - i}Ge{i}", parent="diamond") for i in range(4)]
+    structures += [structure("Si2Ge", id=f"other-{i}") for i in range(3)]
+    structures += [structure("SiGe3", id=f"third-{i}") for i in range(3)]
+    for seed in range(10):
+        split = split_structures(structures, seed=seed)
+        sides = [next(k for k, part in enumerate(parts(split)) if i in part) for i in range(5)]
+        assert len(set(sides)) == 1
+
+
+def test_the_seed_decides():
+    structures = many()
+    assert split_structures(structures, seed=1) == split_structures(structures, seed=1)
+    assert split_structures(structures, seed=1) != split_structures(structures, seed=2)
+
+
+def test_without_a_test_set():
+    split = split_structures(many(), shares=(9, 1, 0))
+    assert split.test == []
+    assert split.validation
+
+
+def test_one_compound_is_split_by_structure():
+    split = split_structures([structure("GaAs") for _ in range(10)])
+    assert [len(part) for part in parts(split)] == [8, 1, 1]
+    assert split.grouped_by == "structure"
+
+
+@pytest.mark.parametrize("number", [3, 4, 5])
+def test_few_structures_fill_every_part(number):
+    split = split_structures([structure(f"SiC{n}") for n in range(1, number + 1)])
+    assert [len(part) for part in parts(split)] == [number - 2, 1, 1]
+
+
+@pytest.mark.parametrize("formulas", [["Si"], ["Si", "Si"], ["Si", "C", "Ge", "Sn"]])
+def test_nothing_can_be_held_out(formulas):
+    with pytest.raises(ValueError, match=f"held out .* each of the {len(formulas)} structures"):
+        split_structures([structure(formula) for formula in formulas])
+
+
+@pytest.mark.parametrize("shares", [(8, 1), (0, 1, 1), (8, 0, 1), (8, 1, -1), (float("nan"), 1, 1)])
+def test_shares_that_make_no_sense(shares):
+    with pytest.raises(ValueError, match="expected shares train:validation:test such as 8:1:1"):
+        split_structures(many(), shares=shares)
