@@ -1,6 +1,6 @@
 """Validation error against the weight of the cumulative loss (beta), the scan behind its default.
 
-    python benchmarks/cumulative_weight_scan.py DATASET -o RESULTS.csv [--epochs 80] [--weights 0 0.002 ...]
+    python benchmarks/cumulative_weight_scan.py DATASET -o RESULTS.csv [--epochs 30] [--weights 0 0.002 ...]
 
 DATASET is a folder written by `electrain prepare`. Trains one small model per weight, all with the same seed, and
 appends a line to RESULTS.csv after each; weights that are in the file already are skipped, so the scan can be
@@ -18,8 +18,9 @@ SMALL_MODEL = {
     "model.node_width": 64,
     "model.head_width": 128,
     "model.feedforward_width": 128,
-    "training.learning_rate": 5e-4,
-    "training.warmup_epochs": 5,
+    "training.learning_rate": 1e-3,
+    "training.batch_size": 8,
+    "training.warmup_epochs": 3,
     "training.num_workers": 0,
 }
 LAST_EPOCHS = 10
@@ -57,7 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True)
-    parser.add_argument("--epochs", type=int, default=80)
+    parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--weights", type=float, nargs="+", default=[0.0, 2e-4, 2e-3, 2e-2, 0.2, 2.0])
     arguments = parser.parse_args()

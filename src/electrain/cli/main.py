@@ -5,6 +5,8 @@ from typing import Annotated
 import typer
 
 from .. import __version__
+from .demo import demo
+from .dos import dos
 from .prepare import prepare
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
@@ -27,3 +29,5 @@ def main(
 
 
 app.command()(prepare)
+app.command()(dos)
+app.command()(demo)

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import vesin
 from ase import Atoms
 from numpy.typing import NDArray
 
-MIN_DISTANCE = 0.4  # A; the shortest bond there is, H-H, measures 0.74 A
+from ..structures import check_structure
+
 WEIGHT_TOLERANCE = 1e-3  # rounded weights of a thousand k-points still add up to within this
 ELECTRON_TOLERANCE = 0.15
 # How far the Fermi level may be from the energy that counts the right electrons: it depends on the smearing
@@ -73,7 +73,7 @@ class Calculation:
         :raises ValueError: saying what was expected, what came and where.
         """
         try:
-            _check_structure(self.atoms)
+            check_structure(self.atoms)
             _check_states(self.eigenvalues, self.weights)
             self._check_energies()
             self._check_electrons()
@@ -110,34 +110,6 @@ class Calculation:
     def _states_below(self, energy: float) -> float:
         """Count weighted states below an energy on the axis of the eigenvalues (eV)."""
         return float(np.einsum("k,skn->", self.weights, self.eigenvalues < energy))
-
-
-def _check_structure(atoms: Atoms) -> None:
-    if len(atoms) == 0:
-        raise ValueError("expected at least one atom, got an empty structure")
-    bad = np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))
-    if len(bad):
-        raise ValueError(f"expected finite positions, got {atoms.positions[bad[0]]} for atom {bad[0]}")
-    if not np.isfinite(atoms.cell[:]).all():
-        raise ValueError("expected a finite cell, got NaN or infinity")
-    periodic = atoms.cell[atoms.pbc]
-    if np.linalg.matrix_rank(periodic) < len(periodic):
-        directions = [axis for axis, is_periodic in zip("abc", atoms.pbc, strict=True) if is_periodic]
-        raise ValueError(
-            f"expected independent cell vectors in the periodic directions {', '.join(directions)}, "
-            f"got {periodic.tolist()}"
-        )
-    first, second, distances = vesin.ase_neighbor_list("ijd", atoms, MIN_DISTANCE)
-    if len(distances):
-        closest = int(np.argmin(distances))
-        i, j = int(first[closest]), int(second[closest])
-        names = f"atoms {i} ({atoms.symbols[i]}) and {j} ({atoms.symbols[j]}) are"
-        if i == j:
-            names = f"atom {i} ({atoms.symbols[i]}) and its own periodic image are"
-        raise ValueError(
-            f"{names} {distances[closest]:.3f} A apart, expected at least {MIN_DISTANCE:g} A: "
-            "atoms on top of each other"
-        )
 
 
 def _check_states(eigenvalues: NDArray[np.float64], weights: NDArray[np.float64]) -> None:

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from .. import __version__
 from ..quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL
+from ..structures import to_system
 from .calculation import Calculation
 from .extended_xyz import Rejected
 from .options import options_yaml
@@ -26,7 +27,6 @@ from .targets import (
     choose_axis,
     electronic_targets,
     energy_target,
-    to_system,
     trusted_range,
 )
 

@@ -5,9 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from ase import Atoms
 from metatensor.torch import Labels, TensorBlock, TensorMap
-from metatomic.torch import System, systems_to_torch
 
 from ..axis_labels import grid_to_labels
 from ..quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL
@@ -168,14 +166,6 @@ def energy_target(calculation: Calculation, *, with_forces: bool) -> TensorMap:
             ),
         )
     return TensorMap(Labels.single(), [block])
-
-
-def to_system(atoms: Atoms) -> System:
-    """Convert to float64, lengths in A; cell vectors of non-periodic directions are dropped."""
-    cell = atoms.cell[:] * atoms.pbc[:, None]
-    return systems_to_torch(
-        Atoms(atoms.numbers, positions=atoms.positions, cell=cell, pbc=atoms.pbc), dtype=torch.float64
-    )
 
 
 def _margin(smearing: float) -> float:

@@ -66,6 +66,12 @@ class PooledHead(nn.Module):
         for parameter in (self.last.weight, self.last.bias, self.last_edge_bias):
             nn.init.uniform_(parameter, -(head_width**-0.5), head_width**-0.5)
 
+    @torch.jit.unused
+    def start_from_zero(self) -> None:
+        """Let the untrained head predict zero."""
+        for parameter in (self.last.weight, self.last.bias, self.last_edge_bias):
+            nn.init.zeros_(parameter)
+
     @torch.jit.export
     def features(
         self,

@@ -122,15 +122,17 @@ class PointEdgeTransformer(nn.Module):
         reach = len(self.layers) + (0 if self.residual else 1) + (0 if self.num_neighbors_adaptive is None else 1)
         return reach * self.cutoff
 
-    def add_head(self, name: str, out_size: int) -> None:
+    def add_head(self, name: str, out_size: int) -> PooledHead:
         """Register a head with ``out_size`` predicted values per atom (summed for a structure)."""
-        self.heads[name] = PooledHead(
+        head = PooledHead(
             node_width=self.node_width,
             edge_width=self.edge_width,
             head_width=self.head_width,
             num_readouts=self.num_readouts,
             out_size=out_size,
         )
+        self.heads[name] = head
+        return head
 
     @torch.jit.export
     def pooled_features(self, features: Features) -> PooledFeatures:

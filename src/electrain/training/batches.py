@@ -1,8 +1,10 @@
 """Data loaders whose batches come with neighbor lists, rotated, and without baselines and scales."""
 
 import copy
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from metatrain.composition import train_or_load_composition_model
 from metatrain.scaler import train_or_load_scaler
@@ -10,7 +12,6 @@ from metatrain.utils.additive import get_remove_additive_transform
 from metatrain.utils.augmentation import O3Augmenter
 from metatrain.utils.data import (
     CollateFn,
-    CombinedDataLoader,
     Dataset,
     TargetInfo,
     build_train_dataloaders,
@@ -23,18 +24,44 @@ from metatrain.utils.neighbor_lists import (
     get_system_with_neighbor_lists_transform,
 )
 from metatrain.utils.scaler import get_remove_scale_transform
-from torch.utils.data import DistributedSampler, Subset
+from torch.utils.data import DataLoader, DistributedSampler, Subset
 
 from .processes import Process
 
 Datasets = list[Dataset | Subset]
 
 
+class Batches:
+    """Batches of one or several data sets, drawn anew whenever they are iterated over.
+
+    Unlike with metatrain's ``CombinedDataLoader``, which prepares an epoch as soon as the one before has ended, the
+    epoch's own seed decides about everything: a restarted training sees the same batches.
+
+    :param loaders: one for each data set.
+    :param shuffle: whether to take the data sets in random order.
+    """
+
+    def __init__(self, loaders: list[DataLoader], shuffle: bool) -> None:
+        self.loaders = loaders
+        self.shuffle = shuffle
+
+    def __len__(self) -> int:
+        return sum(len(loader) for loader in self.loaders)
+
+    def __iter__(self) -> Iterator[Any]:
+        order = np.repeat(np.arange(len(self.loaders)), [len(loader) for loader in self.loaders])
+        if self.shuffle:
+            np.random.shuffle(order)
+        iterators = [iter(loader) for loader in self.loaders]
+        for loader in order:
+            yield next(iterators[loader])
+
+
 class Loaders(NamedTuple):
     """Batches of both sets, and the samplers that must be told the epoch."""
 
-    train: CombinedDataLoader
-    validation: CombinedDataLoader
+    train: Batches
+    validation: Batches
     epoch_samplers: list[Any]
 
 
@@ -100,8 +127,8 @@ def make_loaders(
         num_workers=num_workers,
     )
     return Loaders(
-        train=CombinedDataLoader(train_loaders, shuffle=True),
-        validation=CombinedDataLoader(val_loaders, shuffle=False),
+        train=Batches(train_loaders, shuffle=True),
+        validation=Batches(val_loaders, shuffle=False),
         epoch_samplers=epoch_samplers,
     )
 

@@ -24,15 +24,22 @@ from metatrain.utils.dtype import dtype_to_str
 from metatrain.utils.hypers import raise_if_hypers_mismatch
 from metatrain.utils.metadata import merge_metadata
 
-from electrain.pet.heads import PooledFeatures, SpectrumConvolution, pool_systems, select_atoms
+from electrain.pet.heads import SpectrumConvolution, pool_systems, select_atoms
 from electrain.pet.network import PointEdgeTransformer
 from electrain.quantities import BAND_GAP, DENSITY_OF_STATES, FROM_DENSITY_OF_STATES
 from electrain.spectra.grid import EnergyGrid
 
 from . import checkpoints
 from .documentation import ModelHypers
-from .outputs import OutputLayout, add_contribution, check_target, check_target_set, density_of_states_layout
-from .systems import atom_samples, feature_map, selected_indices, system_samples, systems_to_batch
+from .outputs import (
+    OutputLayout,
+    add_contribution,
+    check_target,
+    check_target_set,
+    density_of_states_layout,
+    without_electronic_structure,
+)
+from .systems import atom_samples, features_output, selected_indices, system_samples, systems_to_batch
 
 
 def last_layer_features_name(target: str) -> str:
@@ -118,7 +125,10 @@ class PETMAD(ModelInterface[ModelHypers]):
             assert self.grid is not None  # checked above
             self.spectrum_heads[name] = SpectrumConvolution(self.grid.size)
             return
-        self.network.add_head(name, layout.size)
+        head = self.network.add_head(name, layout.size)
+        if name == DENSITY_OF_STATES:
+            # From random weights, every feature that training does not reach would add noise to all channels.
+            head.start_from_zero()
         self.feature_names[name] = last_layer_features_name(name)
         self.outputs[self.feature_names[name]] = ModelOutput(
             sample_kind="atom", description=f"features that enter the last linear map for {name}"
@@ -158,7 +168,7 @@ class PETMAD(ModelInterface[ModelHypers]):
 
         if "feature" in outputs:
             pooled = select_atoms(self.network.pooled_features(features), selected)
-            results["feature"] = _features_output(
+            results["feature"] = features_output(
                 pooled, outputs["feature"].sample_kind, system_of_selected, per_atom, per_system
             )
 
@@ -171,7 +181,7 @@ class PETMAD(ModelInterface[ModelHypers]):
                 pooled = head.features(features.nodes, features.edges, features.graph.centers, features.graph.weights)  # type: ignore[operator]
                 pooled = select_atoms(pooled, selected)
                 if feature_name in outputs:
-                    results[feature_name] = _features_output(
+                    results[feature_name] = features_output(
                         pooled, outputs[feature_name].sample_kind, system_of_selected, per_atom, per_system
                     )
                 if name in outputs and outputs[name].sample_kind == "atom":
@@ -332,25 +342,3 @@ def energy_grid(hypers: ModelHypers) -> EnergyGrid | None:
     """The grid in the hyperparameters, if there is one."""
     settings = hypers["energy_grid"]
     return None if settings is None else EnergyGrid(settings["start"], settings["step"], settings["size"])
-
-
-def without_electronic_structure(dataset_info: DatasetInfo) -> DatasetInfo:
-    """The targets that have baselines and scales: those not given by or read from a density of states."""
-    targets = {
-        name: info
-        for name, info in dataset_info.targets.items()
-        if name != DENSITY_OF_STATES and name not in FROM_DENSITY_OF_STATES
-    }
-    return DatasetInfo(dataset_info.length_unit, sorted(dataset_info.atomic_types), targets)
-
-
-def _features_output(
-    pooled: PooledFeatures,
-    sample_kind: str,
-    system_of_atom: torch.Tensor,
-    per_atom: Labels,
-    per_system: Labels,
-) -> TensorMap:
-    if sample_kind == "atom":
-        return feature_map(pooled.values, per_atom)
-    return feature_map(pool_systems(pooled, system_of_atom, len(per_system)).values, per_system)

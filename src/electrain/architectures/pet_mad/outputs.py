@@ -5,7 +5,7 @@ from typing import Optional
 
 import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
-from metatrain.utils.data import TargetInfo
+from metatrain.utils.data import DatasetInfo, TargetInfo
 
 from electrain.axis_labels import grid_to_labels, labels_to_grid
 from electrain.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL, FROM_DENSITY_OF_STATES
@@ -64,14 +64,31 @@ class OutputLayout(torch.nn.Module):
 
 
 def add_contribution(prediction: TensorMap, contribution: TensorMap) -> TensorMap:
-    """Add a baseline, which may lack some of the prediction's blocks (it has invariant ones only)."""
+    """Add a baseline, which may lack some of the prediction's blocks and samples.
+
+    It has invariant blocks only, and no rows for structures of which no atom was asked for.
+    """
     blocks: list[TensorBlock] = []
     for key, block in prediction.items():
         values = block.values
         if key in contribution.keys:
-            values = values + contribution.block(key).values.to(dtype=values.dtype, device=values.device)
+            other = contribution.block(key)
+            added = other.values.to(dtype=values.dtype, device=values.device)
+            values = values.index_add(0, _positions(other.samples, block.samples), added)
         blocks.append(TensorBlock(values, block.samples, block.components, block.properties))
     return TensorMap(prediction.keys, blocks)
+
+
+def _positions(entries: Labels, labels: Labels) -> torch.Tensor:
+    """Where each of the entries stands among the labels, all of which are there."""
+    if entries == labels:
+        return torch.arange(len(entries), device=labels.values.device)
+    _, of_entries, of_labels = entries.intersection_and_mapping(labels)
+    # the mappings go from either labels to their intersection, -1 for labels outside of it
+    rows = torch.nonzero(of_labels >= 0).squeeze(1)
+    row_of_common = torch.empty_like(rows)
+    row_of_common[of_labels[rows]] = rows
+    return row_of_common[of_entries]
 
 
 def check_target(name: str, info: TargetInfo, grid: EnergyGrid | None) -> None:
@@ -121,3 +138,13 @@ def check_target_set(names: list[str]) -> None:
 def density_of_states_layout(info: TargetInfo, grid: EnergyGrid) -> OutputLayout:
     """Layout of the density of states, with the physical energy axis as its properties."""
     return OutputLayout(info.layout, grid_to_labels(grid))
+
+
+def without_electronic_structure(dataset_info: DatasetInfo) -> DatasetInfo:
+    """The targets that have baselines and scales: those not given by or read from a density of states."""
+    targets = {
+        name: info
+        for name, info in dataset_info.targets.items()
+        if name != DENSITY_OF_STATES and name not in FROM_DENSITY_OF_STATES
+    }
+    return DatasetInfo(dataset_info.length_unit, sorted(dataset_info.atomic_types), targets)

@@ -7,6 +7,7 @@ from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import NeighborListOptions, System
 
 from electrain.pet.batch import Batch
+from electrain.pet.heads import PooledFeatures, pool_systems
 
 
 def check_elements(types: torch.Tensor, elements: torch.Tensor, known: list[int]) -> None:
@@ -95,8 +96,21 @@ def selected_indices(samples: Labels, selected_atoms: Optional[Labels]) -> torch
     return torch.sort(samples.select(selected_atoms).to(torch.int64))[0]
 
 
-def feature_map(values: torch.Tensor, samples: Labels) -> TensorMap:
+def _feature_map(values: torch.Tensor, samples: Labels) -> TensorMap:
     """Features as a TensorMap of one block."""
     columns = torch.arange(values.shape[1], dtype=torch.int32, device=values.device).reshape(-1, 1)
     block = TensorBlock(values, samples, [], Labels(["feature"], columns))
     return TensorMap(Labels(["_"], torch.zeros(1, 1, dtype=torch.int32, device=values.device)), [block])
+
+
+def features_output(
+    pooled: PooledFeatures,
+    sample_kind: str,
+    system_of_atom: torch.Tensor,
+    per_atom: Labels,
+    per_system: Labels,
+) -> TensorMap:
+    """Pooled features of atoms as an output, per atom or summed over each structure."""
+    if sample_kind == "atom":
+        return _feature_map(pooled.values, per_atom)
+    return _feature_map(pool_systems(pooled, system_of_atom, len(per_system)).values, per_system)

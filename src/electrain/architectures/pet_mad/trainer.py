@@ -70,7 +70,10 @@ class Trainer(TrainerInterface[TrainerHypers]):
         scheduler = warmup_then_halving(
             optimizer, len(loaders.train), hypers["warmup_epochs"], hypers["halving_epochs"]
         )
-        if self.optimizer_state_dict and self.scheduler_state_dict and not model.has_new_targets:
+        if model.has_new_targets:
+            # The best model so far lacks the new heads, and its error does not count the new targets.
+            self.best_epoch, self.best_metric, self.best_model_state_dict = None, float("inf"), None
+        elif self.optimizer_state_dict and self.scheduler_state_dict:
             optimizer.load_state_dict(self.optimizer_state_dict)
             scheduler.load_state_dict(self.scheduler_state_dict)
 
@@ -79,6 +82,8 @@ class Trainer(TrainerInterface[TrainerHypers]):
             if process.is_distributed:
                 # Every parameter must take part, also those of heads whose target this batch lacks.
                 loss = loss + 0.0 * sum(parameter.sum() for parameter in parallel_model.parameters())
+            if not loss.requires_grad:
+                return  # no structure of the batch has any target
             loss.backward()
             torch.nn.utils.clip_grad_norm_(parallel_model.parameters(), hypers["grad_clip_norm"])
             optimizer.step()
@@ -86,7 +91,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
 
         first_epoch = 0 if self.epoch is None else self.epoch + 1
         metric_logger = None
-        epoch = first_epoch
+        self._take_over(self.epoch, optimizer, scheduler)
         logging.info("Starting training")
         for epoch in range(first_epoch, hypers["num_epochs"]):
             seed_epoch(self.seed, epoch, process.rank)
@@ -100,7 +105,6 @@ class Trainer(TrainerInterface[TrainerHypers]):
             self._take_over(epoch, optimizer, scheduler)
             if (epoch + 1) % hypers["checkpoint_interval"] == 0 and process.rank == 0:
                 self.save_checkpoint(model, Path(checkpoint_dir) / f"model_{epoch}.ckpt")
-        self._take_over(epoch, optimizer, scheduler)
         if process.is_distributed:
             torch.distributed.destroy_process_group()
 
@@ -132,7 +136,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
             self.best_epoch = epoch
             self.best_model_state_dict = copy.deepcopy(model.state_dict())
 
-    def _take_over(self, epoch: int, optimizer: torch.optim.Optimizer, scheduler: Any) -> None:
+    def _take_over(self, epoch: Optional[int], optimizer: torch.optim.Optimizer, scheduler: Any) -> None:
         self.epoch = epoch
         self.optimizer_state_dict = optimizer.state_dict()
         self.scheduler_state_dict = scheduler.state_dict()

@@ -1,0 +1,35 @@
+"""``electrain demo``: the whole way on packaged data."""
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def demo(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", file_okay=False, help="Folder to write.")
+    ] = Path("electrain-demo"),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete the folder first if it exists.")] = False,
+) -> None:
+    """Train a small model on packaged DFT data and compare it with calculations it has not seen.
+
+    Takes a few minutes on a laptop: prepares a data set, runs `mtt train` and `mtt export`, prints band gaps, Fermi
+    levels and errors of held-out structures and plots their densities of states.
+    """
+    from ..demo import run_demo  # imports torch, which takes seconds
+
+    if output.exists() and any(output.iterdir()):
+        if not overwrite:
+            typer.echo(
+                f"error: expected a new or empty folder, but {output} has files; --overwrite deletes them", err=True
+            )
+            raise typer.Exit(1)
+        shutil.rmtree(output)
+    output.mkdir(parents=True, exist_ok=True)
+    try:
+        run_demo(output, typer.echo)
+    except RuntimeError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from None

@@ -1,0 +1,243 @@
+"""``electrain dos``: density of states, band gap and Fermi level of structures."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from ..calculators import ElectronicStructureModel
+    from ..results import ElectronicStructure
+
+_MAX_PANELS = 12
+_WITH_FERMI_LEVEL = "Fermi level: where it lies on the model's own energy axis. Electrons: states below it."
+_WITHOUT_FERMI_LEVEL = "The model predicts no Fermi level: energies are on its own axis, whose zero means nothing."
+
+
+def dos(
+    structures: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="STRUCTURE",
+            help="Structure files of any format that ASE reads; 'md.xyz@0:50' picks frames.",
+        ),
+    ],
+    model: Annotated[
+        Path,
+        typer.Option("--model", "-m", metavar="FILE", help="Exported model (.pt), from `mtt train` or `mtt export`."),
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="File for the spectra: .json or .csv.")
+    ] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            "--plot", "-p", metavar="FILE", help=f"Figure: .png, .pdf, .svg...; of the first {_MAX_PANELS} structures."
+        ),
+    ] = None,
+    per_atom: Annotated[
+        bool, typer.Option("--per-atom", help="Also write each atom's share, and plot that of each element.")
+    ] = False,
+    window: Annotated[
+        tuple[float, float] | None,
+        typer.Option(metavar="LOW HIGH", help="Energies to plot, in eV from the Fermi level; -15 8 by default."),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Such as cpu or cuda; by default the best that there is.")
+    ] = None,
+    batch_size: Annotated[
+        int, typer.Option(min=1, metavar="ATOMS", help="Atoms computed together; fewer need less memory.")
+    ] = 256,
+) -> None:
+    """Predict density of states, band gap and Fermi level of one structure or of thousands.
+
+    Prints a table. Energies in files and plots are relative to the Fermi level. A structure that cannot be
+    computed is reported and the others go on; the exit status is then 1.
+
+    Example:  electrain dos silicon.cif -m model.pt --plot silicon.png -o silicon.json
+    """
+    from ..calculators import ElectronicStructureModel  # imports torch, which takes seconds
+
+    _check_options(per_atom=per_atom, output=output, plot=plot, window=window)
+    try:
+        predictor = ElectronicStructureModel(model, device)
+        report = _Report(has_fermi_level=predictor.predicts_fermi_level)
+        readable = _readable(structures, report)
+        results = _predictions(predictor, readable, report, per_atom=per_atom, batch_size=batch_size)
+        first_results = _write_all(results, output, report)
+        if plot is not None:
+            _save_plot(first_results, plot, window)
+    except BrokenPipeError:
+        raise  # typer ends quietly when `| head` has seen enough
+    except (ValueError, OSError) as error:
+        _fail(str(error))
+    report.summarise(output, plot)
+
+
+def _check_options(
+    *, per_atom: bool, output: Path | None, plot: Path | None, window: tuple[float, float] | None
+) -> None:
+    from ..plotting import check_figure_path
+
+    if per_atom and output is None and plot is None:
+        _fail("--per-atom needs a file to show it: add --output or --plot")
+    if window is not None and not window[0] < window[1]:
+        _fail(f"expected a window from a lower to a higher energy, got {window[0]:g} to {window[1]:g} eV")
+    if plot is None:
+        return
+    try:
+        check_figure_path(plot)
+    except ValueError as error:
+        _fail(str(error))
+    if not plot.parent.is_dir():
+        _fail(f"cannot write {plot}: there is no folder {plot.parent}")
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(f"error: {message}", err=True)
+    raise typer.Exit(1)
+
+
+class _Report:
+    """The table, the errors and the progress bar on the terminal."""
+
+    def __init__(self, *, has_fermi_level: bool) -> None:
+        from tqdm import tqdm
+
+        self.num_done = 0
+        self.num_failed = 0
+        self._has_fermi_level = has_fermi_level
+        self._width = 0
+        # disable=None: no bar where nobody is watching
+        self._bar = tqdm(unit=" structures", delay=2, disable=None, leave=False)
+
+    def show(self, batch: "list[tuple[str, ElectronicStructure]]") -> None:
+        """Print the rows of a batch, and the head of the table before the first one."""
+        if self.num_done == 0:
+            self._width = max(len(name) for name in ["structure", *(name for name, _ in batch)])
+            columns = f"{'formula':<12} {'atoms':>6} {'band gap (eV)':>14} {'Fermi level (eV)':>17} {'electrons':>10}"
+            self._write(f"{'structure':<{self._width}}  {columns}")
+        for name, result in batch:
+            gap, level, electrons = (
+                "-" if value is None else f"{value:.2f}"
+                for value in (result.band_gap, result.fermi_level, result.num_electrons)
+            )
+            columns = f"{result.formula:<12} {len(result.atoms):>6} {gap:>14} {level:>17} {electrons:>10}"
+            self._write(f"{name:<{self._width}}  {columns}")
+        self.num_done += len(batch)
+        self._bar.update(len(batch))
+
+    def fail(self, name: str, reason: str) -> None:
+        """Report a structure or file that cannot be computed."""
+        self.num_failed += 1
+        self._write(f"error: {name}: {reason}", err=True)
+
+    def close(self) -> None:
+        """Remove the progress bar."""
+        self._bar.close()
+
+    def summarise(self, output: Path | None, plot: Path | None) -> None:
+        """Explain the columns, name the files, and exit with 1 if anything failed."""
+        typer.echo(f"\n{_WITH_FERMI_LEVEL if self._has_fermi_level else _WITHOUT_FERMI_LEVEL}")
+        if output is not None:
+            typer.echo(f"wrote {output}")
+        if plot is not None:
+            beyond = f", the first {_MAX_PANELS} structures" if self.num_done > _MAX_PANELS else ""
+            typer.echo(f"wrote {plot}{beyond}")
+        if self.num_failed:
+            _fail(f"{self.num_failed} of {self.num_done + self.num_failed} could not be computed (see above)")
+
+    def _write(self, line: str, *, err: bool = False) -> None:
+        self._bar.clear()
+        typer.echo(line, err=err)
+
+
+def _readable(sources: list[str], report: _Report) -> "Iterator[tuple[str, Atoms]]":
+    from ..structure_files import Unreadable, read_structures
+
+    for source in sources:
+        for item in read_structures(source):
+            if isinstance(item, Unreadable):
+                report.fail(item.name, item.reason)
+            else:
+                yield item
+
+
+def _predictions(
+    predictor: "ElectronicStructureModel",
+    items: "Iterable[tuple[str, Atoms]]",
+    report: _Report,
+    *,
+    per_atom: bool,
+    batch_size: int,
+) -> "Iterator[tuple[str, ElectronicStructure]]":
+    """Names and results, in the order of the files; what fails is reported and left out."""
+    from ..calculators import in_batches
+
+    names: list[str] = []
+
+    def usable() -> "Iterator[Atoms]":
+        for name, atoms in items:
+            try:
+                predictor.check(atoms)
+            except ValueError as error:
+                report.fail(name, str(error))
+                continue
+            names.append(name)
+            yield atoms
+
+    for batch in in_batches(usable(), batch_size):
+        batch_names, names[: len(batch)] = names[: len(batch)], []
+        done = _predict_batch(predictor, list(zip(batch_names, batch, strict=True)), report, per_atom=per_atom)
+        if done:
+            report.show(done)
+        yield from done
+
+
+def _predict_batch(
+    predictor: "ElectronicStructureModel", batch: "list[tuple[str, Atoms]]", report: _Report, *, per_atom: bool
+) -> "list[tuple[str, ElectronicStructure]]":
+    try:
+        results = predictor.predict_batch([atoms for _, atoms in batch], per_atom=per_atom)
+    except (ValueError, RuntimeError) as error:
+        if len(batch) > 1:  # find out which of them fails
+            singles = ([item] for item in batch)
+            return [done for one in singles for done in _predict_batch(predictor, one, report, per_atom=per_atom)]
+        # The last line of a TorchScript error says what happened, those before it where.
+        report.fail(batch[0][0], str(error).strip().rpartition("\n")[2])
+        return []
+    return [(name, result) for (name, _), result in zip(batch, results, strict=True)]
+
+
+def _write_all(
+    results: "Iterable[tuple[str, ElectronicStructure]]", output: Path | None, report: _Report
+) -> "list[tuple[str, ElectronicStructure]]":
+    """Write results as they come, and return the first ones, for a plot."""
+    from ..results_io import open_writer
+
+    first_results: list[tuple[str, ElectronicStructure]] = []
+    with ExitStack() as stack:
+        writer = None if output is None else stack.enter_context(open_writer(output))
+        for name, result in results:
+            if writer is not None:
+                writer.write(result, name)
+            if len(first_results) < _MAX_PANELS:
+                first_results.append((name, result))
+        report.close()
+        if report.num_done == 0:
+            raise typer.Exit(1)  # inside of the block: no file is left
+    return first_results
+
+
+def _save_plot(shown: "list[tuple[str, ElectronicStructure]]", path: Path, window: tuple[float, float] | None) -> None:
+    from ..plotting import plot_several
+    from ..results_io import replacing
+
+    names = None if len(shown) == 1 else [Path(name).name for name, _ in shown]
+    figure = plot_several([result for _, result in shown], window=window, names=names)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=150)

@@ -1,0 +1,98 @@
+"""Predictions against calculations that a model was not trained on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..data import Calculation, SpectrumAxis, dos_target
+from ..data.targets import band_gap
+from ..results import ElectronicStructure
+from ..spectra import AlignedErrors, AlignedRMSE, electrons_in_target, spectral_loss_terms, take_window
+from .composition_baseline import CompositionBaseline
+
+# The baseline's only free parameter is chosen on the validation set, in its favor.
+_RIDGES = (0.01, 0.1, 1.0, 10.0)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One prediction, aligned with its calculation."""
+
+    calculation: Calculation
+    result: ElectronicStructure
+    energies: torch.Tensor  # (num_channels,) | eV from the DFT Fermi level
+    predicted: torch.Tensor  # (num_channels,) | states/eV, shifted to fit best
+    target: torch.Tensor  # (num_channels,) | states/eV, NaN above the trusted range
+    error: float  # square root of the alignment term per electron | eV^-1/2, PET-MAD-DOS paper, eq. 10
+    dft_band_gap: float  # eV, NaN if unknown
+    fermi_level_error: float | None  # eV, predicted minus where the DFT one lies after alignment
+
+    @property
+    def band_gap_error(self) -> float | None:
+        """Predicted minus DFT band gap, in eV; NaN if DFT's is unknown."""
+        return None if self.result.band_gap is None else self.result.band_gap - self.dft_band_gap
+
+
+def compare(calculation: Calculation, result: ElectronicStructure, axis: SpectrumAxis) -> Comparison:
+    """Align a prediction with its calculation.
+
+    :param calculation: what DFT says.
+    :param result: what a model says of the same structure.
+    :param axis: the model's energy axis.
+    """
+    target = dos_target(calculation, axis)[axis.max_shift :]
+    trusted = ~torch.isnan(target)
+    prediction = torch.from_numpy(np.asarray(result.density_of_states, dtype=np.float64)).unsqueeze(0)
+    terms = spectral_loss_terms(prediction, target.unsqueeze(0), trusted.unsqueeze(0), axis.grid.step)
+    electrons = electrons_in_target(target.unsqueeze(0), trusted.unsqueeze(0), axis.grid.step)
+    fermi_level = float(terms.shift - axis.max_shift) * axis.grid.step
+    return Comparison(
+        calculation=calculation,
+        result=result,
+        energies=axis.target_grid.energies(),
+        predicted=take_window(prediction, terms.shift, len(target))[0],
+        target=target,
+        error=float((terms.alignment / electrons).sqrt()),
+        dft_band_gap=band_gap(calculation),
+        fermi_level_error=None if result.fermi_level is None else result.fermi_level - fermi_level,
+    )
+
+
+def aligned_errors(
+    predictions: Sequence[torch.Tensor], calculations: Sequence[Calculation], axis: SpectrumAxis
+) -> AlignedErrors:
+    """Errors of predicted densities of states over a set of calculations.
+
+    :param predictions: (grid.size,) each, in states/eV of the whole structure.
+    """
+    errors = AlignedRMSE(axis.grid.step)
+    targets = torch.stack([dos_target(calculation, axis) for calculation in calculations])[:, axis.max_shift :]
+    num_atoms = torch.tensor([len(calculation.atoms) for calculation in calculations])
+    errors.update(torch.stack(list(predictions)), targets, ~torch.isnan(targets), num_atoms)
+    return errors.compute()
+
+
+def best_composition_baseline(
+    train: Sequence[Calculation], validation: Sequence[Calculation], test: Sequence[Calculation], axis: SpectrumAxis
+) -> AlignedErrors:
+    """Test errors of the best sum of one constant spectrum per element.
+
+    Fitted on the training set; its ridge is the one with the least error on the validation set.
+    """
+    numbers = sorted({int(number) for calculation in train for number in calculation.atoms.numbers})
+
+    def compositions(calculations: Sequence[Calculation]) -> torch.Tensor:
+        counts = [[int((c.atoms.numbers == number).sum()) for number in numbers] for c in calculations]
+        return torch.tensor(counts, dtype=torch.float64)
+
+    targets = torch.stack([dos_target(calculation, axis) for calculation in train])[:, axis.max_shift :]
+    candidates = []
+    for ridge in _RIDGES:
+        baseline = CompositionBaseline(ridge)
+        baseline.fit(compositions(train), targets, ~torch.isnan(targets), axis.max_shift, axis.grid.step)
+        on_validation = aligned_errors(list(baseline.predict(compositions(validation))), validation, axis)
+        candidates.append((on_validation.per_electron, ridge, baseline))
+    best = min(candidates, key=lambda candidate: candidate[:2])[2]
+    return aligned_errors(list(best.predict(compositions(test))), test, axis)

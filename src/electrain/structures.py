@@ -1,0 +1,74 @@
+"""Atomic structures: checks before anything is computed, and the conversion for metatomic."""
+
+from collections.abc import Collection
+
+import numpy as np
+import torch
+import vesin
+from ase import Atoms
+from ase.data import chemical_symbols
+from metatomic.torch import System, systems_to_torch
+
+MIN_DISTANCE = 0.4  # A; the shortest bond there is, H-H, measures 0.74 A
+
+
+def check_structure(atoms: Atoms) -> None:
+    """Check that a structure can be real: atoms, finite numbers, a cell, and no two atoms in one place.
+
+    :param atoms: lengths in A; neighbours across periodic boundaries count.
+    :raises ValueError: saying what was expected, what came and which atom.
+    """
+    if len(atoms) == 0:
+        raise ValueError("expected at least one atom, got an empty structure")
+    bad = np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))
+    if len(bad):
+        raise ValueError(f"expected finite positions, got {atoms.positions[bad[0]]} for atom {bad[0]}")
+    if not np.isfinite(atoms.cell[:]).all():
+        raise ValueError("expected a finite cell, got NaN or infinity")
+    periodic = atoms.cell[atoms.pbc]
+    if np.linalg.matrix_rank(periodic) < len(periodic):
+        directions = [axis for axis, is_periodic in zip("abc", atoms.pbc, strict=True) if is_periodic]
+        raise ValueError(
+            f"expected independent cell vectors in the periodic directions {', '.join(directions)}, "
+            f"got {periodic.tolist()}"
+        )
+    _check_distances(atoms)
+
+
+def _check_distances(atoms: Atoms) -> None:
+    first, second, distances = vesin.ase_neighbor_list("ijd", atoms, MIN_DISTANCE)
+    if len(distances) == 0:
+        return
+    closest = int(np.argmin(distances))
+    i, j = int(first[closest]), int(second[closest])
+    names = f"atoms {i} ({atoms.symbols[i]}) and {j} ({atoms.symbols[j]}) are"
+    if i == j:
+        names = f"atom {i} ({atoms.symbols[i]}) and its own periodic image are"
+    raise ValueError(
+        f"{names} {distances[closest]:.3f} A apart, expected at least {MIN_DISTANCE:g} A: atoms on top of each other"
+    )
+
+
+def check_elements(atoms: Atoms, known_numbers: Collection[int]) -> None:
+    """Check that a model knows all elements of a structure.
+
+    :param known_numbers: atomic numbers of the known elements.
+    :raises ValueError: naming the unknown elements and the known ones.
+    """
+    unknown = sorted(set(atoms.numbers.tolist()) - set(known_numbers))
+    if unknown:
+        names = " ".join(chemical_symbols[number] for number in unknown)
+        known = " ".join(chemical_symbols[number] for number in sorted(known_numbers))
+        raise ValueError(f"the model does not know {names}; it knows the elements {known}")
+
+
+def to_system(atoms: Atoms, dtype: torch.dtype = torch.float64) -> System:
+    """Convert for metatomic, lengths in A; cell vectors of non-periodic directions are dropped."""
+    cell = atoms.cell[:] * atoms.pbc[:, None]
+    plain = Atoms(atoms.numbers, positions=atoms.positions, cell=cell, pbc=atoms.pbc)
+    return systems_to_torch(plain, dtype=dtype)
+
+
+def formula_of(atoms: Atoms) -> str:
+    """Chemical formula with as many atoms as the structure has, metals first: ``"NaCl"``, ``"Si2"``."""
+    return str(atoms.get_chemical_formula(mode="metal"))

@@ -1,0 +1,140 @@
+"""The layers of the source code: imports go one way, files stay short."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "electrain"
+FILES = sorted(SOURCE.rglob("*.py"))
+MAX_LINES = 350
+# Inside of these packages, beside the standard library and the package itself
+ALLOWED = {
+    "spectra": {"torch", "numpy", "scipy"},
+    "pet": {"torch"},
+}
+# importer -> what it must not import from electrain
+FORBIDDEN = {
+    "spectra": set(["architectures", "training", "data", "pet", "calculators", "evaluation", "cli"]),
+    "pet": set(["architectures", "training", "data", "spectra", "calculators", "evaluation", "cli"]),
+    "training": {"architectures", "data", "calculators", "evaluation", "cli"},
+    "data": {"architectures", "training", "pet", "calculators", "evaluation", "cli"},
+    "architectures": {"data", "calculators", "evaluation", "cli"},
+    "evaluation": {"cli"},
+    "calculators": {"cli"},
+}
+
+
+def module_of(path: Path) -> list[str]:
+    """Dotted name of a file, as a list; packages end with their own name."""
+    parts = ["electrain", *path.relative_to(SOURCE).with_suffix("").parts]
+    return parts[:-1] if parts[-1] == "__init__" else parts
+
+
+def without_type_checking(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those below `if TYPE_CHECKING:`, which never run."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            for other in node.orelse:
+                yield other
+                yield from without_type_checking(other)
+            continue
+        yield node
+        yield from without_type_checking(node)
+
+
+def imports_of(path: Path) -> set[str]:
+    """Full dotted names of everything a file imports anywhere, inside functions, too."""
+    module = module_of(path)
+    package = module if path.name == "__init__.py" else module[:-1]
+    names: set[str] = set()
+    for node in without_type_checking(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            prefix = ".".join([*base, *([node.module] if node.module else [])])
+            names.add(prefix)
+            names.update(f"{prefix}.{alias.name}" for alias in node.names)
+    return names
+
+
+def layer(name: str) -> str | None:
+    """First part below electrain: `electrain.pet.batch` -> `pet`."""
+    parts = name.split(".")
+    if parts[0] != "electrain" or len(parts) < 2:
+        return None
+    return parts[1] if (SOURCE / parts[1]).is_dir() or (SOURCE / f"{parts[1]}.py").is_file() else None
+
+
+def edges() -> dict[str, set[str]]:
+    """Which layer imports which others."""
+    graph: dict[str, set[str]] = {}
+    for path in FILES:
+        own = layer(".".join(module_of(path)))
+        if own is None:
+            continue
+        others = {layer(name) for name in imports_of(path)} - {None, own}
+        graph.setdefault(own, set()).update(others)
+    return graph
+
+
+def test_the_reader_of_imports(tmp_path, monkeypatch):
+    """All forms of imports are seen, also relative ones and those inside functions."""
+    root = tmp_path / "electrain"
+    (root / "pet").mkdir(parents=True)
+    (root / "data").mkdir()
+    monkeypatch.setattr(sys.modules[__name__], "SOURCE", root)
+    file = root / "pet" / "network.py"
+    file.write_text("import torch.nn as nn\nfrom .batch import Batch\nfrom ..data import x\ndef f():\n  import ase\n")
+    with file.open("a") as text:
+        text.write("from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n  import never\nelse:\n  import always\n")
+    names = imports_of(file)
+    assert {"torch.nn", "electrain.pet.batch.Batch", "electrain.data.x", "ase", "always"} <= names
+    assert "never" not in names
+    assert {layer(name) for name in names} == {None, "pet", "data"}
+    package = root / "data" / "__init__.py"
+    package.write_text("from . import readers\nfrom .. import pet\n")
+    assert {"electrain.data.readers", "electrain.pet"} <= imports_of(package)
+
+
+@pytest.mark.parametrize("package", ALLOWED)
+def test_kernels_import_tensors_only(package):
+    allowed = ALLOWED[package] | set(sys.stdlib_module_names)
+    found = 0
+    for path in sorted((SOURCE / package).rglob("*.py")):
+        for name in imports_of(path):
+            top = name.split(".")[0]
+            found += top == "torch"
+            if top == "electrain":
+                assert layer(name) == package, f"{path} imports {name}"
+            else:
+                assert top in allowed, f"{path} imports {name}"
+    assert found > 0
+
+
+@pytest.mark.parametrize("package", FORBIDDEN)
+def test_imports_go_one_way(package):
+    graph = edges()
+    if package not in graph:
+        pytest.skip(f"there is no {package} yet")
+    assert not graph[package] & FORBIDDEN[package]
+
+
+def test_no_cycles():
+    """Remove layers that import none of the remaining ones until nothing is left."""
+    graph = edges()
+    assert {"architectures", "training", "pet", "spectra"} <= set(graph)
+    assert {"training", "pet", "spectra"} <= graph["architectures"]
+    while graph:
+        leaves = {name for name, others in graph.items() if not others & set(graph)}
+        assert leaves, f"cycle among {sorted(graph)}: {graph}"
+        graph = {name: others for name, others in graph.items() if name not in leaves}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_files_are_short(path):
+    num_lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert num_lines <= MAX_LINES, f"{path} has {num_lines} lines"

@@ -1,0 +1,119 @@
+"""Small models with random weights, and structures of every kind."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from ase.build import bulk, fcc111, molecule
+from metatrain.utils.architectures import get_default_hypers, import_architecture
+from metatrain.utils.data import DatasetInfo
+from metatrain.utils.data.target_info import get_energy_target_info, get_generic_target_info
+
+from electrain.calculators import ElectronicStructureModel
+
+matplotlib.use("Agg")
+
+GRID = {"start": -30.0, "step": 0.05, "size": 800, "max_shift": 100, "smearing": 0.3, "reference": "Fermi level"}
+ELEMENTS = [1, 6, 8, 13, 14]
+ALL_TARGETS = ["energy", "mtt::dos", "mtt::bandgap", "mtt::efermi"]
+
+
+def make_model(targets: list[str], dtype: torch.dtype) -> Any:
+    """Build a model of pet_mad, ready to be evaluated or exported."""
+    torch.manual_seed(0)
+    hypers = get_default_hypers("pet_mad")["model"]
+    widths = {"node_width": 16, "edge_width": 16, "feedforward_width": 16, "head_width": 16, "num_heads": 2}
+    hypers.update(energy_grid=GRID, num_attention_layers=1, **widths)
+    infos = {name: _target_info(name) for name in targets}
+    model = import_architecture("pet_mad").__model__(hypers, DatasetInfo("angstrom", ELEMENTS, infos))
+    if "mtt::bandgap" in targets:  # so that the gap of random weights is not cut off at zero
+        torch.nn.init.constant_(model.spectrum_heads["mtt::bandgap"].last.bias, 1.5)
+    return model.to(dtype).eval()
+
+
+def _target_info(name: str) -> Any:
+    if name == "energy":
+        return get_energy_target_info(name, {"quantity": "energy", "unit": "eV"})
+    size = GRID["size"] if name == "mtt::dos" else 1
+    settings = {"quantity": "", "unit": "", "type": "scalar", "num_subtargets": size, "sample_kind": "system"}
+    return get_generic_target_info(name, settings)
+
+
+@pytest.fixture(scope="session")
+def reference_model() -> Any:
+    """The model itself, in float64."""
+    return make_model(ALL_TARGETS, torch.float64)
+
+
+@pytest.fixture(scope="session")
+def model_file(reference_model: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same model, exported."""
+    path = tmp_path_factory.mktemp("model") / "model.pt"
+    reference_model.export().save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def dos_only_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model in float32 without band gap and Fermi level."""
+    path = tmp_path_factory.mktemp("dos_only") / "dos.pt"
+    make_model(["mtt::dos"], torch.float32).export().save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def energy_only_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of the energy alone."""
+    path = tmp_path_factory.mktemp("energy_only") / "energy.pt"
+    make_model(["energy"], torch.float32).export().save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def model(model_file: Path) -> ElectronicStructureModel:
+    """The exported model, loaded."""
+    return ElectronicStructureModel(model_file, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def dos_only_model(dos_only_file: Path) -> ElectronicStructureModel:
+    """The exported model without band gap and Fermi level, loaded."""
+    return ElectronicStructureModel(dos_only_file, device="cpu")
+
+
+@pytest.fixture
+def structures() -> list[Atoms]:
+    """Crystals, a slab, a wire, molecules with and without a box, and one atom with and without a cell."""
+    slab = fcc111("Al", (1, 1, 3), vacuum=6.0)
+    slab.info.clear()  # holds what cannot be written to a file
+    wire = Atoms("CC", positions=[[0, 0, 0], [0, 0, 1.25]], cell=[0, 0, 2.5], pbc=[False, False, True])
+    return [
+        bulk("Si"),
+        molecule("H2O", vacuum=3.0),
+        bulk("Al"),
+        slab,
+        molecule("CH4"),
+        wire,
+        Atoms("H"),
+        Atoms("O", cell=[2.5, 2.5, 2.5], pbc=True),
+    ]
+
+
+@pytest.fixture
+def bad_structures() -> dict[str, Atoms]:
+    """Structures that cannot be computed, by what the error says about them."""
+    broken = bulk("Si")
+    broken.positions[1, 0] = np.nan
+    close = Atoms("OH", positions=[[0, 0, 0.05], [0, 0, 9.95]], cell=[10, 10, 10], pbc=True)
+    return {
+        "the model does not know N Fe; it knows the elements H C O Al Si": Atoms(
+            "FeN", positions=[[0, 0, 0], [0, 0, 2]]
+        ),
+        "expected finite positions, got [   nan 1.3575 1.3575] for atom 1": broken,
+        "atoms 0 (O) and 1 (H) are 0.100 A apart, expected at least 0.4 A": close,
+        "expected at least one atom, got an empty structure": Atoms(),
+    }
