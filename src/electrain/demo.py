@@ -17,7 +17,7 @@ from .demo_data import SEMICONDUCTORS_AND_MOLECULES
 from .evaluation.held_out import Comparison, aligned_errors, best_composition_baseline, compare
 from .plotting import plot_comparison
 
-# A model that trains in two minutes: narrow, with a learning rate and batches for a hundred structures.
+# A model that trains in a minute or two: narrow, with a learning rate and batches for a hundred structures.
 SETTINGS = {
     "seed": 0,
     "base_precision": 32,
@@ -75,7 +75,7 @@ def _train(folder: Path, say: Callable[[str], None]) -> None:
         options[part].systems.read_from = str(Path("data") / options[part].systems.read_from)
     OmegaConf.save(options, folder / "options.yaml")
     epochs = options.architecture.training.num_epochs
-    say(f"2/4  mtt train options.yaml: {epochs} epochs of a small model, about two minutes")
+    say(f"2/4  mtt train options.yaml: {epochs} epochs of a small model, one to three minutes")
 
     def show_epoch(line: str) -> None:
         match = _EPOCH.search(line)
@@ -132,7 +132,7 @@ def _show(comparisons: list[Comparison], prepared: PreparedDataset, say: Callabl
     predictions = [torch.from_numpy(np.asarray(item.result.density_of_states)).double() for item in comparisons]
     parts = prepared.parts
     model = aligned_errors(predictions, parts["test"], prepared.axis)
-    baseline = best_composition_baseline(parts["train"], parts["validation"], parts["test"], prepared.axis)
+    baseline = best_composition_baseline(parts["train"], parts["test"], prepared.axis)
     say(f"\n     band gap    mean absolute error {np.nanmean(np.abs(gaps)):.2f} eV")
     say(f"     Fermi level mean absolute error {np.nanmean(np.abs(levels)):.2f} eV")
     say("     DOS         RMSE per electron (eV^-1/2), per atom (states eV^-1/2)")

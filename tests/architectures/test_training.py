@@ -36,6 +36,7 @@ from electrain.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL
 from electrain.training.batches import make_loaders
 from electrain.training.epoch import run_epoch
 from electrain.training.errors import EpochErrors, selected_error
+from electrain.training.objective import Objective
 from electrain.training.processes import Process
 from electrain.training.schedule import warmup_then_halving
 from electrain.training.seeding import seed_epoch
@@ -180,6 +181,46 @@ def test_data_set_on_disk(monkeypatch, tmp_path):
         results.append(record.validation[-1])
         monkeypatch.undo()
     assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_batches_by_numbers_of_atoms(monkeypatch, tmp_path, num_workers):
+    """Every structure is seen, in batches of at most that many atoms."""
+    write_zip(tmp_path / "train.zip", (DOS,), FRAMES)
+    sizes = []
+    original = Objective.__call__
+
+    def recorded(objective, predictions, targets, systems, *others):
+        sizes.append(sum(len(system) for system in systems))
+        return original(objective, predictions, targets, systems, *others)
+
+    monkeypatch.setattr(Objective, "__call__", recorded)
+    options = {"max_atoms_per_batch": 9, "num_epochs": 2, "num_workers": num_workers}
+    train(new_trainer(**options), make_model((DOS,), torch.float32), DiskDataset(tmp_path / "train.zip"), tmp_path)
+    assert max(sizes) <= 9
+    # two epochs, training and validation each
+    assert sum(sizes) == 4 * sum(len(atoms) for atoms in FRAMES)
+    assert len(sizes) < 4 * len(FRAMES)
+
+
+def test_batches_depend_on_the_seed_of_their_epoch_only():
+    """Also while several data sets are mixed, and whatever was drawn before."""
+    datasets = [make_dataset((BAND_GAP,), FRAMES[:4]), make_dataset((BAND_GAP,), FRAMES[1:])]
+    model = make_model((DOS, BAND_GAP))
+    targets = {BAND_GAP: model.dataset_info.targets[BAND_GAP]}
+    loaders = make_loaders(model, targets, datasets, datasets, training_hypers(), PROCESS)
+    assert len(loaders.train) == 2 + 2 and len(loaders.validation) == 2 + 3
+
+    def drawn(seed):
+        torch.rand(seed)
+        seed_epoch(seed, 0, 0)
+        return torch.cat([torch.cat([s.positions for s in unpack_batch(batch)[0]]) for batch in loaders.train])
+
+    assert torch.equal(drawn(1), drawn(1))
+    assert not torch.equal(drawn(1), drawn(2))
+    expected = [len(atoms) for atoms in [*FRAMES[:4], *FRAMES[1:]]]
+    for _ in range(2):
+        assert [len(system) for batch in loaders.validation for system in unpack_batch(batch)[0]] == expected
 
 
 # --- the objective ---------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from .errors import EpochErrors
 
 # See docs/training.md for the scan behind the default of the cumulative weight (beta).
 GRADIENT_WEIGHT = 1e-4  # alpha, eV^2
-CUMULATIVE_WEIGHT = 2e-3  # beta, eV^-2
+CUMULATIVE_WEIGHT = 2e-4  # beta, eV^-2
 
 
 class SpectrumSettings(NamedTuple):

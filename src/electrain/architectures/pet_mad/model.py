@@ -34,9 +34,8 @@ from .documentation import ModelHypers
 from .outputs import (
     OutputLayout,
     add_contribution,
-    check_target,
     check_target_set,
-    density_of_states_layout,
+    checked_dataset_info,
     without_electronic_structure,
 )
 from .systems import atom_samples, features_output, selected_indices, system_samples, systems_to_batch
@@ -74,9 +73,11 @@ class PETMAD(ModelInterface[ModelHypers]):
     last_layer_parameter_names: dict[str, list[str]]  # read by metatrain's `llpr`
 
     def __init__(self, hypers: ModelHypers, dataset_info: DatasetInfo) -> None:
-        super().__init__(hypers, dataset_info, self.__default_metadata__)
         check_no_atom_pair_targets(dataset_info.targets, self.__class__.__name__)
-        self.grid = energy_grid(hypers)
+        grid = energy_grid(hypers)
+        dataset_info = checked_dataset_info(dataset_info, grid)
+        super().__init__(hypers, dataset_info, self.__default_metadata__)
+        self.grid = grid
         self.atomic_types = sorted(dataset_info.atomic_types)
         # The last entry stays -1 and stands for all atomic numbers beyond the table.
         elements = torch.full((max(self.atomic_types) + 2,), -1, dtype=torch.int64)
@@ -109,20 +110,15 @@ class PETMAD(ModelInterface[ModelHypers]):
         self.has_new_targets = False
 
     def _add_output(self, name: str, info: TargetInfo) -> None:
-        check_target(name, info, self.grid)
         self.outputs[name] = ModelOutput(
             unit=info.unit,
             sample_kind="system" if name in FROM_DENSITY_OF_STATES else "atom",
             description=info.description,
         )
-        if name == DENSITY_OF_STATES:
-            assert self.grid is not None  # checked above
-            layout = density_of_states_layout(info, self.grid)
-        else:
-            layout = OutputLayout(info.layout)
+        layout = OutputLayout(info.layout)
         self.layouts[name] = layout
         if name in FROM_DENSITY_OF_STATES:
-            assert self.grid is not None  # checked above
+            assert self.grid is not None  # their density of states needs it
             self.spectrum_heads[name] = SpectrumConvolution(self.grid.size)
             return
         head = self.network.add_head(name, layout.size)
@@ -258,8 +254,7 @@ class PETMAD(ModelInterface[ModelHypers]):
                 f"the dataset has atomic numbers {new_types} that the model does not know; "
                 f"it was trained on {self.atomic_types}"
             )
-        for name, info in dataset_info.targets.items():
-            check_target(name, info, self.grid)
+        dataset_info = checked_dataset_info(dataset_info, self.grid)
         merged = self.dataset_info.union(dataset_info)  # type: ignore[has-type]
         check_target_set(list(merged.targets))
         new_targets = [name for name in merged.targets if name not in self.dataset_info.targets]  # type: ignore[has-type]

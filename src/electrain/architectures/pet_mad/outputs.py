@@ -1,7 +1,6 @@
 """Layouts of predictions: which blocks, components and properties each target's TensorMap has."""
 
 import math
-from typing import Optional
 
 import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
@@ -16,7 +15,6 @@ class OutputLayout(torch.nn.Module):
     """Splits a head's values into the blocks of a target and labels them.
 
     :param layout: the target's layout, an empty TensorMap.
-    :param properties: replaces the properties of a target of one block, e.g. by an energy axis.
     """
 
     # TorchScript: the types of lists are read from the class
@@ -25,11 +23,11 @@ class OutputLayout(torch.nn.Module):
     shapes: list[list[int]]
     sizes: list[int]
 
-    def __init__(self, layout: TensorMap, properties: Optional[Labels] = None) -> None:
+    def __init__(self, layout: TensorMap) -> None:
         super().__init__()
         self.keys = layout.keys
         self.components = [block.components for block in layout.blocks()]
-        self.properties = [block.properties for block in layout.blocks()] if properties is None else [properties]
+        self.properties = [block.properties for block in layout.blocks()]
         self.shapes = [
             [len(labels) for labels in block.components] + [len(block.properties)] for block in layout.blocks()
         ]
@@ -135,9 +133,23 @@ def check_target_set(names: list[str]) -> None:
             )
 
 
-def density_of_states_layout(info: TargetInfo, grid: EnergyGrid) -> OutputLayout:
-    """Layout of the density of states, with the physical energy axis as its properties."""
-    return OutputLayout(info.layout, grid_to_labels(grid))
+def checked_dataset_info(dataset_info: DatasetInfo, grid: EnergyGrid | None) -> DatasetInfo:
+    """Check all targets, and give the density of states its energy axis if the dataset's labels lack it.
+
+    :raises ValueError: for a target that the architecture cannot predict, or that contradicts the grid.
+    """
+    targets = {}
+    for name, info in dataset_info.targets.items():
+        check_target(name, info, grid)
+        targets[name] = info
+        if name == DENSITY_OF_STATES and grid is not None:
+            block = info.layout.block()
+            with_axis = TensorBlock(block.values, block.samples, block.components, grid_to_labels(grid))
+            layout = TensorMap(info.layout.keys, [with_axis])
+            targets[name] = TargetInfo(layout, info.quantity, info.unit, info.description)
+    return DatasetInfo(
+        dataset_info.length_unit, sorted(dataset_info.atomic_types), targets, extra_data=dataset_info.extra_data
+    )
 
 
 def without_electronic_structure(dataset_info: DatasetInfo) -> DatasetInfo:
