@@ -40,7 +40,7 @@ def test_settings_arrive(ten_frames, write_frames, tmp_path):
     assert manifest["energy_grid"]["step"] == 0.1
     assert manifest["max_shift"] == {"channels": 50, "eV": 5.0}
     assert (manifest["split"]["shares"], manifest["split"]["seed"]) == ([6, 2, 2], 4)
-    assert len(manifest["split"]["validation"]) == 2
+    assert [len(manifest["split"][part]) for part in ("train", "validation", "test")] == [8, 1, 1]
 
 
 def test_several_sources(ten_frames, write_frames, tmp_path):

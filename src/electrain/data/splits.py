@@ -10,6 +10,10 @@ from ase import Atoms
 
 PARTS = ("train", "validation", "test")
 
+# An element is held out only if the training set has it in this many groups: errors for elements that training hardly
+# saw say nothing about a model. (metatrain demands one.)
+_MIN_TRAINING_GROUPS = 3
+
 
 @dataclass(frozen=True)
 class Split:
@@ -34,8 +38,8 @@ def split_structures(
 
     One group are the structures of the same ``info["parent"]`` (and that parent), otherwise of the same
     reduced formula: rattled and strained copies never end up on two sides. Every element of the validation
-    and test set occurs in the training set, as metatrain requires. With fewer groups than parts (a single
-    compound) every structure is a group of its own.
+    and test set occurs in at least three groups of the training set (in one at least, where a set has too few
+    groups). With fewer groups than parts (a single compound) every structure is a group of its own.
 
     :param structures: ``info["subset"]`` names the subset.
     :param shares: of training, validation and test set, in any scale; only the test share may be 0.
@@ -88,17 +92,17 @@ def _elements(groups: Sequence[Sequence[int]], structures: Sequence[Atoms]) -> s
 
 
 def _assign(order: list[list[int]], structures: Sequence[Atoms], fractions: np.ndarray) -> list[list[list[int]]]:
-    """Collect a training set with every element first, then put each group where it is missed most."""
+    """Collect a training set that knows every element first, then put each group where it is missed most."""
     missing = {subset: n * fractions for subset, n in Counter(map(_subset, structures)).items()}
     parts: list[list[list[int]]] = [[], [], []]
-    covered: set[str] = set()
+    training_groups: Counter[str] = Counter()
     later = []
     for group in order:
         elements = _elements([group], structures)
-        if elements <= covered:
+        if min(training_groups[element] for element in elements) >= _MIN_TRAINING_GROUPS:
             later.append(group)
             continue
-        covered |= elements
+        training_groups.update(elements)
         parts[0].append(group)
         for index in group:
             missing[_subset(structures[index])][0] -= 1

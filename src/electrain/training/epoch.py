@@ -48,6 +48,7 @@ def run_epoch(
             value = loss.detach()
             if process.is_distributed:
                 torch.distributed.all_reduce(value)
+                value /= process.world_size
             if not math.isfinite(value.item()):
                 raise FloatingPointError(
                     f"the {'training' if training else 'validation'} loss is {value.item()}: "

@@ -27,7 +27,6 @@ from metatrain.utils.metadata import merge_metadata
 from electrain.pet.heads import SpectrumConvolution, pool_systems, select_atoms
 from electrain.pet.network import PointEdgeTransformer
 from electrain.quantities import BAND_GAP, DENSITY_OF_STATES, FROM_DENSITY_OF_STATES
-from electrain.spectra.grid import EnergyGrid
 
 from . import checkpoints
 from .documentation import ModelHypers
@@ -36,9 +35,10 @@ from .outputs import (
     add_contribution,
     check_target_set,
     checked_dataset_info,
+    energy_grid,
     without_electronic_structure,
 )
-from .systems import atom_samples, features_output, selected_indices, system_samples, systems_to_batch
+from .systems import features_output, select, systems_to_batch
 
 
 def last_layer_features_name(target: str) -> str:
@@ -156,17 +156,10 @@ class PETMAD(ModelInterface[ModelHypers]):
             return results
         batch = systems_to_batch(systems, self.neighbor_list, self.element_of_type, self.atomic_types)
         features = self.network(batch)
-        all_samples = atom_samples(batch.system_of_atom, len(systems))
-        selected = selected_indices(all_samples, selected_atoms)
-        per_atom = Labels(["system", "atom"], all_samples.values[selected])
-        per_system = system_samples(len(systems), selected.device)
-        system_of_selected = batch.system_of_atom[selected]
-
+        selection = select(batch, len(systems), selected_atoms)
         if "feature" in outputs:
-            pooled = select_atoms(self.network.pooled_features(features), selected)
-            results["feature"] = features_output(
-                pooled, outputs["feature"].sample_kind, system_of_selected, per_atom, per_system
-            )
+            pooled = select_atoms(self.network.pooled_features(features), selection.atoms)
+            results["feature"] = features_output(pooled, outputs["feature"].sample_kind, selection)
 
         predictions: dict[str, torch.Tensor] = {}
         spectra = torch.zeros(0)
@@ -175,15 +168,13 @@ class PETMAD(ModelInterface[ModelHypers]):
             read_by_others = name == self.density_of_states and self._reads_density_of_states(outputs)
             if name in outputs or feature_name in outputs or read_by_others:
                 pooled = head.features(features.nodes, features.edges, features.graph.centers, features.graph.weights)  # type: ignore[operator]
-                pooled = select_atoms(pooled, selected)
+                pooled = select_atoms(pooled, selection.atoms)
                 if feature_name in outputs:
-                    results[feature_name] = features_output(
-                        pooled, outputs[feature_name].sample_kind, system_of_selected, per_atom, per_system
-                    )
+                    results[feature_name] = features_output(pooled, outputs[feature_name].sample_kind, selection)
                 if name in outputs and outputs[name].sample_kind == "atom":
                     predictions[name] = head(pooled)
                 if (name in outputs and outputs[name].sample_kind != "atom") or read_by_others:
-                    summed = pool_systems(pooled, system_of_selected, len(systems))
+                    summed = pool_systems(pooled, selection.system_of_atom, selection.num_systems)
                     values = head(summed)
                     if name in outputs and outputs[name].sample_kind != "atom":
                         predictions[name] = values
@@ -201,8 +192,8 @@ class PETMAD(ModelInterface[ModelHypers]):
 
         for name, layout in self.layouts.items():
             if name in predictions:
-                per_atom_output = outputs[name].sample_kind == "atom"
-                results[name] = layout(predictions[name], per_atom if per_atom_output else per_system)
+                per_atom = outputs[name].sample_kind == "atom"
+                results[name] = layout(predictions[name], selection.per_atom if per_atom else selection.per_system)
         if self.training:
             return results
         return self._add_baselines(systems, outputs, results, selected_atoms)
@@ -331,9 +322,3 @@ class PETMAD(ModelInterface[ModelHypers]):
         if self.hypers["energy_grid"] is not None:
             merged.extra = {**merged.extra, "energy_grid": json.dumps(dict(self.hypers["energy_grid"]))}
         return AtomisticModel(self.eval(), merged, capabilities)
-
-
-def energy_grid(hypers: ModelHypers) -> EnergyGrid | None:
-    """The grid in the hyperparameters, if there is one."""
-    settings = hypers["energy_grid"]
-    return None if settings is None else EnergyGrid(settings["start"], settings["step"], settings["size"])

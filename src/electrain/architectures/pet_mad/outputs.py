@@ -10,6 +10,8 @@ from electrain.axis_labels import grid_to_labels, labels_to_grid
 from electrain.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL, FROM_DENSITY_OF_STATES
 from electrain.spectra.grid import EnergyGrid
 
+from .documentation import ModelHypers
+
 
 class OutputLayout(torch.nn.Module):
     """Splits a head's values into the blocks of a target and labels them.
@@ -160,3 +162,9 @@ def without_electronic_structure(dataset_info: DatasetInfo) -> DatasetInfo:
         if name != DENSITY_OF_STATES and name not in FROM_DENSITY_OF_STATES
     }
     return DatasetInfo(dataset_info.length_unit, sorted(dataset_info.atomic_types), targets)
+
+
+def energy_grid(hypers: ModelHypers) -> EnergyGrid | None:
+    """The grid in the hyperparameters, if there is one."""
+    settings = hypers["energy_grid"]
+    return None if settings is None else EnergyGrid(settings["start"], settings["step"], settings["size"])

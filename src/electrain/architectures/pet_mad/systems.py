@@ -1,6 +1,6 @@
 """metatomic systems -> plain tensors, and plain tensors -> metatensor."""
 
-from typing import Optional
+from typing import NamedTuple, Optional
 
 import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
@@ -86,14 +86,42 @@ def system_samples(num_systems: int, device: torch.device) -> Labels:
     return Labels(["system"], torch.arange(num_systems, dtype=torch.int32, device=device).reshape(-1, 1))
 
 
-def selected_indices(samples: Labels, selected_atoms: Optional[Labels]) -> torch.Tensor:
-    """Which atoms of a batch were asked for, (num_selected,) in the order of the batch.
+class Selection(NamedTuple):
+    """The atoms of a batch that outputs are asked for, all of them by default."""
+
+    atoms: torch.Tensor  # (num_selected,) int64 | indices into the batch, ascending
+    elements: torch.Tensor  # (num_selected,) int64
+    system_of_atom: torch.Tensor  # (num_selected,) int64
+    num_systems: int  # also those without a selected atom
+    per_atom: Labels  # samples (system, atom)
+    per_system: Labels  # samples (system)
+
+
+def select(batch: Batch, num_systems: int, selected_atoms: Optional[Labels]) -> Selection:
+    """Find the atoms with the given labels (system, atom).
 
     TorchScript: ``Labels | None`` does not compile.
     """
-    if selected_atoms is None:
-        return torch.arange(len(samples), device=samples.values.device)
-    return torch.sort(samples.select(selected_atoms).to(torch.int64))[0]
+    samples = atom_samples(batch.system_of_atom, num_systems)
+    atoms = torch.arange(len(samples), device=batch.positions.device)
+    if selected_atoms is not None:
+        atoms = torch.sort(samples.select(selected_atoms).to(torch.int64))[0]
+    return Selection(
+        atoms=atoms,
+        elements=batch.elements[atoms],
+        system_of_atom=batch.system_of_atom[atoms],
+        num_systems=num_systems,
+        per_atom=Labels(["system", "atom"], samples.values[atoms]),
+        per_system=system_samples(num_systems, batch.positions.device),
+    )
+
+
+def features_output(pooled: PooledFeatures, sample_kind: str, selection: Selection) -> TensorMap:
+    """Pooled features of the selected atoms as an output, per atom or summed over each structure."""
+    if sample_kind == "atom":
+        return _feature_map(pooled.values, selection.per_atom)
+    summed = pool_systems(pooled, selection.system_of_atom, selection.num_systems)
+    return _feature_map(summed.values, selection.per_system)
 
 
 def _feature_map(values: torch.Tensor, samples: Labels) -> TensorMap:
@@ -101,16 +129,3 @@ def _feature_map(values: torch.Tensor, samples: Labels) -> TensorMap:
     columns = torch.arange(values.shape[1], dtype=torch.int32, device=values.device).reshape(-1, 1)
     block = TensorBlock(values, samples, [], Labels(["feature"], columns))
     return TensorMap(Labels(["_"], torch.zeros(1, 1, dtype=torch.int32, device=values.device)), [block])
-
-
-def features_output(
-    pooled: PooledFeatures,
-    sample_kind: str,
-    system_of_atom: torch.Tensor,
-    per_atom: Labels,
-    per_system: Labels,
-) -> TensorMap:
-    """Pooled features of atoms as an output, per atom or summed over each structure."""
-    if sample_kind == "atom":
-        return _feature_map(pooled.values, per_atom)
-    return _feature_map(pool_systems(pooled, system_of_atom, len(per_system)).values, per_system)
