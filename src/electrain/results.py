@@ -57,11 +57,6 @@ class ElectronicStructure:
         return self.fermi_level is not None
 
     @property
-    def energy_label(self) -> str:
-        """What ``energies`` are, for the axis of a plot or the head of a table."""
-        return "E - E_F (eV)" if self.relative_to_fermi_level else "E (eV, model's own zero)"
-
-    @property
     def num_electrons(self) -> float | None:
         """States up to the predicted Fermi level; ``None`` without one.
 

@@ -32,7 +32,19 @@ def check_structure(atoms: Atoms) -> None:
             f"expected independent cell vectors in the periodic directions {', '.join(directions)}, "
             f"got {periodic.tolist()}"
         )
+    _check_occupancies(atoms)
     _check_distances(atoms)
+
+
+def _check_occupancies(atoms: Atoms) -> None:
+    """ASE reads a disordered site as its most abundant element and keeps the shares beside it."""
+    for site, shares in atoms.info.get("occupancy", {}).items():
+        if len(shares) != 1 or abs(next(iter(shares.values())) - 1) > 1e-3:
+            occupied = ", ".join(f"{symbol} {share:g}" for symbol, share in shares.items())
+            raise ValueError(
+                f"expected every site fully occupied by one element, got {occupied} at site {site}: "
+                "make an ordered structure of it first"
+            )
 
 
 def _check_distances(atoms: Atoms) -> None:

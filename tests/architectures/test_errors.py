@@ -254,11 +254,25 @@ def test_unknown_context():
 # --- training --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["mae", "huber", "shift_agnostic_mse"])
+@pytest.mark.parametrize("kind", ["shift_agnostic_mse", "masked_mse"])
 def test_other_losses_of_spectra(kind):
     hypers = training_hypers(loss={DOS: {"type": kind, "weight": 1.0, "reduction": "mean", "gradients": {}}})
     expected = rf"the loss of 'mtt::dos' is always 'self_aligning' \(spectra have no common zero .*\), got '{kind}'"
     with pytest.raises(ValueError, match=expected):
+        make_objective(make_model(), hypers)
+
+
+def test_a_pointwise_loss_for_all_targets_is_for_the_others():
+    huber = {"type": "huber", "weight": 1.0, "reduction": "mean", "gradients": {}}
+    config = {DOS: huber, BAND_GAP: {**huber, "delta": 1.0}, FERMI_LEVEL: {**huber, "delta": 1.0}}
+    objective = make_objective(make_model((DOS, BAND_GAP, FERMI_LEVEL)), training_hypers(loss=config))
+    assert objective.spectral_loss is not None
+    assert {type(loss).__name__ for loss in objective.pointwise_loss.losses.values()} == {"TensorMapHuberLoss"}
+
+
+def test_reduction_of_the_spectral_loss():
+    hypers = training_hypers(loss={DOS: {"type": "mse", "weight": 1.0, "reduction": "sum", "gradients": {}}})
+    with pytest.raises(ValueError, match=r"the loss of 'mtt::dos' is a mean over structures, got reduction 'sum'"):
         make_objective(make_model(), hypers)
 
 

@@ -33,6 +33,7 @@ from tiny_models import (
 from electrain.architectures.pet_mad.model import PETMAD
 from electrain.architectures.pet_mad.trainer import Trainer, make_objective
 from electrain.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL
+from electrain.spectra.losses import spectral_loss_terms
 from electrain.training.batches import make_loaders
 from electrain.training.epoch import run_epoch
 from electrain.training.errors import EpochErrors, selected_error
@@ -305,15 +306,33 @@ def test_a_target_missing_in_the_whole_batch(name):
 
 
 def test_training_on_batches_without_any_target(tmp_path):
-    """Nothing to learn in an epoch is no error."""
+    """Nothing to learn from a batch is no error."""
     rows = target_rows(FRAMES)
     for name in ALL_TARGETS:
         rows[name][:2] = torch.nan
     for names in (ELECTRONIC, ("energy",)):
         model = make_model(names, torch.float32)
-        trainer = new_trainer(num_epochs=2, batch_size=1)
+        trainer = new_trainer(num_epochs=2, batch_size=1, atomic_baseline={"energy": 0.0})
         train(trainer, model, make_dataset(names, FRAMES, rows=rows), tmp_path)
         assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
+
+
+def test_missing_energies_spoil_no_baseline_in_silence(tmp_path):
+    rows = target_rows(FRAMES)
+    rows["energy"][:2] = torch.nan
+    model = make_model(("energy",), torch.float32)
+    expected = r"target 'energy' has missing values \(NaN\).*`atomic_baseline: \{energy: 0.0\}`"
+    with pytest.raises(ValueError, match=expected):
+        train(new_trainer(num_epochs=1), model, make_dataset(("energy",), FRAMES, rows=rows), tmp_path)
+
+
+def test_no_value_to_select_the_best_model_by(tmp_path):
+    rows = target_rows(FRAMES)
+    rows[BAND_GAP][:] = torch.nan
+    rows[DOS][:] = torch.nan
+    rows[FERMI_LEVEL][:] = torch.nan
+    with pytest.raises(ValueError, match="the validation set has no value of any target"):
+        train(new_trainer(num_epochs=1), make_model(), make_dataset(ELECTRONIC, FRAMES, rows=rows), tmp_path)
 
 
 @pytest.mark.parametrize("channels", [1, 7, MAX_SHIFT])
@@ -614,3 +633,35 @@ def _with_charges():
     return Dataset.from_dict(
         {"system": [row["system"] for row in rows], DOS: [row[DOS] for row in rows], "mtt::charges": maps}
     )
+
+
+def test_restart_takes_the_learning_rate_of_the_options(tmp_path):
+    model, dataset = make_model((DOS,), torch.float32), make_dataset((DOS,), FRAMES)
+    trainer = new_trainer(num_epochs=2, learning_rate=1e-3, warmup_epochs=0)
+    train(trainer, model, dataset, tmp_path)
+    trainer.save_checkpoint(model, tmp_path / "two.ckpt")
+    checkpoint = torch.load(tmp_path / "two.ckpt", weights_only=False)
+    hypers = training_hypers(num_epochs=3, learning_rate=5e-4, warmup_epochs=0)
+    again = Trainer.load_checkpoint(checkpoint, hypers, "restart")
+    train(again, PETMAD.load_checkpoint(checkpoint, "restart"), dataset, tmp_path)
+    assert again.optimizer_state_dict["param_groups"][0]["lr"] == 5e-4
+    assert again.optimizer_state_dict["param_groups"][0]["initial_lr"] == 5e-4
+
+
+def test_a_loss_that_is_not_finite_leaves_weights_and_best_model(tmp_path, monkeypatch):
+    model, dataset = make_model((DOS,), torch.float32), make_dataset((DOS,), FRAMES)
+    trainer = new_trainer(num_epochs=5)
+    calls = 0
+
+    def fail_later(*arguments, **options):
+        nonlocal calls
+        calls += 1
+        terms = spectral_loss_terms(*arguments, **options)
+        return terms if calls < 8 else terms._replace(alignment=terms.alignment * torch.nan)
+
+    monkeypatch.setattr("electrain.training.objective.spectral_loss_terms", fail_later)
+    with pytest.raises(FloatingPointError):
+        train(trainer, model, dataset, tmp_path)
+    assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
+    checkpoint = torch.load(tmp_path / "model_before_failure.ckpt", weights_only=False)
+    assert checkpoint["best_epoch"] == 0

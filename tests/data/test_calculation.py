@@ -12,7 +12,6 @@ def test_a_sound_calculation_passes(make_calculation):
     calculation = make_calculation(band_gap=2.0, energy=-1.0, forces=np.zeros((2, 3)))
     assert calculation.bands().shape == (1, 5, 10)
     assert calculation.name == "made up, frame 0"
-    assert calculation.subset == "all"
     with pytest.raises(dataclasses.FrozenInstanceError):
         calculation.energy = 0.0
 

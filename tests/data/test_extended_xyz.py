@@ -31,7 +31,6 @@ def test_only_eigenvalues_and_weights_are_needed(make_frame, write_frames):
     frame.calc = None
     (calculation,) = read_extended_xyz(write_frames([frame]))
     assert calculation.name == "frames.xyz, frame 0"
-    assert calculation.subset == "all"
     optional = (calculation.num_electrons, calculation.band_gap, calculation.energy, calculation.forces)
     assert optional == (None, None, None, None)
 
@@ -130,3 +129,11 @@ def test_a_file_of_another_kind(tmp_path):
     path.write_bytes(b"not compressed at all")
     (frame,) = read_extended_xyz(path)
     assert "the file is damaged or of another kind" in frame.reason
+
+
+def test_an_empty_file_is_reported(tmp_path):
+    path = tmp_path / "empty.xyz"
+    path.write_text("")
+    (rejected,) = read_extended_xyz(path)
+    assert isinstance(rejected, Rejected)
+    assert "expected at least one frame, got an empty file" in rejected.reason

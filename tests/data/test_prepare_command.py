@@ -90,7 +90,7 @@ def test_overwriting_must_be_asked_for(ten_frames, write_frames, tmp_path):
         (["--split", "8:0:2"], 1, "error: expected shares train:validation:test"),
         (["--smearing", "-1"], 1, "error: expected a positive smearing in eV, got -1"),
         (
-            ["--step", "0.3333333333"],
+            ["--step", "0.1333333333"],
             1,
             "error: start and step of an energy grid must be multiples of 1e-6 eV",
         ),

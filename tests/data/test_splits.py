@@ -118,3 +118,15 @@ def test_nothing_can_be_held_out(formulas):
 def test_shares_that_make_no_sense(shares):
     with pytest.raises(ValueError, match="expected shares train:validation:test such as 8:1:1"):
         split_structures(many(), shares=shares)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_parent_and_formula_together_make_a_group(seed):
+    """The unlabelled crystal of a parent's formula stays with that parent's copies."""
+    structures = many(seed)
+    structures += [structure("Si8", parent="diamond"), structure("Si", id="other"), structure("SiC", parent="diamond")]
+    split = split_structures(structures, seed=seed)
+    (part,) = [part for part in parts(split) if len(structures) - 3 in part]
+    assert {len(structures) - 2, len(structures) - 1} <= set(part)
+    others = [i for other in parts(split) if other is not part for i in other]
+    assert "CSi" not in {structures[i].get_chemical_formula(empirical=True) for i in others}

@@ -10,7 +10,7 @@ from ase.build import fcc111
 from electrain.axis_labels import labels_to_grid
 from electrain.data import choose_axis, dos_target, electronic_targets, energy_target, to_system
 from electrain.data.targets import SpectrumAxis, band_gap
-from electrain.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL
+from electrain.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL, MIN_CHANNELS
 from electrain.spectra.grid import EnergyGrid
 
 
@@ -64,15 +64,22 @@ def test_a_rigid_shift_of_everything_changes_nothing(make_calculation):
 
 def test_the_axis_leaves_room_on_both_sides(make_calculation):
     calculations = [make_calculation(seed=seed) for seed in range(3)]
-    axis = axis_of(*calculations)
+    axis = axis_of(*calculations, step=0.02)
     lowest = min(calculation.eigenvalues.min() for calculation in calculations)
     highest = max(calculation.eigenvalues[..., -1].min() for calculation in calculations) - 0.9
-    assert axis.max_shift == 200
-    assert axis.grid.size == axis.target_grid.size + 200
+    assert axis.max_shift == 500
+    assert axis.grid.size == axis.target_grid.size + 500
     assert axis.grid.start == pytest.approx(axis.target_grid.start - 10.0)
-    assert lowest - 1.5 - 0.05 < axis.target_grid.start <= lowest - 1.5
-    assert highest + 1.5 <= axis.target_grid.stop < highest + 1.5 + 0.05
+    assert lowest - 1.5 - 0.02 < axis.target_grid.start <= lowest - 1.5
+    assert highest + 1.5 <= axis.target_grid.stop < highest + 1.5 + 0.02
     assert f"{axis.grid.start!r}" == f"{axis.grid.start:.2f}".rstrip("0")  # readable in options.yaml
+
+
+def test_a_short_axis_grows_until_all_heads_can_read_it(make_calculation):
+    coarse, fine = axis_of(make_calculation(), step=0.1), axis_of(make_calculation(), step=0.02)
+    assert coarse.grid.size == MIN_CHANNELS
+    assert coarse.grid.start == pytest.approx(fine.grid.start, abs=0.2)
+    assert dos_target(make_calculation(), coarse).isnan()[-1]
 
 
 def test_a_wide_smearing_gets_more_room(make_calculation):
@@ -110,7 +117,8 @@ def test_too_few_bands_to_trust_anything_are_refused(make_calculation):
         ({"smearing": -0.3}, "expected a positive smearing in eV, got -0.3"),
         ({"smearing": math.nan}, "expected a positive smearing in eV, got nan"),
         ({"max_shift": -1.0}, "expected a largest shift of at least 0 eV, got -1"),
-        ({"step": 1 / 3}, "must be multiples of 1e-6 eV"),
+        ({"step": 0.5}, "expected a step of at most the smearing, 0.3 eV"),
+        ({"step": 0.12345678}, "must be multiples of 1e-6 eV"),
     ],
 )
 def test_settings_that_make_no_sense(make_calculation, settings, message):

@@ -6,6 +6,7 @@ from torch.nn import functional
 
 from electrain.pet import PooledHead, SpectrumConvolution
 from electrain.pet.heads import pool_systems, select_atoms
+from electrain.quantities import MIN_CHANNELS
 
 NUM_ATOMS, NUM_EDGES, NUM_SYSTEMS = 9, 40, 4
 NODE_WIDTH, EDGE_WIDTH, HEAD_WIDTH, OUT_SIZE = 6, 5, 7, 11
@@ -137,7 +138,7 @@ def test_spectra_of_a_batch_do_not_mix():
 
 
 def test_shortest_spectrum():
-    assert SpectrumConvolution.MIN_CHANNELS == 737
+    assert SpectrumConvolution.min_channels() == MIN_CHANNELS == 737
     head = SpectrumConvolution(737)
     assert tuple(head.hidden.weight.shape) == (1024, 64)
     assert tuple(head(torch.zeros(1, 737)).shape) == (1, 1)

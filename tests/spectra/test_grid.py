@@ -10,7 +10,7 @@ def test_energies_start_stop_and_step():
     grid = EnergyGrid(-1.0, 0.25, 5)
     assert grid.energies().tolist() == [-1.0, -0.75, -0.5, -0.25, 0.0]
     assert grid.stop == 0.0
-    assert grid.energies(dtype=torch.float32).dtype == torch.float32
+    assert grid.energies().dtype == torch.float64
     assert "-1 ... 0 eV in steps of 0.25 eV (5 channels)" in str(grid)
 
 

@@ -50,7 +50,6 @@ def test_counts_electrons(salt):
 def test_formula_and_labels(salt):
     assert salt.formula == "NaCl"
     assert make_result(bulk("Si")).formula == "Si2"
-    assert salt.energy_label == "E - E_F (eV)"
 
 
 def test_elements(salt):

@@ -11,7 +11,7 @@ def demo(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", file_okay=False, help="Folder to write.")
     ] = Path("electrain-demo"),
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete the folder first if it exists.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete an earlier demo in the folder first.")] = False,
 ) -> None:
     """Train a small model on packaged DFT data and compare it with calculations it has not seen.
 
@@ -25,6 +25,9 @@ def demo(
             typer.echo(
                 f"error: expected a new or empty folder, but {output} has files; --overwrite deletes them", err=True
             )
+            raise typer.Exit(1)
+        if not (output / "data" / "manifest.json").exists():
+            typer.echo(f"error: {output} holds no earlier demo; it will not be deleted", err=True)
             raise typer.Exit(1)
         shutil.rmtree(output)
     output.mkdir(parents=True, exist_ok=True)

@@ -54,11 +54,6 @@ class Calculation:
         """The structure's own ``id``, or its source."""
         return str(self.atoms.info.get("id", self.source))
 
-    @property
-    def subset(self) -> str:
-        """The part of a data set it belongs to ("bulk", "molecule", ...), ``"all"`` if none is given."""
-        return str(self.atoms.info.get("subset", "all"))
-
     def bands(self) -> torch.Tensor:
         """Eigenvalues relative to the Fermi level, shape ``(num_spins, num_k, num_bands)``, in eV."""
         return torch.from_numpy(self.eigenvalues - self.fermi_level)

@@ -47,6 +47,7 @@ def read_extended_xyz(path: Path) -> Iterator[Calculation | Rejected]:
     :raises OSError: if the file cannot be opened.
     """
     with open_with_compression(str(path), "rt") as file:
+        index = -1
         for index, text in enumerate(_frames(file)):
             source = f"{path.name}, frame {index}"
             if isinstance(text, Rejected):
@@ -56,6 +57,8 @@ def read_extended_xyz(path: Path) -> Iterator[Calculation | Rejected]:
                 yield calculation_from_atoms(_parse(text, source), source)
             except ValueError as error:
                 yield Rejected(source, str(error).removeprefix(f"{source}: "))
+        if index < 0:
+            yield Rejected(path.name, "expected at least one frame, got an empty file")
 
 
 def calculation_from_atoms(atoms: Atoms, source: str) -> Calculation:

@@ -26,6 +26,9 @@ architecture:
   training:
     num_epochs: {num_epochs}
     batch_size: {batch_size}
+    learning_rate: 1.0e-4 # with a few hundred structures rather 1e-3, batches of 4 and a narrower network
+    warmup_epochs: {warmup_epochs} # the learning rate grows linearly, ...
+    halving_epochs: {halving_epochs} # ... then it is halved every so many epochs
 
 # metatrain's final evaluation compares densities of states point by point, without aligning them: the errors in
 # the training log are the ones to look at.
@@ -99,6 +102,8 @@ def options_yaml(axis: SpectrumAxis, *, with_energy: bool, with_forces: bool, wi
         max_shift=axis.max_shift,
         num_epochs=NUM_EPOCHS,
         batch_size=BATCH_SIZE,
+        warmup_epochs=NUM_EPOCHS // 10,
+        halving_epochs=NUM_EPOCHS // 4,
         dos=DENSITY_OF_STATES,
         band_gap=BAND_GAP,
         fermi_level=FERMI_LEVEL,

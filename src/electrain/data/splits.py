@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from ase import Atoms
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 PARTS = ("train", "validation", "test")
 
@@ -36,8 +38,8 @@ def split_structures(
 ) -> Split:
     """Split by groups of related structures, near the shares in every subset.
 
-    One group are the structures of the same ``info["parent"]`` (and that parent), otherwise of the same
-    reduced formula: rattled and strained copies never end up on two sides. Every element of the validation
+    One group are the structures of the same ``info["parent"]`` (and that parent) or of the same reduced
+    formula: rattled and strained copies never end up on two sides. Every element of the validation
     and test set occurs in at least three groups of the training set (in one at least, where a set has too few
     groups). With fewer groups than parts (a single compound) every structure is a group of its own.
 
@@ -70,13 +72,21 @@ def check_shares(shares: tuple[float, float, float]) -> None:
 
 
 def _groups(structures: Sequence[Atoms]) -> list[list[int]]:
+    """Connected by the same parent (or by being it) or the same formula, also through others."""
     parents = {str(atoms.info["parent"]) for atoms in structures if "parent" in atoms.info}
-    members: dict[tuple[str, str], list[int]] = {}
+    nodes: dict[tuple[str, str], int] = {}  # parents and formulas, numbered after the structures
+    pairs = []
     for index, atoms in enumerate(structures):
         name = str(atoms.info.get("parent", atoms.info.get("id", "")))
-        key = ("parent", name) if name in parents else ("formula", _formula(atoms))
-        members.setdefault(key, []).append(index)
-    return list(members.values())
+        for key in [("formula", _formula(atoms))] + [("parent", name)] * (name in parents):
+            pairs.append((index, nodes.setdefault(key, len(structures) + len(nodes))))
+    size = len(structures) + len(nodes)
+    first, second = zip(*pairs, strict=True) if pairs else ((), ())
+    _, labels = connected_components(coo_array((np.ones(len(pairs)), (first, second)), shape=(size, size)))
+    groups: dict[int, list[int]] = {}
+    for index in range(len(structures)):
+        groups.setdefault(int(labels[index]), []).append(index)
+    return list(groups.values())
 
 
 def _formula(atoms: Atoms) -> str:

@@ -8,7 +8,7 @@ import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
 
 from ..axis_labels import grid_to_labels
-from ..quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL
+from ..quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL, MIN_CHANNELS
 from ..spectra.broadening import density_of_states, highest_trusted_energy, trusted_channels
 from ..spectra.gap import gap_from_eigenvalues
 from ..spectra.grid import EnergyGrid
@@ -61,7 +61,9 @@ def choose_axis(calculations: Sequence[Calculation], *, step: float, smearing: f
     covering = EnergyGrid.covering(lowest - _margin(smearing), highest + _MARGIN, step)
     channels = round(max_shift / step)
     extended = covering.extended_below(channels)
-    grid = EnergyGrid(round(extended.start, 6), step, extended.size)  # -80.2, not -80.20000000000002
+    # Short axes grow at the upper end, where nothing is trained on: all heads must be able to read the result.
+    size = max(extended.size, MIN_CHANNELS)
+    grid = EnergyGrid(round(extended.start, 6), step, size)  # -80.2, not -80.20000000000002
     return SpectrumAxis(grid=grid, max_shift=channels, smearing=smearing)
 
 
@@ -76,6 +78,11 @@ def check_settings(*, step: float, smearing: float, max_shift: float) -> None:
             raise ValueError(f"expected a positive {what} in eV, got {value:g}")
     if not (math.isfinite(max_shift) and max_shift >= 0):
         raise ValueError(f"expected a largest shift of at least 0 eV, got {max_shift:g}")
+    if step > smearing:
+        raise ValueError(
+            f"expected a step of at most the smearing, {smearing:g} eV, so that the density of states integrates to "
+            f"the number of states, got {step:g} eV"
+        )
     grid_to_labels(EnergyGrid(0.0, step, 2))  # refuses a step that the files cannot hold
 
 

@@ -120,7 +120,6 @@ class SpectrumConvolution(nn.Module):
     HIDDEN_WIDTH = 1024
     PADDING = 1
     POOLING = 4
-    MIN_CHANNELS = 737
 
     def __init__(self, num_channels: int) -> None:
         super().__init__()
@@ -133,12 +132,20 @@ class SpectrumConvolution(nn.Module):
             in_filters = self.NUM_FILTERS
         if length < 1:
             raise ValueError(
-                f"a band gap or Fermi level head reads a density of states of at least {self.MIN_CHANNELS} channels, "
+                f"a band gap or Fermi level head reads a density of states of at least {self.min_channels()} channels, "
                 f"got {num_channels}: use a finer or longer energy grid"
             )
         self.convolutions = nn.Sequential(*blocks)
         self.hidden = nn.Linear(self.NUM_FILTERS * length, self.HIDDEN_WIDTH)
         self.last = nn.Linear(self.HIDDEN_WIDTH, 1)
+
+    @classmethod
+    def min_channels(cls) -> int:
+        """The shortest spectrum of which one value is left after all poolings."""
+        length = 1
+        for kernel in reversed(cls.KERNELS):
+            length = length * cls.POOLING + kernel - 1 - 2 * cls.PADDING
+        return length
 
     def forward(self, spectra: torch.Tensor) -> torch.Tensor:
         """(num_samples, num_channels) -> (num_samples, 1)."""

@@ -34,10 +34,9 @@ class EnergyGrid:
         """Energy of the last channel, in eV."""
         return self.start + (self.size - 1) * self.step
 
-    def energies(self, dtype: torch.dtype = torch.float64, device: torch.device | str = "cpu") -> torch.Tensor:
-        """All energies of the axis, shape ``(size,)``, in eV."""
-        axis = self.start + self.step * torch.arange(self.size, dtype=torch.float64)
-        return axis.to(dtype=dtype, device=device)
+    def energies(self) -> torch.Tensor:
+        """All energies of the axis, shape ``(size,)``, in eV, float64."""
+        return self.start + self.step * torch.arange(self.size, dtype=torch.float64)
 
     def extended_below(self, channels: int) -> "EnergyGrid":
         """Return the same axis with that many channels more at its lower end."""

@@ -70,7 +70,9 @@ def spectral_loss(
     gradient_weight: float,
     cumulative_weight: float,
 ) -> torch.Tensor:
-    r"""Mean over structures of :math:`(AL + \alpha\, GL + \beta\, CL) / N_\mathrm{atoms}`, a scalar.
+    r"""Mean of :math:`(AL + \alpha\, GL + \beta\, CL) / N_\mathrm{atoms}`, a scalar.
+
+    The mean is over the structures that have a trusted channel.
 
     arXiv:2508.17418, eqs. 7 and 8; the terms and the first three arguments are those of
     :func:`spectral_loss_terms`.
@@ -89,5 +91,17 @@ def spectral_loss(
             f"got shape {tuple(num_atoms.shape)}"
         )
     terms = spectral_loss_terms(prediction, target, trusted, step)
+    return mean_loss(terms, trusted, num_atoms, gradient_weight, cumulative_weight)
+
+
+def mean_loss(
+    terms: SpectralLossTerms,
+    trusted: torch.Tensor,
+    num_atoms: torch.Tensor,
+    gradient_weight: float,
+    cumulative_weight: float,
+) -> torch.Tensor:
+    """Combine the terms of :func:`spectral_loss_terms`; arguments as in :func:`spectral_loss`."""
+    present = trusted.any(dim=1).sum().clamp_min(1)
     total = terms.alignment + gradient_weight * terms.gradient + cumulative_weight * terms.cumulative
-    return (total / num_atoms).mean()
+    return (total / num_atoms).sum() / present

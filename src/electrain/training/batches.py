@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from metatrain.composition import train_or_load_composition_model
+from metatrain.composition import CompositionModel, train_or_load_composition_model
 from metatrain.scaler import train_or_load_scaler
 from metatrain.utils.additive import get_remove_additive_transform
 from metatrain.utils.augmentation import O3Augmenter
@@ -80,6 +80,7 @@ def fit_baselines(model: Any, train_datasets: Datasets, hypers: dict[str, Any], 
             is_distributed=process.is_distributed,
             checkpoint_dir=folder,
         )
+        check_composition(model.additive_models[0])
     if hypers["scale_targets"] and model.scaler.outputs:
         train_or_load_scaler(
             scaler=model.scaler,
@@ -91,6 +92,19 @@ def fit_baselines(model: Any, train_datasets: Datasets, hypers: dict[str, Any], 
             checkpoint_dir=folder,
             per_structure_targets=hypers["per_structure_targets"],
         )
+
+
+def check_composition(composition: CompositionModel) -> None:
+    """Refuse a baseline that missing values have spoiled: metatrain's fit turns them into NaN for all elements.
+
+    :raises ValueError: naming the target and the way out.
+    """
+    for name, weights in composition.model.weights.items():
+        if not all(bool(torch.isfinite(block.values).all()) for block in weights.blocks()):
+            raise ValueError(
+                f"target {name!r} has missing values (NaN), to which metatrain cannot fit its baseline per element; "
+                f"set one in `architecture.training`: `atomic_baseline: {{{name}: 0.0}}`, or a value per element"
+            )
 
 
 def make_loaders(

@@ -4,16 +4,49 @@ Data to loss in five steps: collate (in the loader) -> systems to batch -> netwo
 """
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from metatrain.utils.data import TargetInfo, unpack_batch
 from metatrain.utils.evaluate_model import evaluate_model
 from metatrain.utils.transfer import batch_to
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from .errors import EpochErrors
 from .objective import Objective
+from .processes import Process
+
+
+class OptimizerStep:
+    """Gradient, clipping, optimizer and schedule, for the loss of one batch.
+
+    :param model: possibly wrapped for distributed training.
+    :param max_norm: gradients are scaled down to this norm.
+    """
+
+    def __init__(
+        self, model: torch.nn.Module, optimizer: Optimizer, scheduler: LRScheduler, max_norm: float, process: Process
+    ) -> None:
+        self.model = model
+        self.optimizer = optimizer
+        self.scheduler = scheduler
+        self.max_norm = max_norm
+        self.process = process
+
+    def __call__(self, loss: torch.Tensor) -> None:
+        """Take the step, unless no structure of the batch has any target."""
+        self.optimizer.zero_grad()
+        if self.process.is_distributed:
+            # Every parameter must take part, also those of heads whose target this batch lacks.
+            loss = loss + 0.0 * sum(parameter.sum() for parameter in self.model.parameters())
+        if not loss.requires_grad:
+            return
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.max_norm)
+        self.optimizer.step()
+        self.scheduler.step()
 
 
 def run_epoch(
@@ -23,7 +56,7 @@ def run_epoch(
     objective: Objective,
     errors: EpochErrors,
     dtype: torch.dtype,
-    step: Callable[[torch.Tensor], None] | None,
+    step: OptimizerStep | None,
 ) -> dict[str, float]:
     """Evaluate all batches, and take an optimizer step after each if there is one to take.
 
@@ -43,9 +76,7 @@ def run_epoch(
             requested = {name: targets[name] for name in batch_targets}
             predictions = evaluate_model(model, systems, requested, is_training=training)
             loss = objective(predictions, batch_targets, systems, scaler, errors)
-            if step is not None:
-                step(loss)
-            value = loss.detach()
+            value = loss.detach().clone()
             if process.is_distributed:
                 torch.distributed.all_reduce(value)
                 value /= process.world_size
@@ -54,5 +85,7 @@ def run_epoch(
                     f"the {'training' if training else 'validation'} loss is {value.item()}: "
                     "lower the learning rate or look for outliers among the targets"
                 )
+            if step is not None:
+                step(loss)
             errors.add_loss(value.item())
     return errors.finalize()

@@ -1,5 +1,7 @@
 """Errors gathered over an epoch: aligned ones for spectra, pointwise ones for everything else."""
 
+import math
+
 import torch
 from metatensor.torch import TensorMap
 from metatrain.utils.metrics import MAEAccumulator, RMSEAccumulator
@@ -60,8 +62,11 @@ def selected_error(errors: dict[str, float], metric: str) -> float:
     """
     if metric == "loss":
         return errors["loss"]
-    product = 1.0
-    for name, value in errors.items():
-        if "RMSE" in name and not (name.startswith(DENSITY_OF_STATES) and "per atom" in name):
-            product *= value
-    return product
+    counted = [
+        value
+        for name, value in errors.items()
+        if "RMSE" in name and not (name.startswith(DENSITY_OF_STATES) and "per atom" in name)
+    ]
+    if not counted:
+        raise ValueError("the validation set has no value of any target: nothing can select the best model")
+    return math.prod(counted)

@@ -11,7 +11,7 @@ from metatrain.utils.loss import LossAggregator
 from metatrain.utils.per_atom import average_by_num_atoms
 
 from electrain.quantities import DENSITY_OF_STATES, FERMI_LEVEL
-from electrain.spectra.losses import SpectralLossTerms, spectral_loss_terms
+from electrain.spectra.losses import SpectralLossTerms, mean_loss, spectral_loss_terms
 from electrain.spectra.metrics import electrons_in_target
 
 from .errors import EpochErrors
@@ -56,15 +56,20 @@ class SelfAlignedLoss:
     def from_config(cls, settings: SpectrumSettings, config: dict[str, Any]) -> "SelfAlignedLoss":
         """Read a target's entry in the options file.
 
-        metatrain fills in ``type: mse``, ``reduction`` and ``gradients`` where nothing was chosen.
+        metatrain fills in ``type: mse``, ``reduction`` and ``gradients`` where nothing was chosen, and hands a loss
+        that was chosen for all targets to each of them: pointwise types are for the others.
 
         :raises ValueError: for another type, or an option this loss does not have.
         """
         options = {name: value for name, value in config.items() if name not in ("type", "reduction", "gradients")}
-        if config.get("type", "mse") not in ("mse", "self_aligning"):
+        if config.get("type", "mse") not in ("mse", "mae", "huber", "self_aligning"):
             raise ValueError(
                 f"the loss of {DENSITY_OF_STATES!r} is always 'self_aligning' (spectra have no common zero of energy), "
                 f"got {config['type']!r}"
+            )
+        if config.get("reduction", "mean") != "mean":
+            raise ValueError(
+                f"the loss of {DENSITY_OF_STATES!r} is a mean over structures, got reduction {config['reduction']!r}"
             )
         known = {"weight", "gradient_weight", "cumulative_weight"}
         if not set(options) <= known:
@@ -89,8 +94,7 @@ class SelfAlignedLoss:
         trusted = ~torch.isnan(target)
         terms = spectral_loss_terms(prediction, target, trusted, self.settings.step)
         present = trusted.any(dim=1)
-        losses = terms.alignment + self.gradient_weight * terms.gradient + self.cumulative_weight * terms.cumulative
-        loss = self.weight * (losses / num_atoms).sum() / present.sum().clamp_min(1)
+        loss = self.weight * mean_loss(terms, trusted, num_atoms, self.gradient_weight, self.cumulative_weight)
         if errors.spectra is not None:
             electrons = electrons_in_target(target, trusted, self.settings.step)
             errors.spectra.add(terms.alignment.detach(), electrons, num_atoms)

@@ -1,5 +1,7 @@
 """Learning-rate schedules."""
 
+from typing import Any
+
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
@@ -25,3 +27,20 @@ def warmup_then_halving(
         return float(0.5 ** ((step - warmup_steps) // halving_steps))
 
     return LambdaLR(optimizer, factor)
+
+
+def resume(
+    optimizer: Optimizer, scheduler: LambdaLR, optimizer_state: dict[str, Any], scheduler_state: dict[str, Any]
+) -> None:
+    """Continue where a checkpoint stopped, with the learning rate of the present options.
+
+    :param optimizer: freshly made; its learning rate is the one after warm-up.
+    :param scheduler: of that optimizer.
+    """
+    base_rates = list(scheduler.base_lrs)
+    optimizer.load_state_dict(optimizer_state)
+    scheduler.load_state_dict(scheduler_state)
+    scheduler.base_lrs = base_rates
+    for group, rate, factor in zip(optimizer.param_groups, base_rates, scheduler.lr_lambdas, strict=True):
+        group["initial_lr"] = rate
+        group["lr"] = rate * factor(scheduler.last_epoch)

@@ -156,9 +156,11 @@ class PETMAD(ModelInterface[ModelHypers]):
             return results
         batch = systems_to_batch(systems, self.neighbor_list, self.element_of_type, self.atomic_types)
         features = self.network(batch)
-        selection = select(batch, len(systems), selected_atoms)
+        selection = select(batch, selected_atoms)
         if "feature" in outputs:
-            pooled = select_atoms(self.network.pooled_features(features), selection.atoms)
+            pooled = self.network.pooled_features(features)
+            if selected_atoms is not None:
+                pooled = select_atoms(pooled, selection.atoms)
             results["feature"] = features_output(pooled, outputs["feature"].sample_kind, selection)
 
         predictions: dict[str, torch.Tensor] = {}
@@ -168,13 +170,14 @@ class PETMAD(ModelInterface[ModelHypers]):
             read_by_others = name == self.density_of_states and self._reads_density_of_states(outputs)
             if name in outputs or feature_name in outputs or read_by_others:
                 pooled = head.features(features.nodes, features.edges, features.graph.centers, features.graph.weights)  # type: ignore[operator]
-                pooled = select_atoms(pooled, selection.atoms)
+                if selected_atoms is not None:
+                    pooled = select_atoms(pooled, selection.atoms)
                 if feature_name in outputs:
                     results[feature_name] = features_output(pooled, outputs[feature_name].sample_kind, selection)
                 if name in outputs and outputs[name].sample_kind == "atom":
                     predictions[name] = head(pooled)
                 if (name in outputs and outputs[name].sample_kind != "atom") or read_by_others:
-                    summed = pool_systems(pooled, selection.system_of_atom, selection.num_systems)
+                    summed = pool_systems(pooled, selection.system_of_atom, len(systems))
                     values = head(summed)
                     if name in outputs and outputs[name].sample_kind != "atom":
                         predictions[name] = values
@@ -188,7 +191,8 @@ class PETMAD(ModelInterface[ModelHypers]):
                 values = spectrum_head(spectra.detach())
                 if name == self.band_gap and not self.training:
                     values = torch.relu(values)
-                predictions[name] = values
+                # A structure without a selected atom has no density of states to read from: NaN.
+                predictions[name] = torch.where(selection.num_atoms > 0, values, torch.nan)
 
         for name, layout in self.layouts.items():
             if name in predictions:

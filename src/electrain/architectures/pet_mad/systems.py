@@ -64,7 +64,7 @@ def systems_to_batch(
         elements=elements,
         cells=torch.stack(cells),
         system_of_atom=torch.repeat_interleave(
-            torch.arange(len(systems), device=device), torch.tensor(sizes, device=device)
+            torch.arange(len(systems), device=device), torch.tensor(sizes, device=device), output_size=first_atom
         ),
         centers=table[:, 0],
         neighbors=table[:, 1],
@@ -72,47 +72,41 @@ def systems_to_batch(
     )
 
 
-def atom_samples(system_of_atom: torch.Tensor, num_systems: int) -> Labels:
-    """Labels (system, atom) of every atom of a batch."""
-    counts = torch.bincount(system_of_atom, minlength=num_systems)
-    starts = torch.cumsum(counts, 0) - counts
-    atoms = torch.arange(len(system_of_atom), device=system_of_atom.device) - starts[system_of_atom]
-    values = torch.stack([system_of_atom, atoms], dim=1).to(torch.int32)
-    return Labels(["system", "atom"], values)
-
-
-def system_samples(num_systems: int, device: torch.device) -> Labels:
-    """Labels (system) of a batch."""
-    return Labels(["system"], torch.arange(num_systems, dtype=torch.int32, device=device).reshape(-1, 1))
-
-
 class Selection(NamedTuple):
     """The atoms of a batch that outputs are asked for, all of them by default."""
 
     atoms: torch.Tensor  # (num_selected,) int64 | indices into the batch, ascending
-    elements: torch.Tensor  # (num_selected,) int64
     system_of_atom: torch.Tensor  # (num_selected,) int64
-    num_systems: int  # also those without a selected atom
+    num_atoms: torch.Tensor  # (num_systems, 1) int64 | selected atoms of each structure, which may be none
     per_atom: Labels  # samples (system, atom)
     per_system: Labels  # samples (system)
 
 
-def select(batch: Batch, num_systems: int, selected_atoms: Optional[Labels]) -> Selection:
+def select(batch: Batch, selected_atoms: Optional[Labels]) -> Selection:
     """Find the atoms with the given labels (system, atom).
 
     TorchScript: ``Labels | None`` does not compile.
     """
-    samples = atom_samples(batch.system_of_atom, num_systems)
-    atoms = torch.arange(len(samples), device=batch.positions.device)
+    num_systems = len(batch.cells)
+    device = batch.positions.device
+    counts = torch.bincount(batch.system_of_atom, minlength=num_systems)
+    starts = torch.cumsum(counts, 0) - counts
+    atoms = torch.arange(len(batch.positions), device=device)
+    values = torch.stack([batch.system_of_atom, atoms - starts[batch.system_of_atom]], dim=1).to(torch.int32)
+    samples = Labels(["system", "atom"], values, assume_unique=True)
+    system_of_atom = batch.system_of_atom
     if selected_atoms is not None:
         atoms = torch.sort(samples.select(selected_atoms).to(torch.int64))[0]
+        samples = Labels(["system", "atom"], values[atoms], assume_unique=True)
+        system_of_atom = system_of_atom[atoms]
+        counts = torch.bincount(system_of_atom, minlength=num_systems)
+    systems = torch.arange(num_systems, dtype=torch.int32, device=device).reshape(-1, 1)
     return Selection(
         atoms=atoms,
-        elements=batch.elements[atoms],
-        system_of_atom=batch.system_of_atom[atoms],
-        num_systems=num_systems,
-        per_atom=Labels(["system", "atom"], samples.values[atoms]),
-        per_system=system_samples(num_systems, batch.positions.device),
+        system_of_atom=system_of_atom,
+        num_atoms=counts.unsqueeze(1),
+        per_atom=samples,
+        per_system=Labels(["system"], systems, assume_unique=True),
     )
 
 
@@ -120,7 +114,7 @@ def features_output(pooled: PooledFeatures, sample_kind: str, selection: Selecti
     """Pooled features of the selected atoms as an output, per atom or summed over each structure."""
     if sample_kind == "atom":
         return _feature_map(pooled.values, selection.per_atom)
-    summed = pool_systems(pooled, selection.system_of_atom, selection.num_systems)
+    summed = pool_systems(pooled, selection.system_of_atom, len(selection.num_atoms))
     return _feature_map(summed.values, selection.per_system)
 
 

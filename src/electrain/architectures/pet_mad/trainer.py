@@ -2,6 +2,7 @@
 
 import copy
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, Optional
 
@@ -15,11 +16,11 @@ from torch.utils.data import Subset
 
 from electrain.quantities import DENSITY_OF_STATES, FROM_DENSITY_OF_STATES
 from electrain.training.batches import Loaders, fit_baselines, make_loaders
-from electrain.training.epoch import run_epoch
+from electrain.training.epoch import OptimizerStep, run_epoch
 from electrain.training.errors import EpochErrors, selected_error
 from electrain.training.objective import Objective, SpectrumSettings
 from electrain.training.processes import Process, start_process
-from electrain.training.schedule import warmup_then_halving
+from electrain.training.schedule import resume, warmup_then_halving
 from electrain.training.seeding import seed_epoch
 
 from . import checkpoints
@@ -74,39 +75,47 @@ class Trainer(TrainerInterface[TrainerHypers]):
             # The best model so far lacks the new heads, and its error does not count the new targets.
             self.best_epoch, self.best_metric, self.best_model_state_dict = None, float("inf"), None
         elif self.optimizer_state_dict and self.scheduler_state_dict:
-            optimizer.load_state_dict(self.optimizer_state_dict)
-            scheduler.load_state_dict(self.scheduler_state_dict)
+            resume(optimizer, scheduler, self.optimizer_state_dict, self.scheduler_state_dict)
 
-        def step(loss: torch.Tensor) -> None:
-            optimizer.zero_grad()
-            if process.is_distributed:
-                # Every parameter must take part, also those of heads whose target this batch lacks.
-                loss = loss + 0.0 * sum(parameter.sum() for parameter in parallel_model.parameters())
-            if not loss.requires_grad:
-                return  # no structure of the batch has any target
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(parallel_model.parameters(), hypers["grad_clip_norm"])
-            optimizer.step()
-            scheduler.step()
-
-        first_epoch = 0 if self.epoch is None else self.epoch + 1
-        metric_logger = None
+        step = OptimizerStep(parallel_model, optimizer, scheduler, hypers["grad_clip_norm"], process)
         self._take_over(self.epoch, optimizer, scheduler)
         logging.info("Starting training")
-        for epoch in range(first_epoch, hypers["num_epochs"]):
-            seed_epoch(self.seed, epoch, process.rank)
-            learning_rate = optimizer.param_groups[0]["lr"]
-            errors = self._run_both_sets(parallel_model, loaders, epoch, objective, process, dtype, step)
-            if metric_logger is None:
-                metric_logger = MetricLogger(ROOT_LOGGER, model.dataset_info, errors, ["training", "validation"])
-            if epoch % hypers["log_interval"] == 0:
-                metric_logger.log(errors, epoch=epoch, rank=process.rank, learning_rate=learning_rate)
-            self._keep_if_best(model, errors[1], epoch)
-            self._take_over(epoch, optimizer, scheduler)
-            if (epoch + 1) % hypers["checkpoint_interval"] == 0 and process.rank == 0:
-                self.save_checkpoint(model, Path(checkpoint_dir) / f"model_{epoch}.ckpt")
+        try:
+            for epoch, errors in self._epochs(parallel_model, loaders, objective, process, dtype, step):
+                self._keep_if_best(model, errors[1], epoch)
+                self._take_over(epoch, optimizer, scheduler)
+                if (epoch + 1) % hypers["checkpoint_interval"] == 0 and process.rank == 0:
+                    self.save_checkpoint(model, Path(checkpoint_dir) / f"model_{epoch}.ckpt")
+        except FloatingPointError:
+            if process.rank == 0 and self.epoch is not None:
+                path = Path(checkpoint_dir) / "model_before_failure.ckpt"
+                logging.info(f"Saving the best model so far to {path}")
+                self.save_checkpoint(model, path)
+            raise
         if process.is_distributed:
             torch.distributed.destroy_process_group()
+
+    def _epochs(
+        self,
+        model: Any,
+        loaders: Loaders,
+        objective: Objective,
+        process: Process,
+        dtype: torch.dtype,
+        step: OptimizerStep,
+    ) -> Iterator[tuple[int, list[dict[str, float]]]]:
+        """Run, log and yield the remaining epochs with the errors of both sets."""
+        metric_logger = None
+        info = getattr(model, "module", model).dataset_info
+        for epoch in range(0 if self.epoch is None else self.epoch + 1, self.hypers["num_epochs"]):
+            seed_epoch(self.seed, epoch, process.rank)
+            learning_rate = step.optimizer.param_groups[0]["lr"]
+            errors = self._run_both_sets(model, loaders, epoch, objective, process, dtype, step)
+            if metric_logger is None:
+                metric_logger = MetricLogger(ROOT_LOGGER, info, errors, ["training", "validation"])
+            if epoch % self.hypers["log_interval"] == 0:
+                metric_logger.log(errors, epoch=epoch, rank=process.rank, learning_rate=learning_rate)
+            yield epoch, errors
 
     def _run_both_sets(
         self,
@@ -116,7 +125,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
         objective: Objective,
         process: Process,
         dtype: torch.dtype,
-        step: Any,
+        step: OptimizerStep,
     ) -> list[dict[str, float]]:
         """Errors of a training epoch, then of the validation set."""
         for sampler in loaders.epoch_samplers:
@@ -167,13 +176,14 @@ class Trainer(TrainerInterface[TrainerHypers]):
     def load_checkpoint(
         cls, checkpoint: dict[str, Any], hypers: TrainerHypers, context: Literal["restart", "finetune"]
     ) -> "Trainer":
-        """Continue a training (restart), or begin a new one with the old optimizer state (finetune)."""
+        """Continue a training (restart), or begin a new one on other data (finetune)."""
         trainer = cls(hypers)
+        if context == "finetune":
+            return trainer
+        trainer.seed = checkpoint["seed"]
+        trainer.epoch = checkpoint["epoch"]
         trainer.optimizer_state_dict = checkpoint["optimizer_state_dict"]
         trainer.scheduler_state_dict = checkpoint["scheduler_state_dict"]
-        if context == "restart":
-            trainer.seed = checkpoint["seed"]
-            trainer.epoch = checkpoint["epoch"]
         trainer.best_epoch = checkpoint["best_epoch"]
         trainer.best_metric = checkpoint["best_metric"]
         trainer.best_model_state_dict = checkpoint["best_model_state_dict"]
