@@ -40,3 +40,14 @@ class Buckets(NamedTuple):
     lengths: list[int]  # (num_buckets,) | tokens a row, the central one included
     slots: torch.Tensor  # (num_atoms + num_edges,) int64 | where each token goes among all slots
     num_slots: int
+
+
+class LayerInputs(NamedTuple):
+    """What every message-passing layer reads beside features."""
+
+    vectors: torch.Tensor  # (num_edges, 3) | Angstrom
+    distances: torch.Tensor  # (num_edges,) | Angstrom
+    neighbor_elements: torch.Tensor  # (num_edges,) int64
+    key_bias: torch.Tensor  # (num_slots,) | logarithm of the cutoff function, -inf in empty slots
+    buckets: Buckets
+    twice_differentiable: bool  # whether attention must have a second derivative (training on gradients)

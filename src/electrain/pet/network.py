@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from .batch import Batch, Edges
+from .batch import Batch, Edges, LayerInputs
 from .heads import PooledFeatures, PooledHead, sum_edges
 from .neighbors import find_edges, make_buckets
 from .transformer import MessagePassingLayer, attention_bias
@@ -161,54 +161,37 @@ class PointEdgeTransformer(nn.Module):
             self.cutoff_width_adaptive,
             self.adaptive_cutoff_method,
         )
-        if self.residual:
-            return self._residual(batch.elements, graph)
-        return self._feedforward(batch.elements, graph)
-
-    def _residual(self, elements: torch.Tensor, graph: Edges) -> Features:
-        num_atoms = len(elements)
-        neighbor_elements = elements[graph.neighbors]
+        elements, num_atoms = batch.elements, len(batch.elements)
         buckets = make_buckets(graph.centers, num_atoms)
-        key_bias = attention_bias(graph.weights, num_atoms, buckets)
-        twice_differentiable = self.training and graph.vectors.requires_grad
+        inputs = LayerInputs(
+            vectors=graph.vectors,
+            distances=graph.distances,
+            neighbor_elements=elements[graph.neighbors],
+            key_bias=attention_bias(graph.weights, num_atoms, buckets),
+            buckets=buckets,
+            twice_differentiable=self.training and graph.vectors.requires_grad,
+        )
+        messages = self.layers[0].edge_tokens.species(inputs.neighbor_elements)  # type: ignore
+        if self.residual:
+            return self._residual(elements, messages, inputs, graph)
+        return self._feedforward(elements, messages, inputs, graph)
+
+    def _residual(self, elements: torch.Tensor, messages: torch.Tensor, inputs: LayerInputs, graph: Edges) -> Features:
         node_features: list[torch.Tensor] = []
         edge_features: list[torch.Tensor] = []
-        messages = self.layers[0].edge_tokens.species(neighbor_elements)  # type: ignore
         for layer, embedding in zip(self.layers, self.node_embeddings):  # noqa: B905 (TorchScript: no strict=)
-            nodes, edges = layer(
-                embedding(elements),
-                messages,
-                graph.vectors,
-                graph.distances,
-                neighbor_elements,
-                key_bias,
-                buckets,
-                twice_differentiable,
-            )
+            nodes, edges = layer(embedding(elements), messages, inputs)
             node_features.append(nodes)
             edge_features.append(edges)
             messages = 0.5 * (messages + edges.index_select(0, graph.reverse))
         return Features(nodes=node_features, edges=edge_features, graph=graph)
 
-    def _feedforward(self, elements: torch.Tensor, graph: Edges) -> Features:
-        num_atoms = len(elements)
-        neighbor_elements = elements[graph.neighbors]
-        buckets = make_buckets(graph.centers, num_atoms)
-        key_bias = attention_bias(graph.weights, num_atoms, buckets)
-        twice_differentiable = self.training and graph.vectors.requires_grad
+    def _feedforward(
+        self, elements: torch.Tensor, messages: torch.Tensor, inputs: LayerInputs, graph: Edges
+    ) -> Features:
         nodes = self.node_embeddings[0](elements)
-        messages = self.layers[0].edge_tokens.species(neighbor_elements)  # type: ignore
         for layer, combination in zip(self.layers, self.combinations):  # noqa: B905 (TorchScript: no strict=)
-            nodes, edges = layer(
-                nodes,
-                messages,
-                graph.vectors,
-                graph.distances,
-                neighbor_elements,
-                key_bias,
-                buckets,
-                twice_differentiable,
-            )
+            nodes, edges = layer(nodes, messages, inputs)
             both_ways = torch.cat([edges, edges.index_select(0, graph.reverse)], dim=1)
             messages = messages + edges + combination(both_ways)
         return Features(nodes=[nodes], edges=[messages], graph=graph)

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from .batch import Buckets
+from .batch import Buckets, LayerInputs
 
 # Attention weights are multiplied by the cutoff function: its logarithm is added to the logits, clamped here.
 # TorchScript: functions cannot read module-level numbers, so it is a default argument below.
@@ -266,18 +266,10 @@ class MessagePassingLayer(nn.Module):
         )
 
     def forward(
-        self,
-        nodes: torch.Tensor,
-        messages: torch.Tensor,
-        vectors: torch.Tensor,
-        distances: torch.Tensor,
-        neighbor_elements: torch.Tensor,
-        key_bias: torch.Tensor,
-        buckets: Buckets,
-        twice_differentiable: bool,
+        self, nodes: torch.Tensor, messages: torch.Tensor, inputs: LayerInputs
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """(num_atoms, node_width) and messages (num_edges, edge_width) -> nodes and edges of the same shapes."""
-        edges = self.edge_tokens(vectors, distances, neighbor_elements, messages)
+        edges = self.edge_tokens(inputs.vectors, inputs.distances, inputs.neighbor_elements, messages)
         for layer in self.layers:
-            nodes, edges = layer(nodes, edges, key_bias, buckets, twice_differentiable)
+            nodes, edges = layer(nodes, edges, inputs.key_bias, inputs.buckets, inputs.twice_differentiable)
         return nodes, edges
