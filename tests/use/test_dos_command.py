@@ -161,6 +161,16 @@ def test_wrong_model(run, many):
     assert "error: many.xyz is not a model; expected a .pt file written by `mtt export`" in result.output
 
 
+def test_a_window_outside_of_the_axis_costs_the_figure_only(run, tmp_path):
+    ase.io.write(tmp_path / "silicon.xyz", bulk("Si"))
+    result = run("silicon.xyz", "-o", "out.csv", "--plot", "out.png", "--window", "500", "600")
+    assert result.exit_code == 1
+    assert "wrote out.csv" in result.output
+    assert "out.png was not written: expected a window inside of the energies" in result.output
+    assert (tmp_path / "out.csv").exists()
+    assert not (tmp_path / "out.png").exists()
+
+
 def test_help_is_quick():
     code = "import sys, electrain.cli; assert 'torch' not in sys.modules and 'matplotlib' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

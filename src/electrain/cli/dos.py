@@ -69,13 +69,25 @@ def dos(
         readable = _readable(structures, report)
         results = _predictions(predictor, readable, report, per_atom=per_atom, batch_size=batch_size)
         first_results = _write_all(results, output, report)
-        if plot is not None:
-            _save_plot(first_results, plot, window)
     except BrokenPipeError:
         raise  # typer ends quietly when `| head` has seen enough
     except (ValueError, OSError) as error:
         _fail(str(error))
-    report.summarise(output, plot)
+    unplotted = None if plot is None else _try_to_plot(first_results, plot, window)
+    report.summarise(output, None if unplotted else plot)
+    if unplotted:
+        _fail(unplotted)
+
+
+def _try_to_plot(
+    results: "list[tuple[str, ElectronicStructure]]", path: Path, window: tuple[float, float] | None
+) -> str | None:
+    """Save the figure, or say why not: what was computed and written before is no less valid."""
+    try:
+        _save_plot(results, path, window)
+    except (ValueError, OSError) as error:
+        return f"{path} was not written: {error}"
+    return None
 
 
 def _check_options(
