@@ -317,11 +317,25 @@ def test_training_on_batches_without_any_target(tmp_path):
         assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
 
 
-def test_missing_energies_spoil_no_baseline_in_silence(tmp_path):
+def test_missing_energies_leave_the_baseline_of_the_others(tmp_path):
     rows = target_rows(FRAMES)
-    rows["energy"][:2] = torch.nan
+    rows["energy"][2] = torch.nan
+    model, reference = make_model(("energy",), torch.float32), make_model(("energy",), torch.float32)
+    dataset = make_dataset(("energy",), FRAMES, rows=rows)
+    train(new_trainer(num_epochs=1), model, dataset, tmp_path)
+    known = [frame for index, frame in enumerate(FRAMES) if index != 2]
+    train(new_trainer(num_epochs=1), reference, make_dataset(("energy",), known), tmp_path)
+    expected = reference.additive_models[0].model.weights["energy"].block().values
+    assert torch.isfinite(expected).all()
+    torch.testing.assert_close(model.additive_models[0].model.weights["energy"].block().values, expected)
+    assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
+
+
+def test_a_baseline_that_no_structure_can_give(tmp_path):
+    rows = target_rows(FRAMES)
+    rows["energy"][:] = torch.nan
     model = make_model(("energy",), torch.float32)
-    expected = r"target 'energy' has missing values \(NaN\).*`atomic_baseline: \{energy: 0.0\}`"
+    expected = r"target 'energy' has missing values \(NaN\) and no structure.*`atomic_baseline: \{energy: 0.0\}`"
     with pytest.raises(ValueError, match=expected):
         train(new_trainer(num_epochs=1), model, make_dataset(("energy",), FRAMES, rows=rows), tmp_path)
 

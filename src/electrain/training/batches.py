@@ -17,6 +17,7 @@ from metatrain.utils.data import (
     build_train_dataloaders,
     build_val_dataloaders,
     get_num_workers,
+    unpack_batch,
     validate_num_workers,
 )
 from metatrain.utils.neighbor_lists import (
@@ -71,16 +72,7 @@ def fit_baselines(model: Any, train_datasets: Datasets, hypers: dict[str, Any], 
         additive_model.to(dtype=torch.float64)
     model.scaler.to(dtype=torch.float64)
     if model.additive_models[0].outputs:
-        train_or_load_composition_model(
-            composition_model=model.additive_models[0],
-            atomic_baseline=hypers["atomic_baseline"],
-            train_datasets=train_datasets,
-            other_additive_models=list(model.additive_models[1:]),
-            batch_size=hypers["batch_size"],
-            is_distributed=process.is_distributed,
-            checkpoint_dir=folder,
-        )
-        check_composition(model.additive_models[0])
+        fit_composition(model, train_datasets, hypers, process, folder)
     if hypers["scale_targets"] and model.scaler.outputs:
         train_or_load_scaler(
             scaler=model.scaler,
@@ -94,17 +86,69 @@ def fit_baselines(model: Any, train_datasets: Datasets, hypers: dict[str, Any], 
         )
 
 
-def check_composition(composition: CompositionModel) -> None:
-    """Refuse a baseline that missing values have spoiled: metatrain's fit turns them into NaN for all elements.
+def fit_composition(
+    model: Any, train_datasets: Datasets, hypers: dict[str, Any], process: Process, folder: str
+) -> None:
+    """Fit the baseline per element; if values are missing, to the structures that have all of them.
 
-    :raises ValueError: naming the target and the way out.
+    metatrain's fit turns one missing value (NaN) into NaN for all elements.
+
+    :raises ValueError: if no structure has all values, naming the target and the way out.
     """
+    composition = model.additive_models[0]
+    _fit_composition(composition, model, train_datasets, hypers, process, folder)
+    if _first_spoiled(composition) is None:
+        return
+    complete = complete_structures(train_datasets, list(composition.outputs))
+    if complete:
+        fresh = CompositionModel({}, composition.dataset_info).to(composition.dummy_buffer.device)
+        _fit_composition(fresh, model, complete, hypers, process, folder)
+        model.additive_models[0] = composition = fresh
+    spoiled = _first_spoiled(composition)
+    if spoiled is not None:
+        raise ValueError(
+            f"target {spoiled!r} has missing values (NaN) and no structure has the values of all targets that need a "
+            f"baseline per element, so none can be fitted; set one in `architecture.training`: "
+            f"`atomic_baseline: {{{spoiled}: 0.0}}`, or a value per element"
+        )
+
+
+def complete_structures(datasets: Datasets, names: list[str]) -> Datasets:
+    """The structures of which no value (or gradient) of the given targets is NaN."""
+    complete: Datasets = []
+    for dataset in datasets:
+        indices = []
+        for index, batch in enumerate(DataLoader(dataset, batch_size=1, collate_fn=CollateFn(names))):
+            _, targets, _ = unpack_batch(batch)
+            blocks = [targets[name].block() for name in names if name in targets]
+            tensors = [b.values for b in blocks] + [g.values for b in blocks for _, g in b.gradients()]
+            if len(blocks) == len(names) and not any(bool(torch.isnan(values).any()) for values in tensors):
+                indices.append(index)
+        if indices:
+            complete.append(Subset(dataset, indices))
+    return complete
+
+
+def _fit_composition(
+    composition: CompositionModel, model: Any, datasets: Datasets, hypers: dict[str, Any], process: Process, folder: str
+) -> None:
+    train_or_load_composition_model(
+        composition_model=composition,
+        atomic_baseline=hypers["atomic_baseline"],
+        train_datasets=datasets,
+        other_additive_models=list(model.additive_models[1:]),
+        batch_size=hypers["batch_size"],
+        is_distributed=process.is_distributed,
+        checkpoint_dir=folder,
+    )
+
+
+def _first_spoiled(composition: CompositionModel) -> str | None:
+    """A target whose baseline is not finite, if there is one."""
     for name, weights in composition.model.weights.items():
         if not all(bool(torch.isfinite(block.values).all()) for block in weights.blocks()):
-            raise ValueError(
-                f"target {name!r} has missing values (NaN), to which metatrain cannot fit its baseline per element; "
-                f"set one in `architecture.training`: `atomic_baseline: {{{name}: 0.0}}`, or a value per element"
-            )
+            return str(name)
+    return None
 
 
 def make_loaders(
