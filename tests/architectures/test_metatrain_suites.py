@@ -14,17 +14,9 @@ from metatrain.utils.testing import (
     TorchscriptTests,
     TrainingTests,
 )
+from tiny_models import SMALL
 
-SMALL = {
-    "cutoff": 3.0,
-    "edge_width": 8,
-    "node_width": 8,
-    "head_width": 8,
-    "feedforward_width": 8,
-    "num_heads": 2,
-    "num_message_passing_layers": 1,
-    "num_attention_layers": 1,
-}
+MINIMAL = {**SMALL, "energy_grid": None, "num_message_passing_layers": 1, "num_attention_layers": 1}
 
 
 class PetMadTests(ArchitectureTests):
@@ -37,7 +29,7 @@ class PetMadTests(ArchitectureTests):
     @pytest.fixture
     def minimal_model_hypers(self):
         hypers = get_default_hypers(self.architecture)["model"]
-        return {**copy.deepcopy(hypers), **SMALL}
+        return {**copy.deepcopy(hypers), **MINIMAL}
 
     @pytest.fixture
     def model_hypers(self, minimal_model_hypers):
