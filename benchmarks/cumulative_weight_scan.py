@@ -9,6 +9,7 @@ stopped and started again.
 
 import argparse
 import csv
+import re
 import subprocess
 import tempfile
 from pathlib import Path
@@ -41,8 +42,7 @@ def train(dataset: Path, weight: float, epochs: int, seed: int) -> list[dict[str
     overrides["seed"] = seed
     with tempfile.TemporaryDirectory() as folder:
         text = (dataset / "options.yaml").read_text()
-        for part in ("train", "validation", "test"):
-            text = text.replace(f"{part}.zip", str(dataset.resolve() / f"{part}.zip"))
+        text = re.sub(r"(read_from: )(\S+)", lambda match: f"{match[1]}{dataset.resolve() / match[2]}", text)
         (Path(folder) / "options.yaml").write_text(text + "\nfinal_eval: false\n" * ("final_eval" not in text))
         command = ["mtt", "train", "options.yaml"]
         for name, value in overrides.items():

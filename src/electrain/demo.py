@@ -52,7 +52,7 @@ def run_demo(folder: Path, say: Callable[[str], None]) -> list[Comparison]:
     :return: one comparison for each structure of the test set.
     """
     say("1/4  Preparing the packaged DFT calculations (GPAW, PBEsol)")
-    prepared = prepare_dataset([SEMICONDUCTORS_AND_MOLECULES], folder / "data")
+    prepared = prepare_dataset([SEMICONDUCTORS_AND_MOLECULES], folder / "data", form="zip")
     say(
         f"     {len(prepared.parts['train'])} structures to train on, {len(prepared.parts['validation'])} to choose "
         f"the best epoch, {len(prepared.parts['test'])} to test; no formula is in two of them"
@@ -112,7 +112,7 @@ def _run(command: list[str], folder: Path, show: Callable[[str], None] | None = 
 
 def _predict(model_file: Path, prepared: PreparedDataset) -> list[Comparison]:
     model = ElectronicStructureModel(model_file)
-    calculations = prepared.parts["test"]
+    calculations = list(prepared.calculations("test"))
     results = model.predict_many([calculation.atoms for calculation in calculations])
     return [
         compare(calculation, result, prepared.axis) for calculation, result in zip(calculations, results, strict=True)
@@ -130,9 +130,9 @@ def _show(comparisons: list[Comparison], prepared: PreparedDataset, say: Callabl
     gaps = np.array([item.band_gap_error for item in comparisons], dtype=float)
     levels = np.array([item.fermi_level_error for item in comparisons], dtype=float)
     predictions = [torch.from_numpy(np.asarray(item.result.density_of_states)).double() for item in comparisons]
-    parts = prepared.parts
-    model = aligned_errors(predictions, parts["test"], prepared.axis)
-    baseline = best_composition_baseline(parts["train"], parts["test"], prepared.axis)
+    test = [item.calculation for item in comparisons]
+    model = aligned_errors(predictions, test, prepared.axis)
+    baseline = best_composition_baseline(list(prepared.calculations("train")), test, prepared.axis)
     say(f"\n     band gap    mean absolute error {np.nanmean(np.abs(gaps)):.2f} eV")
     say(f"     Fermi level mean absolute error {np.nanmean(np.abs(levels)):.2f} eV")
     say("     DOS         RMSE per electron (eV^-1/2), per atom (states eV^-1/2)")

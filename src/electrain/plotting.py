@@ -19,6 +19,7 @@ _LINE = "#1f4e79"
 _SHADE = "#9dc3e6"
 _REFERENCE = "#404040"
 _PREDICTED = "#d1495b"
+_UNCERTAIN = "#d1495b"
 
 
 def plot_density_of_states(
@@ -30,7 +31,8 @@ def plot_density_of_states(
 ) -> "Axes":
     """Plot one structure: occupied states shaded, formula and band gap in the title.
 
-    A local density of states, if there is one, is drawn summed over the atoms of each element.
+    A local density of states, if there is one, is drawn summed over the atoms of each element; the uncertainty (one
+    standard deviation) as a band.
 
     :param result: what was predicted.
     :param ax: where to draw; by default in a new figure of pyplot.
@@ -46,16 +48,22 @@ def plot_density_of_states(
         # Up to the Fermi level itself, which lies between two channels.
         edge = np.append(energies[occupied], 0.0), np.append(values[occupied], np.interp(0.0, energies, values))
         ax.fill_between(*edge, color=_SHADE, alpha=0.6, linewidth=0, label="occupied")
+    spectra = [values]
+    if result.uncertainty is not None:
+        spread = result.uncertainty.density_of_states
+        edges = values - spread, values + spread
+        spectra.append(edges[1])
+        ax.fill_between(energies, edges[0], edges[1], color=_UNCERTAIN, alpha=0.35, linewidth=0, label="uncertainty")
     is_resolved = result.local_density_of_states is not None
     ax.plot(energies, values, color=_LINE, linewidth=1.4, label="total" if is_resolved else None)
     if is_resolved:
         for index, (symbol, local) in enumerate(result.element_density_of_states().items(), start=1):
             ax.plot(energies, local, color=f"C{index}", linewidth=1.1, label=symbol)
     _mark_fermi_level(ax, result.relative_to_fermi_level)
-    _frame(ax, energies, [values], (low, high))
+    _frame(ax, energies, spectra, (low, high))
     ax.set_xlabel(_axis_label(result.relative_to_fermi_level))
     ax.set_title(_title(result) if title is None else title, loc="left", fontsize=10)
-    if is_resolved or result.relative_to_fermi_level:
+    if is_resolved or result.relative_to_fermi_level or result.uncertainty is not None:
         ax.legend(frameon=False, fontsize=8, loc="upper left")
     return ax
 
@@ -142,6 +150,58 @@ def plot_comparison(
     return ax
 
 
+def plot_calibration(
+    uncertainties: ArrayLike,
+    errors: ArrayLike,
+    ax: "Axes | None" = None,
+    *,
+    unit: str,
+    title: str = "",
+) -> "Axes":
+    """Plot actual errors over predicted uncertainties, one point per structure (PET-MAD paper, figure S6).
+
+    The line says where both are equal. If errors are Gaussian with the predicted standard deviations, 68 % and 95 % of
+    the points lie in the shaded areas, the same share above and below of them.
+
+    :param uncertainties: shape ``(num_samples,)``, positive.
+    :param errors: the same shape, of either sign; zeros cannot be shown.
+    :param ax: where to draw; by default in a new figure of pyplot.
+    :param unit: of both.
+    :param title: such as the quantity.
+    :raises ValueError: for shapes that do not fit, or uncertainties that are not positive.
+    """
+    from matplotlib.ticker import LogLocator
+
+    ax = _new_axes() if ax is None else ax
+    predicted, actual = np.asarray(uncertainties, dtype=float), np.abs(np.asarray(errors, dtype=float))
+    if predicted.ndim != 1 or predicted.shape != actual.shape or not (predicted > 0).all():
+        raise ValueError(
+            "expected positive uncertainties and errors of one shape (num_samples,), got shapes "
+            f"{predicted.shape} and {actual.shape}, the smallest uncertainty {predicted.min(initial=np.inf):g}"
+        )
+    low, high = 0.5 * predicted.min(), 2.0 * predicted.max()
+    line = np.array([low, high])
+    for bounds, share, alpha in (((0.028, 2.28), "95 %", 0.25), ((0.200, 1.41), "68 %", 0.5)):
+        # Quantiles of the absolute value of a standard normal number.
+        ax.fill_between(line, bounds[0] * line, bounds[1] * line, color=_SHADE, alpha=alpha, linewidth=0, label=share)
+    ax.plot(line, line, color=_REFERENCE, linewidth=1.0, linestyle="--", label="equal")
+    ax.plot(predicted, actual, ".", color=_PREDICTED, markersize=5, alpha=0.7 if len(actual) < 1000 else 0.2)
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    for axis, steps in ((ax.xaxis, (1.0, 2.0, 5.0)), (ax.yaxis, (1.0,))):
+        axis.set_major_locator(LogLocator(subs=steps))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter("")
+    ax.set_xlim(low, high)
+    ax.set_ylim(0.005 * low, 6.0 * high)
+    ax.set_xlabel(f"predicted uncertainty ({unit})")
+    ax.set_ylabel(f"actual error ({unit})")
+    ax.set_title(title, loc="left", fontsize=10)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.legend(frameon=False, fontsize=8, loc="upper left")
+    return ax
+
+
 def check_figure_path(path: Path) -> None:
     """Raise a ``ValueError`` if matplotlib has no format for the ending of a file's name."""
     from matplotlib.backend_bases import FigureCanvasBase
@@ -164,7 +224,11 @@ def _axis_label(relative_to_fermi_level: bool) -> str:
 
 def _title(result: "ElectronicStructure") -> str:
     readable = "".join(f"$_{c}$" if c.isdigit() else c for c in result.formula)
-    return readable if result.band_gap is None else f"{readable}   band gap {result.band_gap:.2f} eV"
+    if result.band_gap is None:
+        return readable
+    spread = None if result.uncertainty is None else result.uncertainty.band_gap
+    number = f"{result.band_gap:.2f}" if spread is None else rf"{result.band_gap:.2f} $\pm$ {spread:.2f}"
+    return f"{readable}   band gap {number} eV"
 
 
 def _clip(window: tuple[float, float] | None, result: "ElectronicStructure") -> tuple[float, float]:

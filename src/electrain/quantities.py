@@ -9,3 +9,24 @@ MIN_CHANNELS = 737
 
 # Read from the density of states, one number per structure: not sums over atoms.
 FROM_DENSITY_OF_STATES = (BAND_GAP, FERMI_LEVEL)
+
+
+# metatomic's standard names; variants carry a suffix: "non_conservative_stress/pbe"
+DIRECT_FORCE = "non_conservative_force"  # eV/A, predicted without derivative of an energy
+DIRECT_FORCE_DEPRECATED = "non_conservative_forces"  # its name in older metatomic versions, which metatomic still takes
+DIRECT_STRESS = "non_conservative_stress"  # eV/A^3
+
+
+def base_quantity(name: str) -> str:
+    """The quantity without its variant: ``energy/pbe`` -> ``energy``."""
+    return name.split("/")[0]
+
+
+def uncertainty_name(target: str) -> str:
+    """Name of the output with the standard deviation of a target, as metatrain's ``llpr`` has it."""
+    return "energy_uncertainty" if target == "energy" else f"mtt::aux::{target.replace('mtt::', '')}_uncertainty"
+
+
+def ensemble_name(target: str) -> str:
+    """Name of the output with the ensemble of a target, as metatrain's ``llpr`` has it."""
+    return "energy_ensemble" if target == "energy" else f"mtt::aux::{target.replace('mtt::', '')}_ensemble"

@@ -1,7 +1,8 @@
 """What a model predicts for one structure, with units, and its conversions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -12,11 +13,44 @@ from numpy.typing import NDArray
 
 from .spectra.fermi import count_electrons
 from .spectra.grid import EnergyGrid
+from .spectra.thermal import heat_capacity
 from .structures import formula_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from pymatgen.electronic_structure.dos import Dos
+
+
+class Uncertainty(NamedTuple):
+    """Standard deviations of a prediction, calibrated on structures that the model was not trained on.
+
+    The density of states is compared with calculations after the best rigid shift: its uncertainty does not
+    contain the one of the Fermi level.
+    """
+
+    density_of_states: NDArray[np.float64]  # (num_channels,) | states/eV
+    band_gap: float | None = None  # eV, before gaps are cut off at zero
+    fermi_level: float | None = None  # eV
+
+
+class Ensemble(NamedTuple):
+    """Equally likely predictions around the best one, to carry uncertainties over to anything computed from them.
+
+    Member i of each entry belongs together.
+    """
+
+    density_of_states: NDArray[np.float64]  # (num_members, num_channels) | states/eV, on the energies of the prediction
+    band_gap: NDArray[np.float64] | None = None  # (num_members,) | eV
+    fermi_level: NDArray[np.float64] | None = None  # (num_members,) | eV, on the model's own energy axis
+
+
+class HeatCapacity(NamedTuple):
+    """Heat capacity of the electrons at several temperatures."""
+
+    temperatures: NDArray[np.float64]  # (num_temperatures,) | K
+    values: NDArray[np.float64]  # (num_temperatures,) | eV/K
+    uncertainty: NDArray[np.float64] | None  # (num_temperatures,) | eV/K
+    ensemble: NDArray[np.float64] | None  # (num_members, num_temperatures) | eV/K
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +70,8 @@ class ElectronicStructure:
         the model says so.
     :param local_density_of_states: contribution of each atom, shape ``(num_atoms, num_channels)``, in
         states/eV; its sum over the atoms is ``density_of_states``. ``None`` if it was not asked for.
+    :param uncertainty: standard deviations, for a model that was calibrated with metatrain's ``llpr``.
+    :param ensemble: for such a model, if it has an ensemble of the density of states.
     """
 
     atoms: Atoms
@@ -45,6 +81,8 @@ class ElectronicStructure:
     fermi_level: float | None = None
     smearing: float | None = None
     local_density_of_states: NDArray[np.float64] | None = None
+    uncertainty: Uncertainty | None = None
+    ensemble: Ensemble | None = None
 
     @property
     def formula(self) -> str:
@@ -65,9 +103,34 @@ class ElectronicStructure:
         """
         if self.fermi_level is None:
             return None
-        step = float(self.energies[-1] - self.energies[0]) / (len(self.energies) - 1)
-        grid = EnergyGrid(float(self.energies[0]), step, len(self.energies))
-        return count_electrons(torch.from_numpy(self.density_of_states), grid, energy=0.0)
+        return count_electrons(torch.from_numpy(self.density_of_states), self._grid(), energy=0.0)
+
+    def heat_capacity(self, temperatures: float | Sequence[float]) -> HeatCapacity:
+        """Heat capacity of the electrons in a rigid density of states; see :mod:`electrain.spectra.thermal`.
+
+        As many electrons as there are states up to the predicted Fermi level, in each member of the ensemble up to
+        its own one. Predictions slightly below zero count as zero.
+
+        :param temperatures: in K.
+        :raises ValueError: for a model without a Fermi level, and as :func:`electrain.spectra.heat_capacity`.
+        """
+        if self.fermi_level is None:
+            raise ValueError("the heat capacity needs a Fermi level, but the model predicts none")
+        kelvin = torch.tensor(np.atleast_1d(temperatures), dtype=torch.float64)
+
+        def capacity(spectrum: NDArray[np.float64], level: float) -> NDArray[np.float64]:
+            states = torch.from_numpy(spectrum).clamp_min(0.0)
+            electrons = count_electrons(states, self._grid(), energy=level)
+            return heat_capacity(states, self._grid(), electrons, kelvin).numpy()
+
+        values = capacity(self.density_of_states, 0.0)
+        members = None
+        if self.ensemble is not None and self.ensemble.fermi_level is not None:
+            levels = self.ensemble.fermi_level - self.fermi_level
+            pairs = zip(self.ensemble.density_of_states, levels, strict=True)
+            members = np.array([capacity(spectrum, float(level)) for spectrum, level in pairs])
+        spread = None if members is None else members.std(axis=0, ddof=1)
+        return HeatCapacity(kelvin.numpy(), values, spread, members)
 
     def element_density_of_states(self) -> dict[str, NDArray[np.float64]]:
         """Sum the local density of states over the atoms of each element.
@@ -126,6 +189,10 @@ class ElectronicStructure:
         from .plotting import plot_density_of_states
 
         return plot_density_of_states(self, ax, **options)
+
+    def _grid(self) -> EnergyGrid:
+        step = float(self.energies[-1] - self.energies[0]) / (len(self.energies) - 1)
+        return EnergyGrid(float(self.energies[0]), step, len(self.energies))
 
     def _local(self) -> NDArray[np.float64]:
         if self.local_density_of_states is None:

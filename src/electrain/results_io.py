@@ -14,11 +14,14 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from . import __version__
-from .results import ElectronicStructure
+from .results import ElectronicStructure, Uncertainty
 
 _AXIS_FROM_FERMI = "energy_minus_fermi_eV"
 _AXIS_OWN_ZERO = "energy_model_zero_eV"
 _FERMI_LEVEL = "fermi_level_on_model_axis_eV"
+_FERMI_LEVEL_UNCERTAINTY = "fermi_level_uncertainty_eV"
+_BAND_GAP_UNCERTAINTY = "band_gap_uncertainty_eV"
+_DOS_UNCERTAINTY = "dos_uncertainty_states_per_eV"
 
 
 @contextmanager
@@ -86,7 +89,9 @@ class CsvWriter:
 
     Columns: ``structure``, ``formula``, ``band_gap_eV``, ``fermi_level_on_model_axis_eV``, then, with a local
     density of states, ``atom`` (its number from 0, or ``all``) and ``element``, then
-    ``energy_minus_fermi_eV`` and ``dos_states_per_eV``. Empty: not predicted.
+    ``energy_minus_fermi_eV`` and ``dos_states_per_eV``. Empty: not predicted. With uncertainties (standard
+    deviations), those of band gap and Fermi level follow after the two, that of the density of states comes last;
+    it is empty in the rows of an atom.
     """
 
     def __init__(self, file: TextIO) -> None:
@@ -95,24 +100,33 @@ class CsvWriter:
 
     def write(self, result: ElectronicStructure, name: str) -> None:
         """Append the rows of a result; all results must be of one kind (per atom, with Fermi level)."""
-        local = result.local_density_of_states
+        local, uncertainty = result.local_density_of_states, result.uncertainty
         if self._is_empty:
             columns = ["structure", "formula", "band_gap_eV", _FERMI_LEVEL]
+            columns += [] if uncertainty is None else [_BAND_GAP_UNCERTAINTY, _FERMI_LEVEL_UNCERTAINTY]
             columns += [] if local is None else ["atom", "element"]
-            self._rows.writerow([*columns, _axis_name(result), "dos_states_per_eV"])
+            columns += [_axis_name(result), "dos_states_per_eV"]
+            self._rows.writerow(columns + ([] if uncertainty is None else [_DOS_UNCERTAINTY]))
             self._is_empty = False
         numbers = [_cell(result.band_gap), _cell(result.fermi_level)]
+        total = [_spectrum_column(result.density_of_states)]
+        of_atom: list[list[str]] = []
+        if uncertainty is not None:
+            numbers += [_cell(uncertainty.band_gap), _cell(uncertainty.fermi_level)]
+            total.append(_spectrum_column(uncertainty.density_of_states))
+            of_atom.append([""] * len(result.energies))
         head = [name, result.formula, *numbers]
         if local is None:
-            self._write_spectrum(head, result.energies, result.density_of_states)
+            self._write_spectrum(head, result.energies, total)
             return
-        self._write_spectrum([*head, "all", ""], result.energies, result.density_of_states)
+        self._write_spectrum([*head, "all", ""], result.energies, total)
         for index, symbol in enumerate(result.atoms.get_chemical_symbols()):
-            self._write_spectrum([*head, str(index), symbol], result.energies, local[index])
+            spectra = [_spectrum_column(local[index]), *of_atom]
+            self._write_spectrum([*head, str(index), symbol], result.energies, spectra)
 
-    def _write_spectrum(self, head: list[str], energies: NDArray[np.float64], values: NDArray[np.float64]) -> None:
+    def _write_spectrum(self, head: list[str], energies: NDArray[np.float64], columns: list[list[str]]) -> None:
         self._rows.writerows(
-            [*head, f"{energy:.6f}", f"{value:.8g}"] for energy, value in zip(energies, values, strict=True)
+            [*head, f"{energy:.6f}", *cells] for energy, *cells in zip(energies, *columns, strict=True)
         )
 
     def finish(self) -> None:
@@ -120,7 +134,7 @@ class CsvWriter:
 
 
 def to_dict(result: ElectronicStructure, name: str = "") -> dict[str, Any]:
-    """Everything about a result in plain Python types, for JSON; :func:`from_dict` is the way back."""
+    """Everything about a result but its ensemble in plain Python types, for JSON; :func:`from_dict` is the way back."""
     atoms = result.atoms
     content: dict[str, Any] = {
         "structure": name,
@@ -138,6 +152,10 @@ def to_dict(result: ElectronicStructure, name: str = "") -> dict[str, Any]:
     }
     if result.local_density_of_states is not None:
         content["local_dos_states_per_eV"] = [_rounded(values) for values in result.local_density_of_states]
+    if result.uncertainty is not None:
+        content[_BAND_GAP_UNCERTAINTY] = result.uncertainty.band_gap
+        content[_FERMI_LEVEL_UNCERTAINTY] = result.uncertainty.fermi_level
+        content[_DOS_UNCERTAINTY] = _rounded(result.uncertainty.density_of_states)
     return content
 
 
@@ -162,7 +180,15 @@ def from_dict(content: dict[str, Any]) -> ElectronicStructure:
         fermi_level=content[_FERMI_LEVEL],
         smearing=content["smearing_eV"],
         local_density_of_states=None if local is None else np.array(local),
+        uncertainty=_read_uncertainty(content),
     )
+
+
+def _read_uncertainty(content: dict[str, Any]) -> Uncertainty | None:
+    if _DOS_UNCERTAINTY not in content:
+        return None
+    spectrum = np.array(content[_DOS_UNCERTAINTY])
+    return Uncertainty(spectrum, content[_BAND_GAP_UNCERTAINTY], content[_FERMI_LEVEL_UNCERTAINTY])
 
 
 def read_json(path: str | Path) -> list[tuple[str, ElectronicStructure]]:
@@ -177,6 +203,10 @@ def _axis_name(result: ElectronicStructure) -> str:
 
 def _rounded(values: NDArray[np.float64]) -> list[float]:
     return [float(f"{value:.8g}") for value in values]
+
+
+def _spectrum_column(values: NDArray[np.float64]) -> list[str]:
+    return [f"{value:.8g}" for value in values]
 
 
 def _cell(value: float | None) -> str:

@@ -143,6 +143,7 @@ def test_metadata_keeps_what_the_user_put_there():
 
 
 def test_without_a_density_of_states_there_is_no_axis():
+    assert "energy_grid" in make_model().export().metadata().extra  # and it stays with that model
     model = make_model(("energy",), energy_grid=None).export()
     assert "energy_grid" not in model.metadata().extra
 

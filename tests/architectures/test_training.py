@@ -35,11 +35,11 @@ from electrain.architectures.pet_mad.trainer import Trainer, make_objective
 from electrain.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL
 from electrain.spectra.losses import spectral_loss_terms
 from electrain.training.batches import make_loaders
-from electrain.training.epoch import run_epoch
+from electrain.training.epoch import OptimizerStep, run_epoch
 from electrain.training.errors import EpochErrors, selected_error
 from electrain.training.objective import Objective
 from electrain.training.processes import Process
-from electrain.training.schedule import warmup_then_halving
+from electrain.training.schedule import make_schedule
 from electrain.training.seeding import seed_epoch
 
 DOS = DENSITY_OF_STATES
@@ -335,7 +335,7 @@ def test_a_baseline_that_no_structure_can_give(tmp_path):
     rows = target_rows(FRAMES)
     rows["energy"][:] = torch.nan
     model = make_model(("energy",), torch.float32)
-    expected = r"target 'energy' has missing values \(NaN\) and no structure.*`atomic_baseline: \{energy: 0.0\}`"
+    expected = r"target 'energy' has no value \(NaN\) in any training structure.*`atomic_baseline: \{energy: 0.0\}`"
     with pytest.raises(ValueError, match=expected):
         train(new_trainer(num_epochs=1), model, make_dataset(("energy",), FRAMES, rows=rows), tmp_path)
 
@@ -444,12 +444,34 @@ def test_weights_of_the_loss_terms():
     assert loss(0.6, 0.6) == pytest.approx(base + 2 * (with_gradient - base) + 3 * (with_cumulative - base), rel=1e-12)
 
 
+def test_parts_are_clipped_on_their_own():
+    """A network that reads the spectrum and has large gradients does not slow the others down."""
+    model = make_varied(make_model()).train()
+    rows = target_rows(FRAMES)
+    rows[BAND_GAP] = 1e3 * rows[BAND_GAP]
+    loss, _ = loss_and_errors(model, (DOS, BAND_GAP), FRAMES, rows)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    scheduler = torch.optim.lr_scheduler.ConstantLR(optimizer)
+    OptimizerStep(model, optimizer, scheduler, 1e-2, PROCESS)(loss)
+    norms = [
+        math.sqrt(sum(float(p.grad.square().sum()) for p in part.parameters() if p.grad is not None))
+        for part in (model.network, model.spectrum_heads[BAND_GAP])
+    ]
+    assert norms == pytest.approx([1e-2, 1e-2], rel=1e-3)
+
+
 # --- schedule, seeds, checkpoints ------------------------------------------------------------------------------
 
 
-def learning_rates(steps_per_epoch, warmup, halving, num_steps):
+def learning_rates(steps_per_epoch, warmup, halving, num_steps, schedule="step_halving", num_epochs=10):
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.8)
-    scheduler = warmup_then_halving(optimizer, steps_per_epoch, warmup, halving)
+    hypers = {
+        "learning_rate_schedule": schedule,
+        "warmup_epochs": warmup,
+        "halving_epochs": halving,
+        "num_epochs": num_epochs,
+    }
+    scheduler = make_schedule(optimizer, steps_per_epoch, hypers)
     rates = []
     for _ in range(num_steps):
         rates.append(optimizer.param_groups[0]["lr"])
@@ -469,6 +491,19 @@ def test_learning_rate():
 def test_learning_rate_without_warm_up():
     assert learning_rates(2, 0.0, 1.0, 5) == pytest.approx([0.8, 0.8, 0.4, 0.4, 0.2], rel=1e-14)
     assert learning_rates(3, 0.5, 0.0, 4)[0] == 0.0  # half an epoch: two of three steps
+
+
+def test_learning_rate_along_a_cosine():
+    """Linear over one epoch of four steps, then half a period of a cosine over the other five; 0 beyond the end."""
+    rates = learning_rates(4, 1.0, 3.0, 26, "cosine", num_epochs=6)
+    expected = [0.8 * step / 4 for step in range(4)]
+    expected += [0.4 * (1 + math.cos(math.pi * step / 20)) for step in range(20)] + [0.0, 0.0]
+    assert rates == pytest.approx(expected, abs=1e-15)
+
+
+def test_unknown_schedule():
+    with pytest.raises(ValueError, match="must be 'step_halving' or 'cosine', got 'linear'"):
+        learning_rates(4, 1.0, 3.0, 1, "linear")
 
 
 def test_seeds_differ_between_epochs_and_processes():

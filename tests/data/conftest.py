@@ -26,6 +26,12 @@ def semiconductor_states(num_k: int = 5, seed: int = 0) -> tuple[np.ndarray, np.
 
 
 @pytest.fixture
+def no_summary(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the summary's picture empty: it takes longer than everything else."""
+    monkeypatch.setattr("electrain.data.dataset.plot_summary", lambda *_: _[-1].touch())
+
+
+@pytest.fixture
 def make_calculation() -> Callable[..., Calculation]:
     """Build a silicon crystal with eight electrons; keyword arguments replace its fields."""
 
@@ -83,8 +89,8 @@ def write_frames(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def ten_frames(make_frame: Callable[..., Atoms]) -> list[Atoms]:
-    """Ten compounds of five elements."""
-    names = ["Si", "C", "Ge", "SiC", "Sn", "AlP", "Al", "P", "SiGe", "SnC"]
+    """Ten compounds of six elements."""
+    names = ["Si2", "C2", "Ge2", "SiC", "Sn2", "AlP", "Al2", "P2", "SiGe", "SnC"]
     structures = [
         Atoms(name, positions=[[2.2 * i, 0, 0] for i in range(len(Atoms(name)))], cell=[6, 6, 6], pbc=True)
         for name in names

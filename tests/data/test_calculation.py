@@ -85,3 +85,41 @@ def test_a_half_filled_level_at_the_fermi_level_counts(make_calculation):
     assert calculation.num_electrons == 9
     with pytest.raises(ValueError, match=r"expected 9 electrons, but .* hold 8.00 to 8.00"):
         make_calculation(eigenvalues=levels, weights=np.array([2.0]), num_electrons=9.0, fermi_level=-0.3)
+
+
+def aluminium(make_calculation, **changes):
+    """A coarse mesh and a wide smearing: half of the electrons of the upper level lie 0.6 eV above E_F."""
+    levels = np.array([[[-6.0, -0.9, 5.0], [-5.0, 0.6, 5.0]]])
+    fields = {"eigenvalues": levels, "weights": np.array([1.0, 1.0]), "num_electrons": 3.0}
+    return make_calculation(**(fields | changes))
+
+
+FILLED = np.array([[[1.0, 0.6, 0.0], [1.0, 0.4, 0.0]]])
+
+
+def test_occupations_count_the_electrons(make_calculation):
+    assert aluminium(make_calculation, occupations=FILLED).occupations is FILLED
+    with pytest.raises(ValueError, match=r"expected 3 electrons, but the weighted occupations hold 3.100: wrong"):
+        aluminium(make_calculation, occupations=np.where(FILLED == 0.6, 0.7, FILLED))
+    with pytest.raises(ValueError, match=r"empty states above the Fermi level, 3 eV .* got 1.00 on the wrong side"):
+        aluminium(make_calculation, occupations=FILLED, fermi_level=3.0)
+    with pytest.raises(ValueError, match=r"expected occupations of shape \(1, 2, 3\), got \(2, 3\)"):
+        aluminium(make_calculation, occupations=FILLED[0])
+
+
+def test_noncollinear_states_hold_one_electron(make_calculation):
+    single = make_calculation()
+    doubled = np.repeat(single.eigenvalues, 2, axis=2)
+    spinors = make_calculation(eigenvalues=doubled, weights=single.weights / 2, noncollinear=True)
+    assert (spinors.spin_treatment, spinors.electrons_per_state) == ("noncollinear", 1)
+    assert (single.spin_treatment, single.electrons_per_state) == ("unpolarised", 2)
+    with pytest.raises(ValueError, match=r"sum to 1 \(noncollinear spins\), got 2"):
+        make_calculation(noncollinear=True)
+
+
+def test_a_stress_is_a_matrix(make_calculation):
+    assert make_calculation(stress=np.eye(3)).stress.trace() == 3
+    with pytest.raises(ValueError, match=r"expected a stress of shape \(3, 3\), got \(6,\)"):
+        make_calculation(stress=np.zeros(6))
+    with pytest.raises(ValueError, match="expected finite stress in eV/A"):
+        make_calculation(stress=np.full((3, 3), np.nan))

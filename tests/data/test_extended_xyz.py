@@ -137,3 +137,12 @@ def test_an_empty_file_is_reported(tmp_path):
     (rejected,) = read_extended_xyz(path)
     assert isinstance(rejected, Rejected)
     assert "expected at least one frame, got an empty file" in rejected.reason
+
+
+def test_stress_and_code(make_frame, write_frames):
+    frame = make_frame(code="GPAW 26.7.0")
+    stress = np.array([0.1, 0.2, 0.3, 0.04, 0.05, 0.06])  # xx, yy, zz, yz, xz, xy
+    frame.calc.results["stress"] = stress
+    (calculation,) = read_extended_xyz(write_frames([frame]))
+    np.testing.assert_allclose(calculation.stress, [[0.1, 0.06, 0.05], [0.06, 0.2, 0.04], [0.05, 0.04, 0.3]])
+    assert calculation.code == "GPAW 26.7.0"

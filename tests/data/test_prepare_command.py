@@ -1,12 +1,18 @@
 """`electrain prepare` as a user runs it."""
 
+import csv
+import dataclasses
 import json
 
 import pytest
+from ase import Atoms
 from typer.testing import CliRunner
 
 from electrain import __version__
 from electrain.cli import app
+from electrain.data import read_extended_xyz
+
+pytestmark = pytest.mark.usefixtures("no_summary")
 
 
 def run(*arguments):
@@ -17,22 +23,24 @@ def test_prepare_writes_and_summarises(ten_frames, make_frame, write_frames, tmp
     path = write_frames([*ten_frames, make_frame(kweights=None), make_frame(n_electrons=20.0)])
     result = run(path, "-o", tmp_path / "data")
     assert result.exit_code == 0, result.output
-    assert (tmp_path / "data" / "train.zip").is_file()
+    assert (tmp_path / "data" / "train.xyz").is_file()
     lines = result.output.splitlines()
     rows = {line.split()[0]: line.split()[1:] for line in lines[1:5]}
     assert [rows[name][0] for name in ("train", "validation", "test", "total")] == ["8", "1", "1", "10"]
-    assert rows["total"][1:] == ["14", "6", "10"]
+    assert rows["total"][1:] == ["20", "6", "10"]
+    assert [rows[name][-1] for name in ("train", "test")] == ["train.xyz", "test.xyz"]
     assert "in steps of 0.05 eV" in result.output
     assert "largest shift   10 eV (200 channels)" in result.output
-    assert "energies and forces" in result.output
+    assert "also written    energies, forces" in result.output
     assert "2 frames left out" in result.output
     assert "frames.xyz, frame 10: expected the key 'kweights'" in result.output
-    report = (tmp_path / "data" / "report.txt").read_text()
-    assert "frames.xyz, frame 11: expected 20 electrons" in report
+    report = (tmp_path / "data" / "report.csv").read_text()
+    assert 'frames.xyz,11,"expected 20 electrons' in report
 
 
 def test_settings_arrive(ten_frames, write_frames, tmp_path):
-    options = ["--smearing", 0.2, "--step", 0.1, "--max-shift", 5, "--split", "6:2:2", "--seed", 4]
+    options = ["--sigma", 0.2, "--step", 0.1, "--max-shift", 5, "--split", "6:2:2", "--seed", 4]
+    options += ["--grid", -20, 15, "--missing-bands", "keep", "--format", "zip"]
     result = run(write_frames(ten_frames), "-o", tmp_path / "data", *options)
     assert result.exit_code == 0, result.output
     manifest = json.loads((tmp_path / "data" / "manifest.json").read_text())
@@ -40,24 +48,44 @@ def test_settings_arrive(ten_frames, write_frames, tmp_path):
     assert manifest["energy_grid"]["step"] == 0.1
     assert manifest["max_shift"] == {"channels": 50, "eV": 5.0}
     assert (manifest["split"]["shares"], manifest["split"]["seed"]) == ([6, 2, 2], 4)
-    assert [len(manifest["split"][part]) for part in ("train", "validation", "test")] == [8, 1, 1]
+    assert manifest["split"]["number"] == {"train": 8, "validation": 1, "test": 1}
+    words = (
+        "--smearing 0.2 --step 0.1 --max-shift 5 --grid -20 15 --split 6:2:2 --seed 4 --missing-bands keep --format zip"
+    )
+    assert manifest["command"].endswith(words)
 
 
 def test_several_sources(ten_frames, write_frames, tmp_path):
     paths = [write_frames(ten_frames[:6], "a.xyz"), write_frames(ten_frames[6:], "b.xyz")]
     result = run(*paths, "-o", tmp_path / "data")
     assert result.exit_code == 0, result.output
-    manifest = json.loads((tmp_path / "data" / "manifest.json").read_text())
-    assert [(file["name"], file["num_frames"]) for file in manifest["sources"]] == [
-        ("a.xyz", 6),
-        ("b.xyz", 4),
-    ]
+    rows = list(csv.DictReader((tmp_path / "data" / "sources.csv").read_text().splitlines()))
+    assert [(row["source"], row["frames"]) for row in rows] == [("a.xyz", "6"), ("b.xyz", "4")]
+
+
+def test_energies_of_some(ten_frames, write_frames, tmp_path):
+    ten_frames[0].calc = None
+    result = run(write_frames(ten_frames), "-o", tmp_path / "data")
+    assert "also written    energies (9 of 10 structures), forces (9 of 10 structures)" in result.output
+
+
+def test_missing_bands_and_nothing_held_out(make_frame, write_frames, tmp_path):
+    levels = [[-3.0, -2.9, 0.5], [-3.0, -2.9, 0.6]]
+    frame = make_frame(eigenvalues=levels, kweights=[1.0, 1.0], n_electrons=4.0)
+    path = write_frames([frame])
+    result = run(path, "-o", tmp_path / "data")
+    assert result.exit_code == 1
+    assert "frames.xyz, frame 0: expected enough bands to trust the density of states up to the Fermi" in result.output
+    result = run(path, "-o", tmp_path / "data", "--missing-bands", "keep")
+    assert result.exit_code == 0, result.output
+    assert "missing bands   in 1 structures, not trusted up to their Fermi level" in result.output
+    assert "warning: too few structures to hold any out" in result.output
 
 
 def test_long_lists_are_cut(ten_frames, make_frame, write_frames, tmp_path):
     bad = [make_frame(kweights=None) for _ in range(8)]
     result = run(write_frames([*ten_frames, *bad]), "-o", tmp_path / "data")
-    assert "8 frames left out (report.txt lists all of them):" in result.output
+    assert f"8 frames left out ({tmp_path}/data/report.csv lists all of them):" in result.output
     assert "... and 3 more" in result.output
 
 
@@ -66,7 +94,7 @@ def test_nothing_usable(make_frame, write_frames, tmp_path):
     assert result.exit_code == 1
     assert "error: expected at least one usable frame, but all 1 were rejected" in result.output
     assert "frames.xyz, frame 0: expected the key 'kweights'" in result.output
-    assert "report.txt" not in result.output  # nothing was written
+    assert "report.csv" not in result.output  # nothing was written
     assert not (tmp_path / "data").exists()
 
 
@@ -105,6 +133,64 @@ def test_wrong_settings(ten_frames, write_frames, tmp_path, arguments, code, mes
 
 def test_a_source_that_does_not_exist(tmp_path):
     assert run(tmp_path / "nothing.xyz", "-o", tmp_path / "data").exit_code == 2
+
+
+def test_mixed_codes(ten_frames, write_frames, tmp_path, monkeypatch):
+    def read(path):
+        for index, frame in enumerate(read_extended_xyz(path)):
+            yield dataclasses.replace(frame, code=f"code {index % 2}")
+
+    monkeypatch.setattr("electrain.data.sources.read_calculations", read)
+    result = run(write_frames(ten_frames), "-o", tmp_path / "data")
+    assert "DFT codes       code 0, code 1" in result.output
+    assert "warning: energies of different codes have different zeros" in result.output
+
+
+def test_a_folder_of_files(make_frame, write_frames, tmp_path):
+    (tmp_path / "runs").mkdir()
+    for index in range(30):
+        frame = make_frame(Atoms("SiC", [[0, 0, 0], [1.7, 0, 0]], cell=[6, 6, 6 + index], pbc=True), seed=index)
+        write_frames([frame], f"runs/{index:02d}.xyz")
+    (tmp_path / "runs" / "05.xyz").write_text("2\nnothing of use\n")
+    (tmp_path / "runs" / "07.xyz").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "runs" / "notes.txt").write_text("not a calculation")
+    result = run(tmp_path / "runs", "-o", tmp_path / "data")
+    assert result.exit_code == 0, result.output
+    assert "2 frames left out" in result.output
+    assert "05.xyz, frame 0: expected 2 atoms, but the file ends before the last of them" in result.output
+    assert "07.xyz, frame 0: expected text, but the file is damaged" in result.output
+    rows = list(csv.DictReader((tmp_path / "data" / "sources.csv").read_text().splitlines()))
+    assert [row["source"] for row in rows] == [f"{index:02d}.xyz" for index in range(30)]
+
+
+def test_a_folder_without_calculations(tmp_path):
+    (tmp_path / "empty").mkdir()
+    result = run(tmp_path / "empty", "-o", tmp_path / "data")
+    assert result.exit_code == 1
+    assert "error: expected files of calculations in the folder" in result.output
+
+
+def test_stopping_it(ten_frames, write_frames, tmp_path, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    arguments = write_frames(ten_frames), "-o", tmp_path / "data"
+    with monkeypatch.context() as patch:
+        patch.setattr("electrain.data.dataset.join_chunks", stop)
+        result = run(*arguments)
+    assert (result.exit_code, result.output.splitlines()[-1]) == (130, "stopped; the same command continues")
+    result = run(*arguments, "--seed", 1)
+    assert result.exit_code == 1
+    assert "expected the settings and files of the unfinished data set in" in result.output
+    assert "--overwrite" in result.output
+    assert run(*arguments).exit_code == 0
+
+
+def test_dask_is_missing(ten_frames, write_frames, tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    result = run(write_frames(ten_frames), "-o", tmp_path / "data", "--workers", 2)
+    assert result.exit_code == 1
+    assert "several workers need Dask, which is not installed: pip install 'electrain[dask]'" in result.output
 
 
 def test_version():

@@ -108,10 +108,31 @@ def test_few_structures_fill_every_part(number):
     assert [len(part) for part in parts(split)] == [number - 2, 1, 1]
 
 
-@pytest.mark.parametrize("formulas", [["Si"], ["Si", "Si"], ["Si", "C", "Ge", "Sn"]])
+@pytest.mark.parametrize("formulas", [["Si"], ["Si", "C", "Ge", "Sn"]])
 def test_nothing_can_be_held_out(formulas):
-    with pytest.raises(ValueError, match=f"held out .* each of the {len(formulas)} structures"):
-        split_structures([structure(formula) for formula in formulas])
+    split = split_structures([structure(formula) for formula in formulas])
+    assert split.train == split.validation == list(range(len(formulas)))
+    assert split.test == []
+    assert split.validates_on_training_set
+
+
+def test_two_structures_leave_nothing_to_test():
+    split = split_structures([structure("Si"), structure("Si")])
+    assert (sorted(split.train + split.validation), split.test) == ([0, 1], [])
+    assert not split.validates_on_training_set
+
+
+def test_one_compound_is_split_by_parent():
+    split = split_structures([structure("GaAs", parent=f"block-{i // 5}") for i in range(50)])
+    assert [len(part) for part in parts(split)] == [40, 5, 5]
+    assert split.grouped_by == "parent"
+    blocks = [{i // 5 for i in part} for part in parts(split)]
+    assert not blocks[0] & blocks[1] | blocks[0] & blocks[2] | blocks[1] & blocks[2]
+
+
+def test_nothing_to_split():
+    with pytest.raises(ValueError, match="expected at least one structure to split, got none"):
+        split_structures([])
 
 
 @pytest.mark.parametrize("shares", [(8, 1), (0, 1, 1), (8, 0, 1), (8, 1, -1), (float("nan"), 1, 1)])

@@ -5,17 +5,23 @@ import math
 import numpy as np
 import pytest
 import torch
+from ase import Atoms
 from ase.build import fcc111
 
 from electrain.axis_labels import labels_to_grid
-from electrain.data import choose_axis, dos_target, electronic_targets, energy_target, to_system
-from electrain.data.targets import SpectrumAxis, band_gap
+from electrain.data import choose_axis, dos_target, electronic_targets, energy_target, make_sample, to_system
+from electrain.data.axis import SpectrumAxis, chosen_axis
+from electrain.data.targets import band_gap
 from electrain.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL, MIN_CHANNELS
 from electrain.spectra.grid import EnergyGrid
 
 
 def axis_of(*calculations, step=0.05, smearing=0.3, max_shift=10.0):
     return choose_axis(calculations, step=step, smearing=smearing, max_shift=max_shift)
+
+
+def sample_of(calculation, axis):
+    return make_sample(calculation, step=axis.grid.step, smearing=axis.smearing)
 
 
 def slow_dos(calculation, axis):
@@ -139,10 +145,19 @@ def test_band_gap(make_calculation):
     assert math.isnan(band_gap(make_calculation(eigenvalues=states[..., :4])))  # no empty band
 
 
+def test_spinors_hold_one_electron_each(make_calculation):
+    single = make_calculation()
+    doubled = np.repeat(single.eigenvalues, 2, axis=2)
+    spinors = make_calculation(eigenvalues=doubled, weights=single.weights / 2, noncollinear=True)
+    assert band_gap(spinors) == pytest.approx(band_gap(single))
+    axis = axis_of(single)
+    torch.testing.assert_close(dos_target(spinors, axis), dos_target(single, axis), equal_nan=True)
+
+
 def test_electronic_targets_carry_their_axis(make_calculation):
     calculation = make_calculation(band_gap=1.25)
     axis = axis_of(calculation)
-    targets = electronic_targets(calculation, axis)
+    targets = electronic_targets(sample_of(calculation, axis), axis)
     assert set(targets) == {DENSITY_OF_STATES, BAND_GAP, FERMI_LEVEL}
     block = targets[DENSITY_OF_STATES].block()
     assert labels_to_grid(block.properties).is_close(axis.grid)
@@ -152,22 +167,33 @@ def test_electronic_targets_carry_their_axis(make_calculation):
     assert all(target.block().values.dtype == torch.float64 for target in targets.values())
 
 
-def test_the_gradient_of_the_energy_is_minus_the_forces(make_calculation):
+def test_gradients_of_the_energy(make_calculation):
     forces = np.arange(6.0).reshape(2, 3)
-    calculation = make_calculation(energy=-7.5, forces=forces)
-    block = energy_target(calculation, with_forces=True).block()
+    stress = np.array([[1.0, 2.0, 3.0], [2.0, 4.0, 5.0], [3.0, 5.0, 6.0]])
+    calculation = make_calculation(energy=-7.5, forces=forces, stress=stress)
+    sample = make_sample(calculation, step=0.05, smearing=0.3)
+    block = energy_target(sample, with_forces=True, with_stress=True).block()
     assert block.values.tolist() == [[-7.5]]
     gradient = block.gradient("positions")
     np.testing.assert_array_equal(gradient.values[..., 0], -forces)
     assert gradient.samples.values.tolist() == [[0, 0], [0, 1]]
-    assert energy_target(calculation, with_forces=False).block().gradients_list() == []
+    np.testing.assert_allclose(block.gradient("strain").values[0, ..., 0], stress * calculation.atoms.cell.volume)
+    assert energy_target(sample, with_forces=False, with_stress=False).block().gradients_list() == []
 
 
-def test_an_energy_that_is_not_there(make_calculation):
-    with pytest.raises(ValueError, match="made up, frame 0: expected energy, got none"):
-        energy_target(make_calculation(), with_forces=False)
-    with pytest.raises(ValueError, match="made up, frame 0: expected forces, got none"):
-        energy_target(make_calculation(energy=1.0), with_forces=True)
+def test_what_is_unknown_is_nan(make_calculation):
+    sample = make_sample(make_calculation(), step=0.05, smearing=0.3)
+    block = energy_target(sample, with_forces=True, with_stress=True).block()
+    assert block.gradient("positions").values.shape == (2, 3, 1)
+    assert block.gradient("strain").values.shape == (1, 3, 3, 1)
+    for values in (block.values, block.gradient("positions").values, block.gradient("strain").values):
+        assert values.isnan().all()
+
+
+def test_the_stress_of_a_molecule_means_nothing(make_calculation):
+    molecule = Atoms("H2", positions=[[0, 0, 0], [0, 0, 0.74]])
+    sample = make_sample(make_calculation(atoms=molecule, stress=np.eye(3)), step=0.05, smearing=0.3)
+    assert np.isnan(sample.stress).all()
 
 
 def test_cell_vectors_of_open_directions_are_dropped():
@@ -183,3 +209,35 @@ def test_cell_vectors_of_open_directions_are_dropped():
 def test_target_grid():
     axis = SpectrumAxis(EnergyGrid(-20.0, 0.5, 100), max_shift=20, smearing=0.3)
     assert axis.target_grid == EnergyGrid(-10.0, 0.5, 80)
+
+
+@pytest.mark.parametrize(("low", "high"), [(-30.0, 20.0), (-9.5, 3.0), (-20.0, 0.5)])
+def test_a_chosen_grid_shows_the_same_spectrum(make_calculation, low, high):
+    """A grid that ends before, inside of, or after the trusted range."""
+    calculation = make_calculation()
+    axis = chosen_axis(low, high, step=0.05, smearing=0.3, max_shift=1.0)
+    assert axis.target_grid.start == pytest.approx(low)
+    assert axis.grid.size == max(axis.max_shift + round((high - low) / 0.05) + 1, MIN_CHANNELS)
+    if low + 1.5 > calculation.eigenvalues.min():
+        with pytest.raises(ValueError, match=r"made up, frame 0: expected no state below -8\.00 eV"):
+            dos_target(calculation, axis)
+        return
+    np.testing.assert_allclose(dos_target(calculation, axis).numpy(), slow_dos(calculation, axis), atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "message"),
+    [
+        (-20.01, 10.0, "ends are multiples of the step, 0.05 eV, got -20.01 to 10"),
+        (5.0, -5.0, "from a lower to a higher energy in eV, got 5 to -5"),
+        (-math.inf, 5.0, "from a lower to a higher energy in eV, got -inf to 5"),
+    ],
+)
+def test_grids_that_make_no_sense(low, high, message):
+    with pytest.raises(ValueError, match=message):
+        chosen_axis(low, high, step=0.05, smearing=0.3, max_shift=10.0)
+
+
+def test_an_axis_between_the_channels():
+    with pytest.raises(ValueError, match=r"starts at a multiple of its step, 0.05 eV, got -20.01 eV"):
+        SpectrumAxis(EnergyGrid(-20.01, 0.05, 100), max_shift=20, smearing=0.3)

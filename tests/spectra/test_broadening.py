@@ -34,6 +34,15 @@ def test_matches_the_loop_over_states_with_unequal_weights(num_spin, step, smear
     torch.testing.assert_close(dos, expected, rtol=0, atol=1e-12 * float(expected.max()))
 
 
+@pytest.mark.parametrize("offset", [-0.025, -0.01, 0.0, 0.0249])
+def test_a_state_anywhere_between_two_channels(offset):
+    """The expansion about the nearest channel ends in the round-off, up to the end of the tails."""
+    eigenvalues = torch.tensor([[1.0 + offset]], dtype=torch.float64)
+    expected = slow_density_of_states(eigenvalues, torch.tensor([2.0]), GRID, SMEARING)
+    dos = density_of_states(eigenvalues, torch.tensor([2.0]), GRID, SMEARING)
+    torch.testing.assert_close(dos, expected, rtol=0, atol=2e-14)
+
+
 def test_blocks_of_states_add_up(monkeypatch):
     eigenvalues, weights = crystal()
     whole = density_of_states(eigenvalues, weights, GRID, SMEARING)

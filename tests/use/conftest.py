@@ -9,38 +9,12 @@ import pytest
 import torch
 from ase import Atoms
 from ase.build import bulk, fcc111, molecule
-from metatrain.utils.architectures import get_default_hypers, import_architecture
-from metatrain.utils.data import DatasetInfo
-from metatrain.utils.data.target_info import get_energy_target_info, get_generic_target_info
+from metals import ELECTRONS, as_metal
+from small_models import ALL_TARGETS, GRID, make_model
 
 from electrain.calculators import ElectronicStructureModel
 
 matplotlib.use("Agg")
-
-GRID = {"start": -30.0, "step": 0.05, "size": 800, "max_shift": 100, "smearing": 0.3, "reference": "Fermi level"}
-ELEMENTS = [1, 6, 8, 13, 14]
-ALL_TARGETS = ["energy", "mtt::dos", "mtt::bandgap", "mtt::efermi"]
-
-
-def make_model(targets: list[str], dtype: torch.dtype) -> Any:
-    """Build a model of pet_mad, ready to be evaluated or exported."""
-    torch.manual_seed(0)
-    hypers = get_default_hypers("pet_mad")["model"]
-    widths = {"node_width": 16, "edge_width": 16, "feedforward_width": 16, "head_width": 16, "num_heads": 2}
-    hypers.update(energy_grid=GRID, num_attention_layers=1, **widths)
-    infos = {name: _target_info(name) for name in targets}
-    model = import_architecture("pet_mad").__model__(hypers, DatasetInfo("angstrom", ELEMENTS, infos))
-    if "mtt::bandgap" in targets:  # so that the gap of random weights is not cut off at zero
-        torch.nn.init.constant_(model.spectrum_heads["mtt::bandgap"].last.bias, 1.5)
-    return model.to(dtype).eval()
-
-
-def _target_info(name: str) -> Any:
-    if name == "energy":
-        return get_energy_target_info(name, {"quantity": "energy", "unit": "eV"})
-    size = GRID["size"] if name == "mtt::dos" else 1
-    settings = {"quantity": "", "unit": "", "type": "scalar", "num_subtargets": size, "sample_kind": "system"}
-    return get_generic_target_info(name, settings)
 
 
 @pytest.fixture(scope="session")
@@ -70,6 +44,34 @@ def energy_only_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of the energy alone."""
     path = tmp_path_factory.mktemp("energy_only") / "energy.pt"
     make_model(["energy"], torch.float32).export().save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def metal_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of energy and smooth densities of states, in float64."""
+    path = tmp_path_factory.mktemp("metal") / "metal.pt"
+    as_metal(make_model(["energy", "mtt::dos"], torch.float64)).export().save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def level_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of smooth densities of states, with band gap, Fermi level among the states, and valence electrons."""
+    return _save_with_level(-3.0, tmp_path_factory.mktemp("level") / "level.pt")
+
+
+@pytest.fixture(scope="session")
+def far_level_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with a Fermi level above all energies."""
+    return _save_with_level(60.0, tmp_path_factory.mktemp("far_level") / "far.pt")
+
+
+def _save_with_level(level: float, path: Path) -> Path:
+    model = as_metal(make_model(["energy", "mtt::dos", "mtt::bandgap", "mtt::efermi"], torch.float64))
+    model.hypers["energy_grid"] = {**GRID, "valence_electrons": ELECTRONS}
+    torch.nn.init.constant_(model.spectrum_heads["mtt::efermi"].last.bias, level)
+    model.export().save(path)
     return path
 
 

@@ -57,3 +57,13 @@ def test_calculator(model, model_file):
     np.testing.assert_allclose(forces, plain.get_forces(), atol=1e-10)
     assert np.abs(forces).max() > 1e-6
     assert calculator.todict()["model"] == str(model_file)
+
+
+def test_no_stress_without_volume(model_file):
+    atoms = bulk("Si")
+    atoms.pbc = [True, True, False]
+    atoms.calc = ElectronicStructureCalculator(model_file, device="cpu")
+    with pytest.raises(
+        ValueError, match=r"stress of Si2 was asked for, but.*\[True, True, False\] only and has no volume"
+    ):
+        atoms.get_stress()

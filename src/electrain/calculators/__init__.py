@@ -1,7 +1,19 @@
 """Exported models at work: from ASE structures to electronic structure."""
 
 from .ase_calculator import ElectronicStructureCalculator
+from .hot_electrons import with_hot_electrons
 from .model_file import ModelFileError, load_model
 from .predictor import ElectronicStructureModel, in_batches
+from .rotations import RotationalAverage, Rotations, average_electronic_structure
 
-__all__ = ["ElectronicStructureCalculator", "ElectronicStructureModel", "ModelFileError", "in_batches", "load_model"]
+__all__ = [
+    "ElectronicStructureCalculator",
+    "ElectronicStructureModel",
+    "ModelFileError",
+    "RotationalAverage",
+    "Rotations",
+    "average_electronic_structure",
+    "in_batches",
+    "load_model",
+    "with_hot_electrons",
+]

@@ -3,12 +3,17 @@
 from pathlib import Path
 from typing import Any
 
+import torch
 from ase import Atoms
-from metatomic.torch import AtomisticModel
+from ase.calculators.calculator import Calculator
+from metatomic.torch import AtomisticModel, ModelCapabilities, ModelOutput, pick_output
 from metatomic_ase import MetatomicCalculator
 
+from ..pet.precision import use_matmul_precision
+from ..quantities import DIRECT_FORCE, DIRECT_FORCE_DEPRECATED, DIRECT_STRESS, base_quantity
 from ..results import ElectronicStructure
-from .model_file import load_model
+from ..structures import formula_of
+from .model_file import ModelFileError, load_model
 from .predictor import ElectronicStructureModel
 
 
@@ -18,20 +23,81 @@ class ElectronicStructureCalculator(MetatomicCalculator):
     >>> atoms.calc = ElectronicStructureCalculator("model.pt")
     >>> atoms.calc.get_electronic_structure(atoms).band_gap
 
-    Energies and forces need a model that was trained on them, too.
+    Energies and forces need a model that was trained on them, too. With ``non_conservative="forces"``, forces are
+    what the model predicts as ``non_conservative_force``: this is some times faster, as no energy is differentiated,
+    but they do not conserve it. :class:`electrain.dynamics.MultipleTimeStep` is as fast and does.
 
-    :param model: the exported model: a ``.pt`` file, or a loaded one.
+    :param model: the exported model: a ``.pt`` file, or a loaded one, such as another calculator's ``model()``.
     :param device: see :class:`~electrain.calculators.ElectronicStructureModel`.
+    :param matmul_precision: likewise.
     :param options: further options of ``MetatomicCalculator``.
-    :raises ModelFileError: if the model does not predict a density of states.
+    :raises ModelFileError: if the model does not predict a density of states, or not what ``non_conservative`` asks
+        for.
     """
 
-    def __init__(self, model: str | Path | AtomisticModel, *, device: str | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        model: str | Path | AtomisticModel,
+        *,
+        device: str | None = None,
+        matmul_precision: str = "highest",
+        **options: Any,
+    ) -> None:
         path = None if isinstance(model, AtomisticModel) else str(model)
-        super().__init__(model if path is None else load_model(path), device=device, **options)
+        loaded = model if isinstance(model, AtomisticModel) else load_model(model)
+        _check_direct_outputs(loaded.capabilities(), path or "the model", options.get("non_conservative", False))
+        super().__init__(loaded, device=device, **options)
         if path is not None:
             self.parameters["model"] = path  # ASE's `todict`
-        self._electronic_structure = ElectronicStructureModel(self.model(), device=device)
+        self._matmul_precision = matmul_precision
+        self._electronic_structure = ElectronicStructureModel(
+            self.model(), device=device, matmul_precision=matmul_precision
+        )
+        self._direct_outputs: dict[str, str] = {}
+        if self.parameters["non_conservative"] == "forces":
+            variants = self.parameters["variants"] or {}
+            outputs = self.model().capabilities().outputs
+            for name in ("energy", DIRECT_FORCE):
+                self._direct_outputs[name] = pick_output(name, outputs, variants.get(name, variants.get("energy")))
+
+    def calculate(self, atoms: Atoms, properties: list[str], system_changes: list[str]) -> None:
+        """Compute what ASE asks for; see ``MetatomicCalculator``.
+
+        Direct forces without the stress are computed here: ``MetatomicCalculator`` differentiates the energy for
+        the stress of every periodic structure, which takes the time that direct forces are to save.
+
+        :raises ValueError: for the stress of a structure that is not periodic in three directions.
+        """
+        if "stress" in properties and not atoms.pbc.all():
+            raise ValueError(
+                f"the stress of {formula_of(atoms)} was asked for, but it is periodic in the directions "
+                f"{atoms.pbc.tolist()} only and has no volume"
+            )
+        with use_matmul_precision(self._matmul_precision):
+            if self._direct_outputs and set(properties) <= {"energy", "forces"}:
+                Calculator.calculate(self, atoms, properties, system_changes)
+                self._calculate_direct_forces(atoms)
+            else:
+                super().calculate(atoms, properties, system_changes)
+
+    def _calculate_direct_forces(self, atoms: Atoms) -> None:
+        energy, force = self._direct_outputs["energy"], self._direct_outputs[DIRECT_FORCE]
+        additional = self.parameters["additional_outputs"] or {}
+        requested = {
+            energy: ModelOutput(unit="eV", sample_kind="system"),
+            force: ModelOutput(unit="eV/Angstrom", sample_kind="atom"),
+        }
+        with torch.no_grad():
+            predicted = self.run_model(atoms, {**requested, **additional})
+        forces = predicted[force].block().values.reshape(-1, 3).double()
+        forces -= forces.mean(dim=0)  # as MetatomicCalculator does: no net force
+        self.results = {"energy": predicted[energy].block().values.double().item(), "forces": forces.cpu().numpy()}
+        self.additional_outputs = {name: predicted[name] for name in additional}
+
+    def todict(self) -> dict[str, Any]:
+        """Return what ASE writes into trajectories; a model that came loaded has no file to be named."""
+        parameters: dict[str, Any] = self.parameters
+        return parameters
 
     def get_electronic_structure(self, atoms: Atoms | None = None, *, per_atom: bool = False) -> ElectronicStructure:
         """Predict density of states (states/eV), band gap and Fermi level (eV).
@@ -44,3 +110,16 @@ class ElectronicStructureCalculator(MetatomicCalculator):
         if atoms is None:
             raise ValueError("nothing was calculated yet: expected a structure")
         return self._electronic_structure.predict(atoms, per_atom=per_atom)
+
+
+def _check_direct_outputs(capabilities: ModelCapabilities, name: str, non_conservative: bool | str) -> None:
+    found = {base_quantity(output) for output in capabilities.outputs}
+    if DIRECT_FORCE_DEPRECATED in found:
+        found.add(DIRECT_FORCE)
+    needed = {"forces": [DIRECT_FORCE], "stress": [DIRECT_STRESS], True: [DIRECT_FORCE, DIRECT_STRESS]}
+    missing = [output for output in needed.get(non_conservative, []) if output not in found]
+    if missing:
+        predicted = ", ".join(sorted(output for output in found if "feature" not in output))
+        raise ModelFileError(
+            f"non_conservative={non_conservative!r} needs {' and '.join(missing)}, but {name} predicts {predicted}"
+        )

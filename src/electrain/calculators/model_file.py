@@ -46,6 +46,12 @@ def smearing_of(model: AtomisticModel) -> float | None:
     return None if smearing is None else float(smearing)
 
 
+def valence_electrons_of(model: AtomisticModel) -> dict[str, float]:
+    """Valence electrons by chemical symbol, of the elements for which a model's metadata tell."""
+    settings = json.loads(model.metadata().extra.get("energy_grid", "{}"))
+    return {symbol: float(count) for symbol, count in (settings.get("valence_electrons") or {}).items()}
+
+
 def _check_kind(path: Path) -> None:
     if not path.exists():
         raise FileNotFoundError(f"there is no model file {path}")

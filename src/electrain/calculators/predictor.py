@@ -1,8 +1,8 @@
 """Predict the electronic structure of one or of thousands of structures with an exported model."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,11 +15,13 @@ from tqdm import tqdm
 from vesin.metatomic import neighbor_lists_for_model
 
 from ..axis_labels import labels_to_grid
-from ..quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL
-from ..results import ElectronicStructure
+from ..pet.precision import check_matmul_precision, use_matmul_precision
+from ..quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL, ensemble_name, uncertainty_name
+from ..results import ElectronicStructure, Ensemble, Uncertainty
 from ..spectra.grid import EnergyGrid
+from ..spectra.postprocessing import denoise
 from ..structures import check_elements, check_structure, formula_of, to_system
-from .model_file import check_outputs, load_model, smearing_of
+from .model_file import check_outputs, load_model, smearing_of, valence_electrons_of
 
 BATCH_SIZE = 256  # atoms; a published-size model takes 0.25 GB for them in a dense crystal
 
@@ -34,12 +36,18 @@ class ElectronicStructureModel:
     :param model: the exported model: a ``.pt`` file, or a loaded one.
     :param device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``...; by default the first one that the model supports and
         the machine has.
+    :param matmul_precision: ``"highest"``, or, faster and less precise, ``"high"`` (TensorFloat-32 on GPUs) or
+        ``"medium"`` (bfloat16 on CPUs that can); see docs/speed.md.
     :raises FileNotFoundError: if there is no such file.
     :raises ModelFileError: if the file is no such model.
-    :raises ValueError: for a device that is not available.
+    :raises ValueError: for a device that is not available, or a precision that there is not.
     """
 
-    def __init__(self, model: str | Path | AtomisticModel, device: str | None = None) -> None:
+    def __init__(
+        self, model: str | Path | AtomisticModel, device: str | None = None, *, matmul_precision: str = "highest"
+    ) -> None:
+        check_matmul_precision(matmul_precision)
+        self._matmul_precision = matmul_precision
         if isinstance(model, AtomisticModel):
             self.name = "the model"
             check_outputs(model.capabilities(), self.name)
@@ -53,8 +61,15 @@ class ElectronicStructureModel:
         # No skin: lists are never used for a second, similar structure.
         self._neighbor_lists = neighbor_lists_for_model("angstrom", model, skin=0.0)
         self._atomic_numbers = sorted(capabilities.atomic_types)
-        self._outputs = [name for name in (DENSITY_OF_STATES, BAND_GAP, FERMI_LEVEL) if name in capabilities.outputs]
+        quantities = (DENSITY_OF_STATES, BAND_GAP, FERMI_LEVEL)
+        self._outputs = [
+            output
+            for name in quantities
+            for output in (name, uncertainty_name(name), ensemble_name(name))
+            if output in capabilities.outputs
+        ]
         self.smearing = smearing_of(model)
+        self._valence_electrons = valence_electrons_of(model)
 
     @property
     def elements(self) -> list[str]:
@@ -71,6 +86,11 @@ class ElectronicStructureModel:
         """Whether band gaps are predicted."""
         return BAND_GAP in self._outputs
 
+    @property
+    def predicts_uncertainty(self) -> bool:
+        """Whether results come with standard deviations."""
+        return uncertainty_name(DENSITY_OF_STATES) in self._outputs
+
     def check(self, atoms: Atoms) -> None:
         """Check that the model can work on a structure.
 
@@ -79,6 +99,37 @@ class ElectronicStructureModel:
         """
         check_structure(atoms)
         check_elements(atoms, self._atomic_numbers)
+
+    def num_valence_electrons(self, atoms: Atoms) -> float | None:
+        """Electrons that the structure had in the calculations that the model learned from, if it knows them."""
+        symbols = atoms.get_chemical_symbols()
+        if not set(symbols) <= set(self._valence_electrons):
+            return None
+        return sum(self._valence_electrons[symbol] for symbol in symbols)
+
+    def denoise(self, result: ElectronicStructure) -> ElectronicStructure:
+        """Remove noise from a predicted density of states and let it hold the right number of electrons.
+
+        For pictures and comparisons, not for heat capacities; see :func:`electrain.spectra.denoise`.
+
+        :param result: a prediction of this model.
+        :return: without local densities of states, uncertainties and ensembles.
+        :raises ValueError: for a model that does not know smearing, Fermi level and valence electrons, and as
+            :func:`electrain.spectra.denoise`.
+        """
+        electrons = self.num_valence_electrons(result.atoms)
+        if electrons is None or self.smearing is None or result.fermi_level is None:
+            raise ValueError(
+                f"denoising needs a Fermi level, the smearing of the training data and the valence electrons of its "
+                f"elements, of which {self.name} does not know all"
+            )
+        step = float(result.energies[-1] - result.energies[0]) / (len(result.energies) - 1)
+        grid = EnergyGrid(float(result.energies[0]), step, len(result.energies))
+        states = torch.from_numpy(result.density_of_states)
+        spectrum = denoise(states, grid, 0.0, electrons, len(result.atoms), smearing=self.smearing).numpy()
+        return replace(
+            result, density_of_states=spectrum, local_density_of_states=None, uncertainty=None, ensemble=None
+        )
 
     def predict(self, atoms: Atoms, *, per_atom: bool = False) -> ElectronicStructure:
         """Predict one structure; :meth:`predict_many` is faster for several.
@@ -134,23 +185,14 @@ class ElectronicStructureModel:
         for atoms in batch:
             self.check(atoms)
         predicted = self._evaluate(batch, per_atom=per_atom)
-        density_of_states = predicted[DENSITY_OF_STATES]
-        grid = self._grid(density_of_states)
-        values = _numpy(density_of_states)
-        gaps = _numpy(predicted[BAND_GAP])[:, 0] if BAND_GAP in predicted else None
-        levels = _numpy(predicted[FERMI_LEVEL])[:, 0] if FERMI_LEVEL in predicted else None
+        grid = self._grid(predicted[DENSITY_OF_STATES])
+        values = {name: _numpy(block) for name, block in predicted.items()}
         # Rows are ordered by structure: of each atom, or one per structure.
         ends = np.cumsum([len(atoms) if per_atom else 1 for atoms in batch])
+        spectra = np.split(values.pop(DENSITY_OF_STATES), ends[:-1])
         return [
-            self._result(
-                atoms,
-                grid,
-                rows,
-                per_atom=per_atom,
-                band_gap=None if gaps is None else float(gaps[i]),
-                fermi_level=None if levels is None else float(levels[i]),
-            )
-            for i, (atoms, rows) in enumerate(zip(batch, np.split(values, ends[:-1]), strict=True))
+            self._result(atoms, grid, rows, {name: array[i] for name, array in values.items()}, per_atom=per_atom)
+            for i, (atoms, rows) in enumerate(zip(batch, spectra, strict=True))
         ]
 
     def _evaluate(self, batch: Sequence[Atoms], *, per_atom: bool) -> dict[str, TensorBlock]:
@@ -163,7 +205,7 @@ class ElectronicStructureModel:
         if per_atom:
             requested[DENSITY_OF_STATES] = ModelOutput(sample_kind="atom")
         options = ModelEvaluationOptions(length_unit="angstrom", outputs=requested)
-        with torch.no_grad():
+        with torch.no_grad(), use_matmul_precision(self._matmul_precision):
             predicted = self._model(systems, options, check_consistency=False)
         return {name: values.block() for name, values in predicted.items()}
 
@@ -177,19 +219,52 @@ class ElectronicStructureModel:
         return grid
 
     def _result(
-        self, atoms: Atoms, grid: EnergyGrid, rows: NDArray[np.float64], *, per_atom: bool, **numbers: Any
+        self,
+        atoms: Atoms,
+        grid: EnergyGrid,
+        rows: NDArray[np.float64],
+        others: dict[str, NDArray[np.float64]],
+        *,
+        per_atom: bool,
     ) -> ElectronicStructure:
-        scalars = [value for value in numbers.values() if value is not None]
-        if not (np.isfinite(rows).all() and np.isfinite(scalars).all()):
+        if not all(np.isfinite(array).all() for array in (rows, *others.values())):
             raise ValueError(f"{self.name} predicts NaN or infinity for {formula_of(atoms)}")
+        fermi_level = _number(others, FERMI_LEVEL)
         return ElectronicStructure(
             atoms=atoms,
-            energies=grid.energies().numpy() - (numbers["fermi_level"] or 0.0),
+            energies=grid.energies().numpy() - (fermi_level or 0.0),
             density_of_states=rows.sum(axis=0),
+            band_gap=_number(others, BAND_GAP),
+            fermi_level=fermi_level,
             smearing=self.smearing,
             local_density_of_states=rows if per_atom else None,
-            **numbers,
+            uncertainty=_uncertainty(others),
+            ensemble=_ensemble(others, grid.size),
         )
+
+
+def _number(values: dict[str, NDArray[np.float64]], name: str) -> float | None:
+    return float(values[name][0]) if name in values else None
+
+
+def _uncertainty(values: dict[str, NDArray[np.float64]]) -> Uncertainty | None:
+    if uncertainty_name(DENSITY_OF_STATES) not in values:
+        return None
+    return Uncertainty(
+        values[uncertainty_name(DENSITY_OF_STATES)],
+        _number(values, uncertainty_name(BAND_GAP)),
+        _number(values, uncertainty_name(FERMI_LEVEL)),
+    )
+
+
+def _ensemble(values: dict[str, NDArray[np.float64]], num_channels: int) -> Ensemble | None:
+    if ensemble_name(DENSITY_OF_STATES) not in values:
+        return None
+    return Ensemble(
+        values[ensemble_name(DENSITY_OF_STATES)].reshape(-1, num_channels),
+        values.get(ensemble_name(BAND_GAP)),
+        values.get(ensemble_name(FERMI_LEVEL)),
+    )
 
 
 def in_batches(structures: Iterable[Atoms], batch_size: int) -> Iterator[list[Atoms]]:

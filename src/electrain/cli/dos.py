@@ -17,6 +17,8 @@ _MAX_PANELS = 12
 _WITH_FERMI_LEVEL = "Fermi level: where it lies on the model's own energy axis. Electrons: states below it."
 _WITHOUT_FERMI_LEVEL = "The model predicts no Fermi level: energies are on its own axis, whose zero means nothing."
 
+_WITH_UNCERTAINTY = "±: one standard deviation, calibrated on structures that the model was not trained on."
+
 
 def dos(
     structures: Annotated[
@@ -46,12 +48,28 @@ def dos(
         tuple[float, float] | None,
         typer.Option(metavar="LOW HIGH", help="Energies to plot, in eV from the Fermi level; -15 8 by default."),
     ] = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option(
+            "--temperature",
+            "-T",
+            min=0.0,
+            metavar="K",
+            help="Show the electrons' heat capacity at this temperature, too.",
+        ),
+    ] = None,
     device: Annotated[
         str | None, typer.Option(metavar="NAME", help="Such as cpu or cuda; by default the best that there is.")
     ] = None,
     batch_size: Annotated[
         int, typer.Option(min=1, metavar="ATOMS", help="Atoms computed together; fewer need less memory.")
     ] = 256,
+    matmul_precision: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="highest, or faster: high (TensorFloat-32 on GPUs), medium (bfloat16 on CPUs)."
+        ),
+    ] = "highest",
 ) -> None:
     """Predict density of states, band gap and Fermi level of one structure or of thousands.
 
@@ -64,8 +82,14 @@ def dos(
 
     _check_options(per_atom=per_atom, output=output, plot=plot, window=window)
     try:
-        predictor = ElectronicStructureModel(model, device)
-        report = _Report(has_fermi_level=predictor.predicts_fermi_level)
+        predictor = ElectronicStructureModel(model, device, matmul_precision=matmul_precision)
+        if temperature is not None and not predictor.predicts_fermi_level:
+            _fail(f"--temperature needs a model with a Fermi level, {model} predicts none")
+        report = _Report(
+            has_fermi_level=predictor.predicts_fermi_level,
+            has_uncertainty=predictor.predicts_uncertainty,
+            temperature=temperature,
+        )
         readable = _readable(structures, report)
         results = _predictions(predictor, readable, report, per_atom=per_atom, batch_size=batch_size)
         first_results = _write_all(results, output, report)
@@ -117,12 +141,15 @@ def _fail(message: str) -> NoReturn:
 class _Report:
     """The table, the errors and the progress bar on the terminal."""
 
-    def __init__(self, *, has_fermi_level: bool) -> None:
+    def __init__(self, *, has_fermi_level: bool, has_uncertainty: bool, temperature: float | None) -> None:
         from tqdm import tqdm
 
         self.num_done = 0
         self.num_failed = 0
+        self._num_incomplete = 0
         self._has_fermi_level = has_fermi_level
+        self._has_uncertainty = has_uncertainty
+        self._temperature = temperature
         self._width = 0
         # disable=None: no bar where nobody is watching
         self._bar = tqdm(unit=" structures", delay=2, disable=None, leave=False)
@@ -132,16 +159,30 @@ class _Report:
         if self.num_done == 0:
             self._width = max(len(name) for name in ["structure", *(name for name, _ in batch)])
             columns = f"{'formula':<12} {'atoms':>6} {'band gap (eV)':>14} {'Fermi level (eV)':>17} {'electrons':>10}"
+            columns += "" if self._temperature is None else f" {'heat capacity (kB)':>19}"
             self._write(f"{'structure':<{self._width}}  {columns}")
         for name, result in batch:
-            gap, level, electrons = (
-                "-" if value is None else f"{value:.2f}"
-                for value in (result.band_gap, result.fermi_level, result.num_electrons)
-            )
-            columns = f"{result.formula:<12} {len(result.atoms):>6} {gap:>14} {level:>17} {electrons:>10}"
+            spreads = (None, None) if result.uncertainty is None else result.uncertainty[1:]
+            gap, level = _number(result.band_gap, spreads[0]), _number(result.fermi_level, spreads[1])
+            columns = f"{result.formula:<12} {len(result.atoms):>6} {gap:>14} {level:>17} "
+            columns += f"{_number(result.num_electrons, None):>10}"
+            columns += "" if self._temperature is None else f" {self._heat_capacity(name, result):>19}"
             self._write(f"{name:<{self._width}}  {columns}")
         self.num_done += len(batch)
         self._bar.update(len(batch))
+
+    def _heat_capacity(self, name: str, result: "ElectronicStructure") -> str:
+        from ..spectra.fermi import BOLTZMANN
+
+        assert self._temperature is not None
+        try:
+            found = result.heat_capacity(self._temperature)
+        except ValueError as error:
+            self._num_incomplete += 1
+            self._write(f"error: {name}: no heat capacity at {self._temperature:g} K: {error}", err=True)
+            return "-"
+        spread = None if found.uncertainty is None else float(found.uncertainty[0]) / BOLTZMANN
+        return _number(float(found.values[0]) / BOLTZMANN, spread, digits=4)
 
     def fail(self, name: str, reason: str) -> None:
         """Report a structure or file that cannot be computed."""
@@ -155,6 +196,10 @@ class _Report:
     def summarise(self, output: Path | None, plot: Path | None) -> None:
         """Explain the columns, name the files, and exit with 1 if anything failed."""
         typer.echo(f"\n{_WITH_FERMI_LEVEL if self._has_fermi_level else _WITHOUT_FERMI_LEVEL}")
+        if self._has_uncertainty:
+            typer.echo(_WITH_UNCERTAINTY)
+        if self._temperature is not None:
+            typer.echo(f"Heat capacity: of the electrons of the structure at {self._temperature:g} K.")
         if output is not None:
             typer.echo(f"wrote {output}")
         if plot is not None:
@@ -162,10 +207,18 @@ class _Report:
             typer.echo(f"wrote {plot}{beyond}")
         if self.num_failed:
             _fail(f"{self.num_failed} of {self.num_done + self.num_failed} could not be computed (see above)")
+        if self._num_incomplete:
+            _fail(f"{self._num_incomplete} of {self.num_done} heat capacities could not be computed (see above)")
 
     def _write(self, line: str, *, err: bool = False) -> None:
         self._bar.clear()
         typer.echo(line, err=err)
+
+
+def _number(value: float | None, uncertainty: float | None, digits: int = 2) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.{digits}f}" if uncertainty is None else f"{value:.{digits}f} ± {uncertainty:.{digits}f}"
 
 
 def _readable(sources: list[str], report: _Report) -> "Iterator[tuple[str, Atoms]]":

@@ -5,9 +5,12 @@ from typing import Annotated
 import typer
 
 from .. import __version__
+from .convert import convert
 from .demo import demo
 from .dos import dos
+from .hot import hot
 from .prepare import prepare
+from .thermo import thermo
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -30,4 +33,7 @@ def main(
 
 app.command()(prepare)
 app.command()(dos)
+app.command()(thermo)
+app.command()(hot)
 app.command()(demo)
+app.command()(convert)

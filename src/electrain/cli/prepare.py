@@ -1,40 +1,78 @@
 """``electrain prepare``: DFT calculations to a data set for training."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..data import PreparedDataset, Rejected
+    from ..data.table import Row
 
 _NUM_SHOWN = 5
+
+
+class MissingBands(StrEnum):
+    """What to do with structures that have too few bands."""
+
+    DROP = "drop"
+    KEEP = "keep"
+
+
+class Format(StrEnum):
+    """Formats of a data set."""
+
+    XYZ = "xyz"
+    ZIP = "zip"
+    MEMMAP = "memmap"
 
 
 def prepare(
     sources: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="SOURCE...",
-            exists=True,
-            dir_okay=False,
-            help="Extended XYZ files (also .xz, .gz) with 'eigenvalues' and 'kweights'.",
-        ),
+        typer.Argument(metavar="SOURCE...", exists=True, help="Files of calculations, or folders to search for them."),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", file_okay=False, help="Folder to write.")],
-    smearing: Annotated[float, typer.Option(help="Standard deviation of the Gaussians, in eV.")] = 0.3,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", file_okay=False, help="Folder to write.")],
+    smearing: Annotated[
+        float, typer.Option("--smearing", "--sigma", help="Standard deviation of the Gaussians, in eV.")
+    ] = 0.3,
     step: Annotated[float, typer.Option(help="Distance between two channels, in eV.")] = 0.05,
+    grid: Annotated[
+        tuple[float, float] | None,
+        typer.Option(metavar="LOW HIGH", help="Range of the targets, in eV from the Fermi level; fitted by default."),
+    ] = None,
     max_shift: Annotated[
         float, typer.Option(help="How far a prediction may be shifted to fit its target, in eV.")
     ] = 10.0,
+    missing_bands: Annotated[
+        MissingBands,
+        typer.Option(help="Structures whose bands do not suffice for a density of states up to the Fermi level."),
+    ] = MissingBands.DROP,
     split: Annotated[str, typer.Option(help="Shares of training:validation:test set.")] = "8:1:1",
     seed: Annotated[int, typer.Option(help="Seed of the split.")] = 0,
+    form: Annotated[
+        Format | None,
+        typer.Option(
+            "--format",
+            help="By default xyz up to 1,000 structures, zip to 100,000, memmap (single precision) beyond.",
+        ),
+    ] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes on this machine; more than 1 need Dask.")] = 1,
+    dask: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Dask scheduler to use instead; its workers need the same files."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a data set in the folder.")] = False,
 ) -> None:
     """Turn DFT calculations into a data set with densities of states, band gaps and Fermi levels.
 
-    Writes train.zip, validation.zip, test.zip, options.yaml (for `mtt train options.yaml`), manifest.json and
-    report.txt, which lists the frames that were left out and why.
+    Writes the training, validation and test set, options.yaml (for `mtt train options.yaml`), summary.png,
+    manifest.json and tables; report.csv lists what was left out and why.
+
+    If it is stopped, the same command continues it.
     """
     from ..data import NothingUsableError, prepare_dataset  # imports torch, which takes seconds
 
@@ -44,9 +82,14 @@ def prepare(
             output,
             smearing=smearing,
             step=step,
+            grid=grid,
             max_shift=max_shift,
+            missing_bands=missing_bands.value,
             shares=_shares(split),
             seed=seed,
+            form=None if form is None else form.value,
+            workers=workers,
+            scheduler=dask,
             overwrite=overwrite,
             progress=True,
         )
@@ -57,9 +100,12 @@ def prepare(
     except FileExistsError as error:
         typer.echo(f"error: {error}; --overwrite replaces a data set", err=True)
         raise typer.Exit(1) from None
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        typer.echo("\nstopped; the same command continues", err=True)
+        raise typer.Exit(130) from None
     _show_summary(prepared)
 
 
@@ -72,30 +118,56 @@ def _shares(text: str) -> tuple[float, float, float]:
 
 
 def _show_summary(prepared: "PreparedDataset") -> None:
-    from ..data.targets import band_gap
-
-    typer.echo(f"{'':12}{'structures':>12}{'atoms':>8}{'elements':>10}{'with gap':>10}")
-    everything = [calculation for part in prepared.parts.values() for calculation in part]
-    for name, part in {**prepared.parts, "total": everything}.items():
-        atoms = sum(len(calculation.atoms) for calculation in part)
-        elements = len({symbol for calculation in part for symbol in calculation.atoms.symbols})
-        gapped = sum(band_gap(calculation) > 0 for calculation in part)
-        typer.echo(f"{name:12}{len(part):>12}{atoms:>8}{elements:>10}{gapped:>10}")
+    typer.echo(f"{'':12}{'structures':>12}{'atoms':>10}{'elements':>10}{'with gap':>10}  file")
+    everything = [row for rows in prepared.parts.values() for row in rows]
+    for name, rows in prepared.parts.items():
+        typer.echo(f"{name:12}{_numbers(rows)}  {prepared.path(name).name}")
+    typer.echo(f"{'total':12}{_numbers(everything)}")
     axis = prepared.axis
     typer.echo(f"\nenergy axis     {axis.grid}, relative to the Fermi level")
     typer.echo(f"smearing        {axis.smearing:g} eV")
     typer.echo(f"largest shift   {axis.max_shift * axis.grid.step:g} eV ({axis.max_shift} channels)")
-    typer.echo(f"kept together   structures of one {prepared.split.grouped_by}")
-    content = "energies and forces" if prepared.has_forces else "energies" if prepared.has_energy else "no energies"
-    typer.echo(f"also written    {content}")
-    _show_rejected(prepared.rejected, where=" (report.txt lists all of them)")
-    typer.echo(f"\nTrain a model:  cd {prepared.folder} && mtt train options.yaml")
+    by_structure = prepared.split.grouped_by == "structure"
+    together = "nothing: too few compounds" if by_structure else f"structures of one {prepared.split.grouped_by}"
+    typer.echo(f"kept together   {together}")
+    typer.echo(f"also written    {_also_written(prepared, everything)}")
+    codes = sorted({row.code for row in everything} - {""})
+    if codes:
+        typer.echo(f"DFT codes       {', '.join(codes)}")
+    if len(codes) > 1:
+        typer.echo("warning: energies of different codes have different zeros, and deep states may be missing in some")
+    unknown = sum(row.num_k == 0 for row in everything)
+    if unknown:
+        typer.echo(f"smearing        unknown for {unknown} structures, which came as densities of states")
+    if prepared.num_missing_bands:
+        typer.echo(f"missing bands   in {prepared.num_missing_bands} structures, not trusted up to their Fermi level")
+    if prepared.split.validates_on_training_set:
+        typer.echo("warning: too few structures to hold any out: training and validation use the same")
+    _show_rejected(prepared.rejected, where=f" ({prepared.folder / 'report.csv'} lists all of them)")
+    typer.echo(f"\nLook at it:     {prepared.folder / 'summary.png'}")
+    typer.echo(f"Train a model:  cd {prepared.folder} && mtt train options.yaml")
 
 
-def _show_rejected(rejected: "list[Rejected]", *, where: str) -> None:
+def _numbers(rows: "Sequence[Row]") -> str:
+    atoms = sum(row.num_atoms for row in rows)
+    elements = len({element for row in rows for element in row.identity.elements})
+    return f"{len(rows):>12}{atoms:>10}{elements:>10}{sum(row.band_gap > 0 for row in rows):>10}"
+
+
+def _also_written(prepared: "PreparedDataset", rows: "Sequence[Row]") -> str:
+    names = {"energy": "energies", "forces": "forces", "stress": "stresses"}
+    found = []
+    for name, is_there in prepared.contents._asdict().items():
+        number = sum(name in row.known for row in rows)
+        if is_there:
+            found.append(names[name] if number == len(rows) else f"{names[name]} ({number} of {len(rows)} structures)")
+    return ", ".join(found) or "no energies"
+
+
+def _show_rejected(rejected: "Sequence[Rejected]", *, where: str) -> None:
     if not rejected:
         return
-    typer.echo(f"\n{len(rejected)} frames left out{where}:")
+    typer.echo(f"\n{len(rejected)} {'frame' if len(rejected) == 1 else 'frames'} left out{where}:")
     for frame in rejected[:_NUM_SHOWN]:
         typer.echo(f"  {frame.source}: {frame.reason}")
     if len(rejected) > _NUM_SHOWN:

@@ -1,17 +1,32 @@
 """From DFT calculations to data sets for training."""
 
 from ..structures import to_system
-from .calculation import Calculation
+from .axis import SpectrumAxis
+from .calculation import Calculation, CalculationError, Rejected
 from .dataset import NothingUsableError, PreparedDataset, prepare_dataset
-from .extended_xyz import Rejected, calculation_from_atoms, read_extended_xyz
+from .readers import (
+    calculation_from_atoms,
+    read_abinit,
+    read_calculations,
+    read_extended_xyz,
+    read_gpaw,
+    read_pymatgen_dos,
+    read_quantum_espresso_text,
+    read_quantum_espresso_xml,
+    read_vasp,
+)
+from .sampled_spectrum import SampledSpectrum
 from .splits import Split, split_structures
-from .targets import SpectrumAxis, choose_axis, dos_target, electronic_targets, energy_target
+from .targets import Sample, choose_axis, dos_target, electronic_targets, energy_target, make_sample
 
 __all__ = [
     "Calculation",
+    "CalculationError",
     "NothingUsableError",
     "PreparedDataset",
     "Rejected",
+    "Sample",
+    "SampledSpectrum",
     "SpectrumAxis",
     "Split",
     "calculation_from_atoms",
@@ -19,8 +34,16 @@ __all__ = [
     "dos_target",
     "electronic_targets",
     "energy_target",
+    "make_sample",
     "prepare_dataset",
+    "read_abinit",
+    "read_calculations",
     "read_extended_xyz",
+    "read_gpaw",
+    "read_pymatgen_dos",
+    "read_quantum_espresso_text",
+    "read_quantum_espresso_xml",
+    "read_vasp",
     "split_structures",
     "to_system",
 ]

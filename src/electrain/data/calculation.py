@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -12,20 +13,50 @@ from ..structures import check_structure
 
 WEIGHT_TOLERANCE = 1e-3  # rounded weights of a thousand k-points still add up to within this
 ELECTRON_TOLERANCE = 0.15
+OCCUPATION_TOLERANCE = 0.01  # electrons; codes write occupations with four digits or more
 # How far the Fermi level may be from the energy that counts the right electrons: it depends on the smearing
 # of the DFT code, and where a partly filled level lies exactly there, a count at one energy is off.
 FERMI_TOLERANCE = 0.2  # eV
+
+
+class CalculationError(ValueError):
+    """A calculation that cannot be read or cannot be right.
+
+    :param source: the file and, if it holds several, the frame.
+    :param reason: what was expected and what came.
+    """
+
+    def __init__(self, source: str, reason: str) -> None:
+        super().__init__(source, reason)
+        self.source = source
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A calculation that cannot be used, and why; readers return it so that the others are still read.
+
+    :param source: the file and, if it holds several, the frame.
+    :param reason: what was expected and what came.
+    """
+
+    source: str
+    reason: str
 
 
 @dataclass(frozen=True, eq=False)
 class Calculation:
     """Eigenvalues, k-point weights and energies of one structure.
 
-    The weights are those of one spin channel: they sum to 2 without and to 1 with spin polarisation, so that
-    summing occupied states over spins, k-points and bands gives the number of electrons.
+    The weights are those of one spin channel: they sum to the electrons that a state can hold, 2 without spin
+    polarisation and 1 with it, collinear or not. Summing occupied states over spins, k-points and bands then
+    gives the number of electrons.
 
     :param atoms: the structure (positions in A); ``info`` may hold ``id``, ``subset`` and ``parent``.
-    :param eigenvalues: shape ``(num_spins, num_k, num_bands)``, in eV.
+    :param eigenvalues: shape ``(num_spins, num_k, num_bands)``, in eV; two spins if they are collinear.
     :param weights: shape ``(num_k,)``.
     :param fermi_level: on the axis of the eigenvalues, in eV.
     :param source: where it came from, for messages ("bulk.xyz, frame 12").
@@ -33,7 +64,11 @@ class Calculation:
     :param band_gap: in eV, 0 for a metal.
     :param energy: in eV.
     :param forces: shape ``(num_atoms, 3)``, in eV/A.
-    :raises ValueError: if anything in it cannot be right; see :meth:`check`.
+    :param stress: shape ``(3, 3)``, in eV/A^3, positive if the cell would rather shrink (as in ASE).
+    :param occupations: of the states, between 0 and 1, of the shape of the eigenvalues.
+    :param noncollinear: whether the states are spinors, which hold one electron each.
+    :param code: name and version of the DFT code, ``""`` if unknown.
+    :raises CalculationError: if anything in it cannot be right; see :meth:`check`.
     """
 
     atoms: Atoms
@@ -45,6 +80,10 @@ class Calculation:
     band_gap: float | None = None
     energy: float | None = None
     forces: NDArray[np.float64] | None = None
+    stress: NDArray[np.float64] | None = None
+    occupations: NDArray[np.float64] | None = None
+    noncollinear: bool = False
+    code: str = ""
 
     def __post_init__(self) -> None:
         self.check()
@@ -53,6 +92,18 @@ class Calculation:
     def name(self) -> str:
         """The structure's own ``id``, or its source."""
         return str(self.atoms.info.get("id", self.source))
+
+    @property
+    def spin_treatment(self) -> Literal["unpolarised", "collinear", "noncollinear"]:
+        """How the calculation treats spins."""
+        if self.noncollinear:
+            return "noncollinear"
+        return "collinear" if self.eigenvalues.shape[0] == 2 else "unpolarised"
+
+    @property
+    def electrons_per_state(self) -> int:
+        """How many electrons a state can hold, which is what the weights sum to."""
+        return 2 if self.spin_treatment == "unpolarised" else 1
 
     def bands(self) -> torch.Tensor:
         """Eigenvalues relative to the Fermi level, shape ``(num_spins, num_k, num_bands)``, in eV."""
@@ -65,15 +116,26 @@ class Calculation:
     def check(self) -> None:
         """Check structure, weights and eigenvalues, and that they count the electrons of the calculation.
 
-        :raises ValueError: saying what was expected, what came and where.
+        :raises CalculationError: saying what was expected, what came and where.
         """
         try:
             check_structure(self.atoms)
             _check_states(self.eigenvalues, self.weights)
+            self._check_weights()
             self._check_energies()
             self._check_electrons()
         except ValueError as error:
-            raise ValueError(f"{self.source}: {error}") from None
+            raise CalculationError(self.source, str(error)) from None
+
+    def _check_weights(self) -> None:
+        if self.noncollinear and self.eigenvalues.shape[0] != 1:
+            raise ValueError("expected the states of noncollinear spins in one channel, got two")
+        if abs(self.weights.sum() - self.electrons_per_state) > WEIGHT_TOLERANCE:
+            spins = {"unpolarised": "not spin-polarised", "collinear": "spin-polarised"}
+            raise ValueError(
+                f"expected k-point weights that sum to {self.electrons_per_state} "
+                f"({spins.get(self.spin_treatment, 'noncollinear spins')}), got {self.weights.sum():.6g}"
+            )
 
     def _check_energies(self) -> None:
         scalars = {"Fermi level": self.fermi_level, "band gap": self.band_gap, "energy": self.energy}
@@ -82,35 +144,56 @@ class Calculation:
                 raise ValueError(f"expected a finite {what} in eV, got {value}")
         if self.band_gap is not None and self.band_gap < 0:
             raise ValueError(f"expected a band gap of at least 0 eV, got {self.band_gap:g}")
-        if self.forces is not None:
-            if self.forces.shape != (len(self.atoms), 3):
-                raise ValueError(f"expected forces of shape {(len(self.atoms), 3)}, got {self.forces.shape}")
-            if not np.isfinite(self.forces).all():
-                raise ValueError("expected finite forces in eV/A, got NaN or infinity")
+        _check_array("forces", self.forces, (len(self.atoms), 3), "eV/A")
+        _check_array("a stress", self.stress, (3, 3), "eV/A^3")
 
     def _check_electrons(self) -> None:
+        _check_array("occupations", self.occupations, self.eigenvalues.shape, "electrons")
         if self.num_electrons is None:
             return
         if not self.num_electrons > 0:
             raise ValueError(f"expected a positive number of electrons, got {self.num_electrons}")
-        fewest = self._states_below(self.fermi_level - FERMI_TOLERANCE)
-        most = self._states_below(self.fermi_level + FERMI_TOLERANCE)
-        if not fewest - ELECTRON_TOLERANCE <= self.num_electrons <= most + ELECTRON_TOLERANCE:
+        if self.occupations is None:
+            self._check_states_below(self.num_electrons)
+        else:
+            self._check_filling(self.occupations, self.num_electrons)
+
+    def _check_states_below(self, num_electrons: float) -> None:
+        fewest = self._count(self.eigenvalues < self.fermi_level - FERMI_TOLERANCE)
+        most = self._count(self.eigenvalues < self.fermi_level + FERMI_TOLERANCE)
+        if not fewest - ELECTRON_TOLERANCE <= num_electrons <= most + ELECTRON_TOLERANCE:
             raise ValueError(
-                f"expected {self.num_electrons:g} electrons, but the weighted states up to the Fermi level "
+                f"expected {num_electrons:g} electrons, but the weighted states up to the Fermi level "
                 f"(+-{FERMI_TOLERANCE:g} eV) hold {fewest:.2f} to {most:.2f}: wrong weights, wrong Fermi "
                 "level, or too few bands"
             )
 
-    def _states_below(self, energy: float) -> float:
-        """Count weighted states below an energy on the axis of the eigenvalues (eV)."""
-        return float(np.einsum("k,skn->", self.weights, self.eigenvalues < energy))
+    def _check_filling(self, occupations: NDArray[np.float64], num_electrons: float) -> None:
+        """Known occupations tell more than the count of states: a wide smearing or a coarse mesh is no error."""
+        filled = self._count(occupations)
+        if abs(filled - num_electrons) > OCCUPATION_TOLERANCE:
+            raise ValueError(
+                f"expected {num_electrons:g} electrons, but the weighted occupations hold {filled:.3f}: wrong "
+                "weights, wrong occupations, or too few bands"
+            )
+        filled_above = (occupations > 0.5) & (self.eigenvalues > self.fermi_level + FERMI_TOLERANCE)
+        empty_below = (occupations < 0.5) & (self.eigenvalues < self.fermi_level - FERMI_TOLERANCE)
+        misplaced = self._count(filled_above | empty_below)
+        if misplaced > ELECTRON_TOLERANCE:
+            raise ValueError(
+                f"expected filled states below and empty states above the Fermi level, {self.fermi_level:g} eV "
+                f"(+-{FERMI_TOLERANCE:g} eV), got {misplaced:.2f} on the wrong side: wrong Fermi level or occupations"
+            )
+
+    def _count(self, states: NDArray) -> float:
+        """Sum over states with their weights."""
+        return float(np.einsum("k,skn->", self.weights, states))
 
 
 def _check_states(eigenvalues: NDArray[np.float64], weights: NDArray[np.float64]) -> None:
     if eigenvalues.ndim != 3 or eigenvalues.shape[0] not in (1, 2):
         raise ValueError(f"expected eigenvalues of shape (1 or 2 spins, k-points, bands), got {eigenvalues.shape}")
-    num_spins, num_k, num_bands = eigenvalues.shape
+    _, num_k, num_bands = eigenvalues.shape
     if num_k == 0 or num_bands == 0:
         raise ValueError(f"expected at least one k-point and one band, got {num_k} and {num_bands}")
     if weights.shape != (num_k,):
@@ -123,7 +206,12 @@ def _check_states(eigenvalues: NDArray[np.float64], weights: NDArray[np.float64]
     if (weights < 0).any():
         k = int(np.argmin(weights))
         raise ValueError(f"expected k-point weights of at least 0, got {weights[k]:g} at k-point {k}")
-    expected = 2 / num_spins
-    if abs(weights.sum() - expected) > WEIGHT_TOLERANCE:
-        polarised = "spin-polarised" if num_spins == 2 else "not spin-polarised"
-        raise ValueError(f"expected k-point weights that sum to {expected:g} ({polarised}), got {weights.sum():.6g}")
+
+
+def _check_array(what: str, values: NDArray[np.float64] | None, shape: tuple[int, ...], unit: str) -> None:
+    if values is None:
+        return
+    if values.shape != shape:
+        raise ValueError(f"expected {what} of shape {shape}, got {values.shape}")
+    if not np.isfinite(values).all():
+        raise ValueError(f"expected finite {what.removeprefix('a ')} in {unit}, got NaN or infinity")

@@ -1,38 +1,39 @@
-"""Data sets on disk: metatrain's zip files, a manifest, options for training and a report."""
+"""Data sets on disk: from files of calculations to what ``mtt train`` takes, at any scale.
 
-import contextlib
-import json
-import os
-import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+Two passes over chunks of a hundred structures. The first reads and checks; what is needed of a structure goes into a
+file, and a row about it into a table. From the table alone the axis, the split and the duplicates follow. The second
+pass writes the targets on that axis. Both run in parallel, and every result is a file that is complete or not there:
+a preparation that was killed goes on where it was, and ends with the same bytes.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from metatrain.utils.data.writers import DiskDatasetWriter
 from tqdm import tqdm
 
-from .. import __version__
-from ..quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL
-from ..structures import to_system
-from .calculation import Calculation
-from .extended_xyz import Rejected
+from .axis import SpectrumAxis
+from .calculation import Calculation, Rejected
+from .chunks import read_chunk, read_samples, read_table
+from .figure import plot_summary
+from .formats import SUFFIXES, Contents, join_chunks, write_chunk
 from .options import options_yaml
-from .sources import Collection, read_sources
-from .splits import PARTS, Split, check_shares, split_structures
-from .targets import (
-    ENERGY,
-    SpectrumAxis,
-    check_settings,
-    choose_axis,
-    electronic_targets,
-    energy_target,
-    trusted_range,
-)
+from .readers import read_calculations
+from .reports import write_manifest, write_report, write_sources, write_structures
+from .selection import Found, Selection, SourceFile, collect, select
+from .settings import Settings
+from .sources import Source, find_sources, sha256_of
+from .splits import Split
+from .table import Dropped, Row
+from .targets import Sample
+from .valence import valence_electrons
+from .work_folder import FIGURE, MANIFEST, OPTIONS, REPORT, SOURCES, STRUCTURES, WorkFolder
+from .workers import check_workers, dask_client, run_tasks
 
-MANIFEST = "manifest.json"
-REPORT = "report.txt"
-_FORMAT_VERSION = 1
+_NUM_SHOWN_SPECTRA = 6
 
 
 class NothingUsableError(ValueError):
@@ -51,21 +52,45 @@ class PreparedDataset:
     """A data set as it was written.
 
     :param folder: where.
-    :param parts: the calculations of the training, validation and test set.
+    :param form: format of its files, ``"xyz"``, ``"zip"`` or ``"memmap"``.
+    :param parts: a row of the table for each structure of the training, validation and test set.
     :param rejected: frames that were left out, with their reasons.
     :param axis: the energy axis.
-    :param split: indices into all calculations, in the order they were read.
-    :param has_energy: whether energies were written.
-    :param has_forces: whether forces were written with them.
+    :param split: indices into all structures, in the order they were read.
+    :param contents: what was written beside density of states, band gap and Fermi level.
+    :param num_missing_bands: structures that cannot be trusted up to their Fermi level.
+    :param sources: the files that it was made of.
     """
 
     folder: Path
-    parts: dict[str, list[Calculation]]
+    form: str
+    parts: dict[str, list[Row]]
     rejected: list[Rejected]
     axis: SpectrumAxis
     split: Split
-    has_energy: bool
-    has_forces: bool
+    contents: Contents
+    num_missing_bands: int
+    sources: list[Source]
+
+    def path(self, part: str) -> Path:
+        """File or folder that holds a part."""
+        return self.folder / f"{part}{SUFFIXES[self.form]}"
+
+    def calculations(self, part: str) -> Iterator[Calculation]:
+        """Read the calculations of a part from their sources again, in the order of its file.
+
+        :raises ValueError: for a structure without eigenvalues, whose source is a density of states.
+        """
+        wanted = defaultdict(set)
+        for row in self.parts[part]:
+            wanted[row.source].add(row.frame)
+        for source, frames in wanted.items():
+            for frame, calculation in enumerate(read_calculations(Path(self.sources[source].path))):
+                if frame not in frames:
+                    continue
+                if not isinstance(calculation, Calculation):
+                    raise ValueError(f"{calculation.source}: expected eigenvalues, got none")
+                yield calculation
 
 
 def prepare_dataset(
@@ -75,138 +100,180 @@ def prepare_dataset(
     smearing: float = 0.3,
     step: float = 0.05,
     max_shift: float = 10.0,
+    grid: tuple[float, float] | None = None,
     shares: tuple[float, float, float] = (8, 1, 1),
     seed: int = 0,
+    missing_bands: str = "drop",
+    form: str | None = None,
+    workers: int = 1,
+    scheduler: str | None = None,
     overwrite: bool = False,
     progress: bool = False,
 ) -> PreparedDataset:
     """Turn files of calculations into a data set that ``mtt train`` can use.
 
-    Everything is written or nothing: on an error the folder is as it was. Energies (forces) are written if
-    every usable calculation has them.
+    A preparation that was interrupted continues when it is called again with the same sources and settings; files
+    appear in their place when all are complete. Energies, forces and stresses are written if any structure has them,
+    NaN for the others. Memory is needed for a row of a table (about 1 kB) per structure and a chunk per worker.
 
-    :param sources: extended XYZ files.
+    :param sources: files, or folders that are searched for them.
     :param folder: where to write; new or empty unless ``overwrite``.
     :param smearing: standard deviation of the Gaussians, in eV.
     :param step: distance between two channels, in eV.
     :param max_shift: how far a prediction may be shifted to fit its target, in eV.
+    :param grid: lowest and highest energy of the targets relative to the Fermi level, in eV; by default fitted.
     :param shares: of training, validation and test set.
     :param seed: of the split.
+    :param missing_bands: ``"drop"`` or ``"keep"`` structures with too few bands for a density of states that can be
+        trusted up to the Fermi level.
+    :param form: ``"xyz"``, ``"zip"`` or ``"memmap"``; by default chosen by the number of structures.
+    :param workers: processes on this machine; more than one need Dask. A script that asks for them must protect its
+        entry with ``if __name__ == "__main__":``.
+    :param scheduler: address of a Dask scheduler to use instead; its workers share this machine's files.
     :param overwrite: write into a folder that is not empty.
     :param progress: show progress bars on a terminal.
     :raises NothingUsableError: if no frame passed the checks.
-    :raises FileExistsError: if the folder is not empty.
-    :raises ValueError: for settings that make no sense, or a set too small to be split.
+    :raises FileExistsError: if the folder is not empty, or holds an unfinished data set of other sources or settings.
+    :raises ValueError: for settings that make no sense.
+    :raises ImportError: if Dask or a package that a reader needs is missing.
     :raises OSError: if a file cannot be read or written.
     """
-    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
-        raise FileExistsError(f"expected a new or empty folder, but there are files in {folder}")
-    check_settings(step=step, smearing=smearing, max_shift=max_shift)
-    check_shares(shares)
-    collection = _with_trusted_range(read_sources(sources, progress=progress), smearing)
-    calculations = collection.calculations
-    if not calculations:
-        raise NothingUsableError(collection.rejected)
-    axis = choose_axis(calculations, step=step, smearing=smearing, max_shift=max_shift)
-    split = split_structures([c.atoms for c in calculations], shares=shares, seed=seed)
-    has_energy = all(calculation.energy is not None for calculation in calculations)
+    settings = Settings(smearing, step, max_shift, grid, shares, seed, missing_bands, form)
+    check_workers(workers, scheduler)
+    found_sources = find_sources(sources)
+    work = WorkFolder(folder, settings, found_sources, overwrite=overwrite)
+    with dask_client(workers, scheduler) as client:
+        found, num_chunks = _read(work, found_sources, settings, client, progress)
+        files = _source_files(found_sources, found)
+        try:
+            selection = select(found, settings, files)
+        except ValueError:
+            work.discard()
+            raise
+        if not isinstance(selection, Selection):
+            work.discard()
+            raise NothingUsableError(_rejected(selection, files))
+        if not work.is_ready:
+            _write_targets(work, selection, num_chunks, client, progress)
     prepared = PreparedDataset(
         folder=folder,
-        parts={part: [calculations[index] for index in getattr(split, part)] for part in PARTS},
-        rejected=collection.rejected,
-        axis=axis,
-        split=split,
-        has_energy=has_energy,
-        has_forces=has_energy and all(calculation.forces is not None for calculation in calculations),
+        form=selection.form,
+        parts={part: [selection.rows[i] for i in indices] for part, indices in selection.parts().items()},
+        rejected=_rejected(selection.dropped, files),
+        axis=selection.axis,
+        split=selection.split,
+        contents=selection.contents,
+        num_missing_bands=selection.num_missing_bands,
+        sources=found_sources,
     )
-    manifest = _manifest(prepared, collection, shares=shares, seed=seed)
-    _write(prepared, manifest, progress=progress)
+    if not work.is_ready:
+        _write_documents(work, prepared, selection, files, settings, command=settings.command(sources))
+    data = [prepared.path(part).name for part in prepared.parts]
+    work.publish([*data, OPTIONS, STRUCTURES, SOURCES, REPORT, FIGURE, MANIFEST])
     return prepared
 
 
-def _with_trusted_range(collection: Collection, smearing: float) -> Collection:
-    """Reject calculations whose density of states cannot be trusted anywhere."""
-    usable, rejected = [], list(collection.rejected)
-    for calculation in collection.calculations:
-        try:
-            trusted_range(calculation, smearing)
-        except ValueError as error:
-            rejected.append(Rejected(calculation.source, str(error).removeprefix(f"{calculation.source}: ")))
-        else:
-            usable.append(calculation)
-    return Collection(usable, rejected, collection.files)
+def _read(
+    work: WorkFolder, sources: Sequence[Source], settings: Settings, client: Any, progress: bool
+) -> tuple[Found, int]:
+    """Read and check all calculations."""
+    chunks, damages = work.plan(sources)
+    tasks = [
+        (
+            chunk,
+            [sources[piece.source].name for piece in chunk],
+            settings.step,
+            settings.smearing,
+            str(work.chunk(index)),
+        )
+        for index, chunk in enumerate(chunks)
+    ]
+    sizes = [sum(piece.num_frames for piece in chunk) for chunk in chunks]
+    with _bar("reading", sizes, progress) as done:
+        run_tasks(read_chunk, tasks, done, client=client)
+    return collect([work.chunk(index) for index in range(len(chunks))], damages), len(chunks)
 
 
-def _write(prepared: PreparedDataset, manifest: dict[str, Any], *, progress: bool) -> None:
-    """Write everything into a folder beside its place, then move it there file by file."""
-    is_new = not prepared.folder.exists()
-    prepared.folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=prepared.folder) as name:
-            staging = Path(name)
-            for part, calculations in prepared.parts.items():
-                if calculations:
-                    _write_zip(staging / f"{part}.zip", calculations, prepared, progress=progress)
-            options = options_yaml(
-                prepared.axis,
-                with_energy=prepared.has_energy,
-                with_forces=prepared.has_forces,
-                with_test_set=bool(prepared.parts["test"]),
-            )
-            (staging / "options.yaml").write_text(options, encoding="utf-8")
-            (staging / REPORT).write_text(_report(prepared), encoding="utf-8")
-            (staging / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-            for file in sorted(staging.iterdir()):
-                os.replace(file, prepared.folder / file.name)
-            if not prepared.parts["test"]:
-                (prepared.folder / "test.zip").unlink(missing_ok=True)
-    except BaseException:
-        if is_new:
-            with contextlib.suppress(OSError):
-                prepared.folder.rmdir()
-        raise
+def _write_targets(work: WorkFolder, selection: Selection, num_chunks: int, client: Any, progress: bool) -> None:
+    """Write the targets of every chunk, then join the chunks."""
+    tasks, sizes = [], []
+    for index, places in enumerate(selection.places(num_chunks)):
+        target = str(work.written(index, selection.form))
+        chunk = str(work.chunk(index))
+        tasks.append((chunk, places, selection.axis, selection.contents, selection.form, target))
+        sizes.append(len(places))
+    with _bar("writing", sizes, progress) as done:
+        run_tasks(write_chunk, tasks, done, client=client)
+    folders = [work.written(index, selection.form) for index in range(num_chunks)]
+    parts = selection.parts()
+    with _bar("joining", [len(indices) for indices in parts.values()], progress) as done:
+        for index, part in enumerate(parts):
+            joined = work.final(f"{part}{SUFFIXES[selection.form]}")
+            if not joined.exists():
+                join_chunks(folders, part, selection.form, joined)
+            done(index)
 
 
-def _write_zip(path: Path, calculations: Sequence[Calculation], prepared: PreparedDataset, *, progress: bool) -> None:
-    writer = DiskDatasetWriter(path)
-    for calculation in tqdm(calculations, desc=f"writing {path.name}", disable=None if progress else True):
-        targets = electronic_targets(calculation, prepared.axis)
-        if prepared.has_energy:
-            targets[ENERGY] = energy_target(calculation, with_forces=prepared.has_forces)
-        writer.write([to_system(calculation.atoms)], targets)
-    writer.finish()
+def _write_documents(
+    work: WorkFolder,
+    prepared: PreparedDataset,
+    selection: Selection,
+    files: Sequence[SourceFile],
+    settings: Settings,
+    *,
+    command: str,
+) -> None:
+    """Write everything beside the data."""
+    options = options_yaml(
+        prepared.axis,
+        prepared.contents,
+        form=prepared.form,
+        num_train=len(prepared.parts["train"]),
+        with_test_set="test" in prepared.parts,
+        validates_on_training_set=prepared.split.validates_on_training_set,
+        valence_electrons=valence_electrons(selection.rows),
+    )
+    work.final(OPTIONS).write_text(options, encoding="utf-8")
+    write_structures(work.final(STRUCTURES), files, selection)
+    write_sources(work.final(SOURCES), files, selection)
+    write_report(work.final(REPORT), files, selection)
+    shown = selection.split.train[:: max(1, len(selection.split.train) // _NUM_SHOWN_SPECTRA)][:_NUM_SHOWN_SPECTRA]
+    plot_summary(
+        [_sample(work, selection, index) for index in shown], selection.rows, prepared.axis, work.final(FIGURE)
+    )
+    folder = work.final("")
+    write_manifest(work.final(MANIFEST), selection, files, settings, command=command, folder=folder)
 
 
-def _manifest(
-    prepared: PreparedDataset, collection: Collection, *, shares: tuple[float, float, float], seed: int
-) -> dict[str, Any]:
-    axis = prepared.axis
-    units = {DENSITY_OF_STATES: "states/eV", BAND_GAP: "eV", FERMI_LEVEL: "eV", "positions": "angstrom"}
-    if prepared.has_energy:
-        units[ENERGY] = "eV"
-    if prepared.has_forces:
-        units["forces"] = "eV/angstrom"
-    return {
-        "format_version": _FORMAT_VERSION,
-        "electrain_version": __version__,
-        "energy_grid": {**asdict(axis.grid), "unit": "eV"},
-        "max_shift": {"channels": axis.max_shift, "eV": round(axis.max_shift * axis.grid.step, 6)},
-        "smearing": {"value": axis.smearing, "unit": "eV", "shape": "gaussian"},
-        "reference": "E = 0 is the DFT Fermi level of each structure",
-        "units": units,
-        "sources": [asdict(file) for file in collection.files],
-        "num_rejected": len(prepared.rejected),
-        "split": {
-            "shares": list(shares),
-            "seed": seed,
-            "grouped_by": prepared.split.grouped_by,
-            **{part: [c.name for c in calculations] for part, calculations in prepared.parts.items()},
-        },
-    }
+def _sample(work: WorkFolder, selection: Selection, index: int) -> Sample:
+    chunk, row = selection.chunks[index]
+    path = work.chunk(chunk)
+    samples = list(read_samples(path, read_table(path).rows))
+    return samples[row]
 
 
-def _report(prepared: PreparedDataset) -> str:
-    used = sum(len(calculations) for calculations in prepared.parts.values())
-    lines = [f"{used} frames used, {len(prepared.rejected)} left out", ""]
-    lines += [f"{frame.source}: {frame.reason}" for frame in prepared.rejected]
-    return "\n".join(lines).rstrip() + "\n"
+def _source_files(sources: Sequence[Source], found: Found) -> list[SourceFile]:
+    return [
+        SourceFile(
+            name=source.name,
+            sha256=found.hashes[index] if index in found.hashes else sha256_of(Path(source.path)),
+            num_frames=found.num_frames[index],
+        )
+        for index, source in enumerate(sources)
+    ]
+
+
+def _rejected(dropped: Sequence[Dropped], files: Sequence[SourceFile]) -> list[Rejected]:
+    return [Rejected(files[frame.source].frame_name(frame.frame), frame.reason) for frame in dropped]
+
+
+@contextmanager
+def _bar(what: str, sizes: Sequence[int], progress: bool) -> Iterator[Callable[[int], None]]:
+    """Give a function that counts the structures of a finished task."""
+    # disable=None: no bar where nobody is watching
+    with tqdm(total=sum(sizes), desc=what, unit=" structures", disable=None if progress else True) as bar:
+
+        def done(index: int) -> None:
+            bar.update(sizes[index])
+
+        yield done

@@ -1,7 +1,12 @@
 """The options file that comes with a data set: ``mtt train options.yaml`` runs as it is."""
 
+import json
+from collections.abc import Mapping
+
 from ..quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL
-from .targets import ENERGY, SpectrumAxis
+from .axis import SpectrumAxis
+from .formats import BAND_GAP_KEY, DOS_KEY, FERMI_LEVEL_KEY, SUFFIXES, Contents
+from .targets import ENERGY
 
 _HEAD = """\
 # Training options for this data set. Inside of this folder, run:
@@ -23,7 +28,7 @@ architecture:
       max_shift: {max_shift} # channels that a prediction may be shifted to fit its target
       smearing: {smearing!r}
       reference: Fermi level
-  training:
+{valence}  training:
     num_epochs: {num_epochs}
     batch_size: {batch_size}
     learning_rate: 1.0e-4 # with a few hundred structures rather 1e-3, batches of 4 and a narrower network
@@ -36,14 +41,19 @@ final_eval: false
 
 """
 
+_VALENCE = """\
+      # of each element, from the numbers of electrons of these calculations; does not enter the training
+      valence_electrons: {counts}
+"""
+
 _TARGETS = """\
 training_set:
   systems:
-    read_from: train.zip
+    read_from: train{suffix}
     length_unit: angstrom
   targets: &targets
     # Density of states of the whole cell, in states/eV; NaN where too few bands were computed.
-    "{dos}":
+    "{dos}":{dos_key}
       type: scalar
       sample_kind: system
       num_subtargets: {grid.size}
@@ -51,14 +61,14 @@ training_set:
       unit: ""
       description: "density of states of the whole cell in states/eV"
     # Band gap, 0 for metals; NaN where unknown.
-    "{band_gap}":
+    "{band_gap}":{band_gap_key}
       type: scalar
       sample_kind: system
       quantity: ""
       unit: eV
       description: "band gap"
     # Where the DFT Fermi level lies on the axis of the density of states.
-    "{fermi_level}":
+    "{fermi_level}":{fermi_level_key}
       type: scalar
       sample_kind: system
       quantity: ""
@@ -67,51 +77,90 @@ training_set:
 """
 
 _ENERGY = """\
-    # The files hold {content}, too. To learn them as well, remove the "#":
+    # The files hold {content}, too; NaN where unknown. To learn them as well, remove the "#":
     # {energy}:
     #   quantity: energy
     #   unit: eV
     #   forces: {forces}
-    #   stress: false
+    #   stress: {stress}
 """
 
 _OTHER_SET = """\
 
 {part}_set:
   systems:
-    read_from: {part}.zip
+    read_from: {source}{suffix}
     length_unit: angstrom
   targets: *targets
+"""
+
+_NOT_HELD_OUT = """\
+
+# No structure could be held out: these are the training structures again, and errors on them say nothing about
+# others. Add more structures of the same elements.
 """
 
 NUM_EPOCHS = 200
 BATCH_SIZE = 16
 
 
-def options_yaml(axis: SpectrumAxis, *, with_energy: bool, with_forces: bool, with_test_set: bool) -> str:
+def options_yaml(
+    axis: SpectrumAxis,
+    contents: Contents,
+    *,
+    form: str,
+    num_train: int,
+    with_test_set: bool,
+    validates_on_training_set: bool,
+    valence_electrons: Mapping[str, float],
+) -> str:
     """Return the text of ``options.yaml``.
 
     :param axis: the energy axis of the data set.
-    :param with_energy: whether the files hold energies.
-    :param with_forces: whether they hold forces with them.
-    :param with_test_set: whether there is a ``test.zip``.
+    :param contents: what the files hold beside density of states, band gap and Fermi level.
+    :param form: format of the files.
+    :param num_train: structures in the training set.
+    :param with_test_set: whether there is a test set.
+    :param validates_on_training_set: whether the training set is the validation set, too.
+    :param valence_electrons: of each element, by chemical symbol; empty if unknown.
     """
+    keys = {"dos_key": DOS_KEY, "band_gap_key": BAND_GAP_KEY, "fermi_level_key": FERMI_LEVEL_KEY}
     text = (_HEAD + _TARGETS).format(
         grid=axis.grid,
         smearing=axis.smearing,
         max_shift=axis.max_shift,
+        # JSON is YAML, with the quotes that "No" needs not to be a false.
+        valence=_VALENCE.format(counts=json.dumps(dict(valence_electrons))) if valence_electrons else "",
         num_epochs=NUM_EPOCHS,
-        batch_size=BATCH_SIZE,
+        batch_size=min(BATCH_SIZE, num_train),  # metatrain takes no more
         warmup_epochs=NUM_EPOCHS // 10,
         halving_epochs=NUM_EPOCHS // 4,
         dos=DENSITY_OF_STATES,
         band_gap=BAND_GAP,
         fermi_level=FERMI_LEVEL,
+        suffix=SUFFIXES[form],
+        **{name: f"\n      key: {key}" if form == "xyz" else "" for name, key in keys.items()},
     )
-    if with_energy:
-        content = "energies and forces" if with_forces else "energies"
-        text += _ENERGY.format(content=content, energy=ENERGY, forces=str(with_forces).lower())
-    text += _OTHER_SET.format(part="validation")
+    if contents.energy:
+        names = ["energies"] + ["forces"] * contents.forces + ["stresses"] * contents.stress
+        text += _ENERGY.format(
+            content=" and ".join([", ".join(names[:-1])] * (len(names) > 1) + names[-1:]),
+            energy=ENERGY,
+            forces=_gradient("forces", is_there=contents.forces, form=form),
+            stress=_gradient("stress", is_there=contents.stress, form=form),
+        )
+    if validates_on_training_set:
+        text += _NOT_HELD_OUT
+    text += _OTHER_SET.format(
+        part="validation", source="train" if validates_on_training_set else "validation", suffix=SUFFIXES[form]
+    )
     if with_test_set:
-        text += _OTHER_SET.format(part="test")
+        text += _OTHER_SET.format(part="test", source="test", suffix=SUFFIXES[form])
     return text
+
+
+def _gradient(name: str, *, is_there: bool, form: str) -> str:
+    if not is_there:
+        return "false"
+    # metatrain's writer of memory-mapped files names them so
+    return f"{{key: {ENERGY}_{name}}}" if form == "memmap" else "true"

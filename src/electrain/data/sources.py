@@ -1,64 +1,215 @@
-"""Reading whole files of calculations, and keeping account of them."""
+"""Files of calculations: which there are, and how they are cut into chunks of work."""
 
+import gzip
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+import lzma
+import os
+import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from tqdm import tqdm
+from ase.io.formats import open_with_compression
 
-from .calculation import Calculation
-from .extended_xyz import Rejected, read_extended_xyz
+from .calculation import Rejected
+from .readers import Frame, file_format, read_calculations
+
+_COMPRESSED = (".gz", ".xz", ".bz2")
+_XYZ = (".xyz", ".extxyz")
+# What is kept of a file whose frames can no longer be told apart: enough to say what is wrong.
+_BROKEN_BYTES = 2**20
+_BLOCK = 2**20
+_DAMAGED = (EOFError, lzma.LZMAError, gzip.BadGzipFile, zlib.error, OSError)
 
 
-@dataclass(frozen=True)
-class SourceFile:
-    """A file that calculations came from.
+class Source(NamedTuple):
+    """A file that holds calculations.
 
-    :param name: of the file, without its folder.
-    :param sha256: of its content.
-    :param num_frames: all frames in it, used or not.
+    :param path: absolute.
+    :param name: relative to the folder that all sources have in common.
     """
 
+    path: str
     name: str
-    sha256: str
+
+
+class Piece(NamedTuple):
+    """Some frames of a file.
+
+    :param source: index of the source.
+    :param path: of the source, or of its unpacked copy.
+    :param begin: first byte, or ``None`` for the whole file.
+    :param end: byte after the last one.
+    :param first_frame: number of the first frame in the source.
+    :param num_frames: how many there are; for a whole file 1, whatever is in it.
+    """
+
+    source: int
+    path: str
+    begin: int | None
+    end: int
+    first_frame: int
     num_frames: int
 
 
-@dataclass(frozen=True)
-class Collection:
-    """What was found in some files.
+class Damage(NamedTuple):
+    """A frame that cannot be read because its file is damaged, and why."""
 
-    :param calculations: those that passed the checks.
-    :param rejected: the others.
-    :param files: the files themselves.
+    source: int
+    frame: int
+    reason: str
+
+
+def find_sources(paths: Sequence[Path]) -> list[Source]:
+    """List files, those in folders sorted by name; no file twice.
+
+    :param paths: files, or folders that are searched with everything below them, hidden files aside.
+    :raises FileNotFoundError: if a path does not exist.
+    :raises ValueError: if a folder holds no file that could be read.
     """
-
-    calculations: list[Calculation]
-    rejected: list[Rejected]
-    files: list[SourceFile]
-
-
-def read_sources(paths: Sequence[Path], *, progress: bool = False) -> Collection:
-    """Read extended XYZ files, see :func:`electrain.data.extended_xyz.read_extended_xyz`.
-
-    :param paths: the files, in order.
-    :param progress: show a progress bar on a terminal.
-    :raises OSError: if a file cannot be opened.
-    """
-    calculations: list[Calculation] = []
-    rejected: list[Rejected] = []
-    files = []
+    files: dict[str, None] = {}
     for path in paths:
+        if path.is_dir():
+            found = [str(path.absolute() / name) for name in _visible_files(path) if is_source(path / name)]
+            if not found:
+                raise ValueError(f"expected files of calculations in the folder {path}, got none that can be read")
+            files.update(dict.fromkeys(found))
+        elif path.exists():
+            files[str(path.absolute())] = None
+        else:
+            raise FileNotFoundError(f"expected a file or folder of calculations, but there is no {path}")
+    common = os.path.commonpath([os.path.dirname(file) for file in files])
+    return [Source(file, os.path.relpath(file, common)) for file in files]
+
+
+def _visible_files(folder: Path) -> Iterator[Path]:
+    """Files below a folder, relative to it; hidden ones and those in hidden folders are left out."""
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        if path.is_file() and not any(part.startswith(".") for part in name.parts):
+            yield name
+
+
+def is_source(path: Path) -> bool:
+    """Whether a file found in a folder can hold calculations, or cannot be opened, which should be reported."""
+    try:
+        return file_format(path) is not None
+    except OSError:
+        return True
+
+
+def has_frames(path: Path) -> bool:
+    """Whether a file is an extended XYZ file, which is cut into chunks."""
+    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
+    if suffixes and suffixes[-1] in _COMPRESSED:
+        suffixes.pop()
+    return bool(suffixes) and suffixes[-1] in _XYZ
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's content, empty if it cannot be read: its reader says why."""
+    try:
         with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        num_frames = 0
-        frames = read_extended_xyz(path)
-        for frame in tqdm(frames, desc=f"reading {path.name}", unit=" frames", disable=None if progress else True):
-            num_frames += 1
-            if isinstance(frame, Rejected):
-                rejected.append(frame)
-            else:
-                calculations.append(frame)
-        files.append(SourceFile(path.name, sha256, num_frames))
-    return Collection(calculations, rejected, files)
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
+def cut_into_pieces(index: int, source: Source, unpacked: Path, size: int) -> tuple[list[Piece], list[Damage]]:
+    """Cut one extended XYZ file into pieces of some frames.
+
+    :param index: of the source.
+    :param source: the file.
+    :param unpacked: where to write a compressed file's content.
+    :param size: frames in a piece.
+    :return: the pieces, and what is wrong with the file.
+    """
+    path, reason = Path(source.path), None
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        return [], [Damage(index, 0, f"cannot be opened ({error.strerror})")]
+    if path.suffix.lower() in _COMPRESSED:
+        reason = _unpack(path, unpacked)
+        path = unpacked
+    # The last offset is that after the last complete frame.
+    *offsets, complete = _frame_offsets(path)
+    ends = [*offsets[size::size], complete]
+    pieces = []
+    for number, (begin, end) in enumerate(zip(offsets[::size], ends, strict=False)):
+        first = number * size
+        pieces.append(Piece(index, str(path), begin, end, first, min(size, len(offsets) - first)))
+    if reason is not None:
+        return pieces, [Damage(index, len(offsets), reason)]
+    end = path.stat().st_size
+    if complete < end or not offsets:
+        # Its reader says what is wrong with the rest.
+        broken = Piece(index, str(path), complete, min(end, complete + _BROKEN_BYTES), len(offsets), 1)
+        pieces.append(broken)
+    return pieces, []
+
+
+def _unpack(path: Path, target: Path) -> str | None:
+    """Unpack a file as far as possible; say what is wrong with the rest."""
+    with open_with_compression(str(path), "rb") as file, target.open("wb") as copy:
+        while True:
+            try:
+                block = file.read(_BLOCK)
+            except _DAMAGED as error:
+                return f"expected text, but the file is damaged or of another kind ({error})"
+            if not block:
+                return None
+            copy.write(block)
+
+
+def _frame_offsets(path: Path) -> list[int]:
+    """First byte of every complete frame, and the end of the last one."""
+    offsets: list[int] = []
+    position = 0
+    with path.open("rb") as file:
+        while line := file.readline():
+            begin = position
+            position += len(line)
+            if not line.strip():
+                continue
+            if not line.strip().isdigit():
+                return [*offsets, begin]
+            for _ in range(int(line) + 1):
+                line = file.readline()
+                position += len(line)
+                if not line:
+                    return [*offsets, begin]
+            offsets.append(begin)
+    return [*offsets, position]
+
+
+def read_piece(piece: Piece, name: str, folder: Path) -> Iterator[Frame]:
+    """Read the calculations of a piece, at least one.
+
+    A file that makes its reader fail comes back as :class:`Rejected`.
+
+    :param piece: what to read.
+    :param name: of the source.
+    :param folder: for a temporary file.
+    :raises ImportError: if the package is missing that parses the format.
+    """
+    path = Path(piece.path)
+    if piece.begin is not None:
+        path = folder / "frames.xyz"
+        with open(piece.path, "rb") as file:
+            file.seek(piece.begin)
+            path.write_bytes(file.read(piece.end - piece.begin))
+    number = 0
+    try:
+        for frame in read_calculations(path):
+            yield frame
+            number += 1
+    except ImportError:
+        raise
+    except Exception as error:  # one broken file of a million must not stop the others
+        yield Rejected(name, f"not readable ({type(error).__name__}: {error})")
+        number += 1
+    if number == 0:
+        yield Rejected(name, "expected at least one calculation, got none")
+    for _ in range(max(number, 1), piece.num_frames):
+        yield Rejected(name, "not read: the text before it is damaged")

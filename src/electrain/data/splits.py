@@ -1,9 +1,11 @@
 """Training, validation and test sets that keep related structures together."""
 
 import math
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from ase import Atoms
@@ -17,14 +19,32 @@ PARTS = ("train", "validation", "test")
 _MIN_TRAINING_GROUPS = 3
 
 
+class Identity(NamedTuple):
+    """What a split has to know of a structure.
+
+    :param formula: reduced, in Hill order.
+    :param elements: symbols, in alphabetic order.
+    :param subset: such as ``"bulk"``.
+    :param parent: name of the structure that this one was made from, or ``None``.
+    :param name: its own ``id``, or ``None``.
+    """
+
+    formula: str
+    elements: tuple[str, ...]
+    subset: str = "all"
+    parent: str | None = None
+    name: str | None = None
+
+
 @dataclass(frozen=True)
 class Split:
     """Which structure belongs to which part.
 
     :param train: indices of the structures, ascending.
-    :param validation: indices of the structures, ascending.
-    :param test: indices of the structures, ascending; empty if no share was asked for.
-    :param grouped_by: ``"parent or formula"``, or ``"structure"`` if there were too few groups.
+    :param validation: indices of the structures, ascending; those of ``train`` if none could be held out.
+    :param test: indices of the structures, ascending; empty if no share was asked for or none could be held out.
+    :param grouped_by: ``"parent or formula"``; with too few groups ``"parent"``, and with too few parents
+        ``"structure"``.
     """
 
     train: list[int]
@@ -32,33 +52,58 @@ class Split:
     test: list[int]
     grouped_by: str
 
+    @property
+    def validates_on_training_set(self) -> bool:
+        """Whether nothing could be held out."""
+        return self.validation == self.train
+
+
+def identity_of(atoms: Atoms) -> Identity:
+    """Read ``subset``, ``parent`` and ``id`` from a structure's ``info``."""
+    info = {key: sys.intern(str(atoms.info[key])) for key in ("subset", "parent", "id") if key in atoms.info}
+    return Identity(
+        formula=sys.intern(atoms.get_chemical_formula(mode="hill", empirical=True)),
+        elements=tuple(sorted(set(atoms.get_chemical_symbols()))),
+        subset=info.get("subset", "all"),
+        parent=info.get("parent"),
+        name=info.get("id"),
+    )
+
 
 def split_structures(
     structures: Sequence[Atoms], *, shares: tuple[float, float, float] = (8, 1, 1), seed: int = 0
 ) -> Split:
+    """Split by groups of related structures, near the shares in every subset; see :func:`split_identities`."""
+    return split_identities([identity_of(atoms) for atoms in structures], shares=shares, seed=seed)
+
+
+def split_identities(
+    identities: Sequence[Identity], *, shares: tuple[float, float, float] = (8, 1, 1), seed: int = 0
+) -> Split:
     """Split by groups of related structures, near the shares in every subset.
 
-    One group are the structures of the same ``info["parent"]`` (and that parent) or of the same reduced
-    formula: rattled and strained copies never end up on two sides. Every element of the validation
-    and test set occurs in at least three groups of the training set (in one at least, where a set has too few
-    groups). With fewer groups than parts (a single compound) every structure is a group of its own.
+    One group are the structures of the same ``parent`` (and that parent) or of the same reduced formula: rattled and
+    strained copies never end up on two sides. Where that makes fewer groups than parts (a single compound), one
+    group are those of the same parent, and then every structure. Every element of the validation and test set
+    occurs in at least three groups of the training set (in one at least, where a set has too few groups).
 
-    :param structures: ``info["subset"]`` names the subset.
+    What cannot be held out is not: the test set is then empty, and the validation set that of training.
+
+    :param identities: at least one.
     :param shares: of training, validation and test set, in any scale; only the test share may be 0.
     :param seed: of the random order of groups.
-    :raises ValueError: for shares that make no sense, or if nothing can be held out.
+    :raises ValueError: for no structures, or shares that make no sense.
     """
     check_shares(shares)
+    if not identities:
+        raise ValueError("expected at least one structure to split, got none")
     fractions = np.array(shares, dtype=float) / sum(shares)
-    groups = _groups(structures)
-    grouped_by = "parent or formula"
-    if len(groups) < np.count_nonzero(fractions):
-        groups, grouped_by = [[index] for index in range(len(structures))], "structure"
+    groups, grouped_by = _groups(identities, int(np.count_nonzero(fractions)))
     order = [groups[index] for index in np.random.default_rng(seed).permutation(len(groups))]
-    parts = _assign(order, structures, fractions)
-    _fill_empty_parts(parts, structures, fractions)
+    parts = _assign(order, identities, fractions)
+    _fill_empty_parts(parts, identities, fractions)
     train, validation, test = (sorted(index for group in part for index in group) for part in parts)
-    return Split(train, validation, test, grouped_by)
+    return Split(train, validation or train, test, grouped_by)
 
 
 def check_shares(shares: tuple[float, float, float]) -> None:
@@ -71,72 +116,74 @@ def check_shares(shares: tuple[float, float, float]) -> None:
         raise ValueError(f"expected shares train:validation:test such as 8:1:1, only the last may be 0, got {shares}")
 
 
-def _groups(structures: Sequence[Atoms]) -> list[list[int]]:
+def _groups(identities: Sequence[Identity], num_parts: int) -> tuple[list[list[int]], str]:
+    """Groups of related structures, at least as many as parts if there are as many structures."""
+    groups = _related(identities, by_formula=True)
+    if len(groups) >= num_parts:
+        return groups, "parent or formula"
+    groups = _related(identities, by_formula=False)
+    if len(groups) >= num_parts and len(groups) < len(identities):
+        return groups, "parent"
+    return [[index] for index in range(len(identities))], "structure"
+
+
+def _related(identities: Sequence[Identity], *, by_formula: bool) -> list[list[int]]:
     """Connected by the same parent (or by being it) or the same formula, also through others."""
-    parents = {str(atoms.info["parent"]) for atoms in structures if "parent" in atoms.info}
+    parents = {identity.parent for identity in identities if identity.parent is not None}
     nodes: dict[tuple[str, str], int] = {}  # parents and formulas, numbered after the structures
     pairs = []
-    for index, atoms in enumerate(structures):
-        name = str(atoms.info.get("parent", atoms.info.get("id", "")))
-        for key in [("formula", _formula(atoms))] + [("parent", name)] * (name in parents):
-            pairs.append((index, nodes.setdefault(key, len(structures) + len(nodes))))
-    size = len(structures) + len(nodes)
+    for index, identity in enumerate(identities):
+        name = identity.name if identity.parent is None else identity.parent
+        keys = [("formula", identity.formula)] * by_formula
+        if name is not None and name in parents:
+            keys.append(("parent", name))
+        for key in keys:
+            pairs.append((index, nodes.setdefault(key, len(identities) + len(nodes))))
+    size = len(identities) + len(nodes)
     first, second = zip(*pairs, strict=True) if pairs else ((), ())
     _, labels = connected_components(coo_array((np.ones(len(pairs)), (first, second)), shape=(size, size)))
     groups: dict[int, list[int]] = {}
-    for index in range(len(structures)):
+    for index in range(len(identities)):
         groups.setdefault(int(labels[index]), []).append(index)
     return list(groups.values())
 
 
-def _formula(atoms: Atoms) -> str:
-    return atoms.get_chemical_formula(mode="hill", empirical=True)
+def _elements(group: Sequence[int], identities: Sequence[Identity]) -> set[str]:
+    return {element for index in group for element in identities[index].elements}
 
 
-def _subset(atoms: Atoms) -> str:
-    return str(atoms.info.get("subset", "all"))
-
-
-def _elements(groups: Sequence[Sequence[int]], structures: Sequence[Atoms]) -> set[str]:
-    return {symbol for group in groups for index in group for symbol in structures[index].symbols}
-
-
-def _assign(order: list[list[int]], structures: Sequence[Atoms], fractions: np.ndarray) -> list[list[list[int]]]:
+def _assign(order: list[list[int]], identities: Sequence[Identity], fractions: np.ndarray) -> list[list[list[int]]]:
     """Collect a training set that knows every element first, then put each group where it is missed most."""
-    missing = {subset: n * fractions for subset, n in Counter(map(_subset, structures)).items()}
+    sizes = Counter(identity.subset for identity in identities)
+    missing = {subset: n * fractions for subset, n in sizes.items()}
     parts: list[list[list[int]]] = [[], [], []]
     training_groups: Counter[str] = Counter()
     later = []
     for group in order:
-        elements = _elements([group], structures)
+        elements = _elements(group, identities)
         if min(training_groups[element] for element in elements) >= _MIN_TRAINING_GROUPS:
             later.append(group)
             continue
         training_groups.update(elements)
         parts[0].append(group)
         for index in group:
-            missing[_subset(structures[index])][0] -= 1
+            missing[identities[index].subset][0] -= 1
     for group in later:
-        part = int(np.argmax(np.sum([missing[_subset(structures[index])] for index in group], axis=0)))
+        subsets = Counter(identities[index].subset for index in group)
+        part = int(np.argmax(sum(number * missing[subset] for subset, number in subsets.items())))
         parts[part].append(group)
-        for index in group:
-            missing[_subset(structures[index])][part] -= 1
+        for subset, number in subsets.items():
+            missing[subset][part] -= number
     return parts
 
 
-def _fill_empty_parts(parts: list[list[list[int]]], structures: Sequence[Atoms], fractions: np.ndarray) -> None:
+def _fill_empty_parts(parts: list[list[list[int]]], identities: Sequence[Identity], fractions: np.ndarray) -> None:
     """Small sets: move the smallest group into a part that got nothing, if others still hold its elements."""
     for part in (1, 2):
         if fractions[part] == 0 or parts[part]:
             continue
-        for group in sorted(parts[0], key=len):
-            rest = [other for other in parts[0] if other is not group]
-            if _elements([group], structures) <= _elements(rest, structures):
-                parts[0], parts[part] = rest, [group]
+        occurrences = Counter(element for group in parts[0] for element in _elements(group, identities))
+        for position in sorted(range(len(parts[0])), key=lambda position: len(parts[0][position])):
+            if all(occurrences[element] > 1 for element in _elements(parts[0][position], identities)):
+                parts[part] = [parts[0].pop(position)]
                 break
-        else:
-            raise ValueError(
-                f"nothing can be held out for the {PARTS[part]} set: each of the {len(structures)} "
-                "structures (with those related to it) is the only one with some element; "
-                "add structures of these elements"
-            )

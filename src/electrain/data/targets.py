@@ -4,44 +4,117 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from ase import Atoms
 from metatensor.torch import Labels, TensorBlock, TensorMap
+from numpy.typing import NDArray
 
 from ..axis_labels import grid_to_labels
-from ..quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL, MIN_CHANNELS
+from ..quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL
 from ..spectra.broadening import density_of_states, highest_trusted_energy, trusted_channels
 from ..spectra.gap import gap_from_eigenvalues
 from ..spectra.grid import EnergyGrid
+from .axis import SpectrumAxis, check_settings, fitted_axis
 from .calculation import Calculation
+from .sampled_spectrum import SampledSpectrum
 
 ENERGY = "energy"
 
-# Room between the ends of the axis and the states: 1.5 eV as in arXiv:2508.17418, section IV.1, where it is
-# five smearings; a wider smearing needs its own five.
-_MARGIN = 1.5  # eV
-_MARGIN_IN_SMEARINGS = 5.0
+# Below the lowest state by this much, a Gaussian is lost in the round-off of its peak (exp(-8**2 / 2) is 1e-14).
+_TAIL_IN_SMEARINGS = 8.0
 
 
 @dataclass(frozen=True)
-class SpectrumAxis:
-    """The energy axis of a data set; zero is each structure's own DFT Fermi level.
+class TrustedSpectrum:
+    """Density of states from where it begins to where it can be trusted; zero below, unknown above.
 
-    A model predicts on ``grid``. Targets live on its upper part, ``target_grid``: the lowest ``max_shift``
-    channels are what a prediction may be shifted by to align it with its target.
-
-    :param grid: the prediction grid.
-    :param max_shift: in channels.
-    :param smearing: standard deviation of the Gaussians, in eV.
+    :param first_channel: energy of the first value relative to the Fermi level, in steps.
+    :param values: shape ``(num_channels,)``, in states/eV of the whole structure.
+    :param lowest: lowest state, relative to the Fermi level, in eV.
+    :param highest: highest trusted energy, relative to the Fermi level, in eV.
     """
 
-    grid: EnergyGrid
-    max_shift: int
-    smearing: float
+    first_channel: int
+    values: NDArray[np.float64]
+    lowest: float
+    highest: float
 
-    @property
-    def target_grid(self) -> EnergyGrid:
-        """The prediction grid without its lowest ``max_shift`` channels."""
-        return self.grid.extended_below(-self.max_shift)
+    def on(self, axis: SpectrumAxis) -> torch.Tensor:
+        """Values on a prediction grid of the same step, shape ``(axis.grid.size,)``; NaN where not trusted.
+
+        Zero in the lowest ``axis.max_shift`` channels.
+
+        :raises ValueError: if states lie below the target grid.
+        """
+        # The tolerance is for an axis made for exactly this lowest state.
+        if self.lowest < axis.lowest_state - 1e-6 * axis.grid.step:
+            raise ValueError(
+                f"expected no state below {axis.lowest_state:.2f} eV (from the Fermi level), where the axis has no "
+                f"room for it, got one at {self.lowest:.2f} eV"
+            )
+        spectrum = torch.zeros(axis.grid.size, dtype=torch.float64)
+        begin = self.first_channel - axis.first_channel
+        end = min(begin + len(self.values), axis.grid.size)
+        if end > max(begin, 0):
+            spectrum[max(begin, 0) : end] = torch.from_numpy(self.values[max(-begin, 0) : end - begin])
+        spectrum[: axis.max_shift] = 0.0
+        spectrum[max(begin + len(self.values), 0) :] = math.nan
+        return spectrum
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A structure and what a model learns of it, before the energy axis is known.
+
+    :param atoms: lengths in A.
+    :param spectrum: its density of states.
+    :param band_gap: in eV, NaN if unknown.
+    :param energy: in eV, NaN if unknown.
+    :param forces: shape ``(num_atoms, 3)``, in eV/A, NaN if unknown.
+    :param stress: shape ``(3, 3)``, in eV/A^3, NaN if unknown or without a volume.
+    """
+
+    atoms: Atoms
+    spectrum: TrustedSpectrum
+    band_gap: float
+    energy: float
+    forces: NDArray[np.float64]
+    stress: NDArray[np.float64]
+
+
+def make_sample(calculation: Calculation | SampledSpectrum, *, step: float, smearing: float) -> Sample:
+    """Compute everything that is learned from a calculation.
+
+    :param calculation: with eigenvalues, or a density of states, which keeps its own smearing.
+    :param step: distance between two channels, in eV.
+    :param smearing: standard deviation of the Gaussians, in eV.
+    :raises ValueError: if the density of states cannot be trusted anywhere.
+    """
+    if isinstance(calculation, SampledSpectrum):
+        return _sample_of_spectrum(calculation, step)
+    has_volume = bool(calculation.atoms.pbc.all())
+    forces, stress = calculation.forces, calculation.stress if has_volume else None
+    return Sample(
+        atoms=calculation.atoms,
+        spectrum=trusted_spectrum(calculation, step=step, smearing=smearing),
+        band_gap=band_gap(calculation),
+        energy=math.nan if calculation.energy is None else calculation.energy,
+        forces=np.full((len(calculation.atoms), 3), math.nan) if forces is None else forces,
+        stress=np.full((3, 3), math.nan) if stress is None else stress,
+    )
+
+
+def _sample_of_spectrum(sampled: SampledSpectrum, step: float) -> Sample:
+    first, values = sampled.resampled(step)
+    return Sample(
+        atoms=sampled.atoms,
+        spectrum=TrustedSpectrum(first, values, sampled.lowest, sampled.highest_trusted),
+        band_gap=math.nan,
+        energy=math.nan,
+        forces=np.full((len(sampled.atoms), 3), math.nan),
+        stress=np.full((3, 3), math.nan),
+    )
 
 
 def choose_axis(calculations: Sequence[Calculation], *, step: float, smearing: float, max_shift: float) -> SpectrumAxis:
@@ -58,32 +131,7 @@ def choose_axis(calculations: Sequence[Calculation], *, step: float, smearing: f
     check_settings(step=step, smearing=smearing, max_shift=max_shift)
     ranges = [trusted_range(calculation, smearing) for calculation in calculations]
     lowest, highest = min(low for low, _ in ranges), max(high for _, high in ranges)
-    covering = EnergyGrid.covering(lowest - _margin(smearing), highest + _MARGIN, step)
-    channels = round(max_shift / step)
-    extended = covering.extended_below(channels)
-    # Short axes grow at the upper end, where nothing is trained on: all heads must be able to read the result.
-    size = max(extended.size, MIN_CHANNELS)
-    grid = EnergyGrid(round(extended.start, 6), step, size)  # -80.2, not -80.20000000000002
-    return SpectrumAxis(grid=grid, max_shift=channels, smearing=smearing)
-
-
-def check_settings(*, step: float, smearing: float, max_shift: float) -> None:
-    """Check what :func:`choose_axis` takes (all in eV).
-
-    :raises ValueError: for a smearing or step that is not positive, a step that is no multiple of 1e-6 eV, or
-        a negative shift.
-    """
-    for what, value in {"step": step, "smearing": smearing}.items():
-        if not (math.isfinite(value) and value > 0):
-            raise ValueError(f"expected a positive {what} in eV, got {value:g}")
-    if not (math.isfinite(max_shift) and max_shift >= 0):
-        raise ValueError(f"expected a largest shift of at least 0 eV, got {max_shift:g}")
-    if step > smearing:
-        raise ValueError(
-            f"expected a step of at most the smearing, {smearing:g} eV, so that the density of states integrates to "
-            f"the number of states, got {step:g} eV"
-        )
-    grid_to_labels(EnergyGrid(0.0, step, 2))  # refuses a step that the files cannot hold
+    return fitted_axis(lowest, highest, step=step, smearing=smearing, max_shift=max_shift)
 
 
 def trusted_range(calculation: Calculation, smearing: float) -> tuple[float, float]:
@@ -102,6 +150,22 @@ def trusted_range(calculation: Calculation, smearing: float) -> tuple[float, flo
     return lowest, highest
 
 
+def trusted_spectrum(calculation: Calculation, *, step: float, smearing: float) -> TrustedSpectrum:
+    """Broaden the eigenvalues of a calculation on the multiples of a step; two spins are summed.
+
+    :param step: in eV.
+    :param smearing: standard deviation of the Gaussians, in eV.
+    :raises ValueError: as :func:`trusted_range`.
+    """
+    lowest, highest = trusted_range(calculation, smearing)
+    first = math.floor((lowest - _TAIL_IN_SMEARINGS * smearing) / step)
+    size = math.ceil(highest / step) - first + 1
+    grid = EnergyGrid(round(first * step, 6), step, size)
+    values = density_of_states(calculation.bands(), calculation.k_weights(), grid, smearing)
+    trusted = values[trusted_channels(grid, highest)]
+    return TrustedSpectrum(first, trusted.numpy(), lowest, highest)
+
+
 def dos_target(calculation: Calculation, axis: SpectrumAxis) -> torch.Tensor:
     """Density of states of the whole cell on the prediction grid.
 
@@ -110,19 +174,11 @@ def dos_target(calculation: Calculation, axis: SpectrumAxis) -> torch.Tensor:
     :return: shape ``(axis.grid.size,)``, in states/eV.
     :raises ValueError: if states lie below the target grid, or none in the trusted range.
     """
-    lowest, highest = trusted_range(calculation, axis.smearing)
-    margin = _margin(axis.smearing)
-    # The tolerance is for an axis made for exactly this lowest state.
-    if lowest - margin < axis.target_grid.start - 1e-6 * axis.grid.step:
-        raise ValueError(
-            f"{calculation.source}: expected no state below {axis.target_grid.start + margin:.2f} eV (from "
-            f"the Fermi level), where the axis has no room for it, got one at {lowest:.2f} eV"
-        )
-    bands = calculation.bands()
-    values = density_of_states(bands, calculation.k_weights(), axis.grid, axis.smearing)
-    values[: axis.max_shift] = 0.0
-    values[~trusted_channels(axis.grid, highest)] = math.nan
-    return values
+    spectrum = trusted_spectrum(calculation, step=axis.grid.step, smearing=axis.smearing)
+    try:
+        return spectrum.on(axis)
+    except ValueError as error:
+        raise ValueError(f"{calculation.source}: {error}") from None
 
 
 def band_gap(calculation: Calculation) -> float:
@@ -132,51 +188,44 @@ def band_gap(calculation: Calculation) -> float:
     if calculation.num_electrons is None:
         return math.nan
     try:
-        return gap_from_eigenvalues(calculation.bands(), calculation.num_electrons)
+        # It counts two electrons in a state of a single channel.
+        electrons = calculation.num_electrons * (2 if calculation.noncollinear else 1)
+        return gap_from_eigenvalues(calculation.bands(), electrons)
     except ValueError:  # no empty band was computed
         return math.nan
 
 
-def electronic_targets(calculation: Calculation, axis: SpectrumAxis) -> dict[str, TensorMap]:
+def electronic_targets(sample: Sample, axis: SpectrumAxis) -> dict[str, TensorMap]:
     """Density of states (states/eV), band gap (eV) and Fermi level (eV, on the axis of the DOS: 0).
 
     The property labels of the density of states are its energy axis, see :mod:`electrain.axis_labels`.
 
-    :raises ValueError: as :func:`dos_target`.
+    :raises ValueError: as :meth:`TrustedSpectrum.on`.
     """
     return {
-        DENSITY_OF_STATES: _per_system(dos_target(calculation, axis), grid_to_labels(axis.grid)),
-        BAND_GAP: _per_system(_number(band_gap(calculation)), Labels.range("bandgap", 1)),
+        DENSITY_OF_STATES: _per_system(sample.spectrum.on(axis), grid_to_labels(axis.grid)),
+        BAND_GAP: _per_system(_number(sample.band_gap), Labels.range("bandgap", 1)),
         FERMI_LEVEL: _per_system(_number(0.0), Labels.range("efermi", 1)),
     }
 
 
-def energy_target(calculation: Calculation, *, with_forces: bool) -> TensorMap:
-    """Energy in eV and, if asked for, its gradient by positions, minus the forces, in eV/A.
+def energy_target(sample: Sample, *, with_forces: bool, with_stress: bool) -> TensorMap:
+    """Energy in eV and, if asked for, its gradients; NaN for what is unknown.
 
-    :raises ValueError: if the calculation lacks one of them.
+    The gradient by positions is minus the forces, in eV/A; the one by strain the stress times the volume, in eV.
     """
-    if calculation.energy is None or (with_forces and calculation.forces is None):
-        missing = "energy" if calculation.energy is None else "forces"
-        raise ValueError(f"{calculation.source}: expected {missing}, got none")
-    block = _block(_number(calculation.energy), Labels.range("energy", 1))
+    block = _block(_number(sample.energy), Labels.range("energy", 1))
     if with_forces:
-        forces = torch.as_tensor(calculation.forces, dtype=torch.float64)
-        atoms = torch.arange(len(forces), dtype=torch.int32)
-        block.add_gradient(
-            "positions",
-            TensorBlock(
-                values=-forces.unsqueeze(-1),
-                samples=Labels(["sample", "atom"], torch.stack([torch.zeros_like(atoms), atoms], dim=1)),
-                components=[Labels.range("xyz", 3)],
-                properties=Labels.range("energy", 1),
-            ),
-        )
+        atoms = torch.arange(len(sample.atoms), dtype=torch.int32)
+        samples = Labels(["sample", "atom"], torch.stack([torch.zeros_like(atoms), atoms], dim=1))
+        values = -torch.as_tensor(sample.forces, dtype=torch.float64).unsqueeze(-1)
+        block.add_gradient("positions", _gradient(values, samples, ["xyz"]))
+    if with_stress:
+        # Without a volume the stress is NaN, and so is the product.
+        values = torch.as_tensor(sample.stress * abs(np.linalg.det(sample.atoms.cell[:])), dtype=torch.float64)
+        gradient = _gradient(values.reshape(1, 3, 3, 1), Labels.range("sample", 1), ["xyz_1", "xyz_2"])
+        block.add_gradient("strain", gradient)
     return TensorMap(Labels.single(), [block])
-
-
-def _margin(smearing: float) -> float:
-    return max(_MARGIN, _MARGIN_IN_SMEARINGS * smearing)
 
 
 def _number(value: float) -> torch.Tensor:
@@ -193,4 +242,13 @@ def _block(values: torch.Tensor, properties: Labels) -> TensorBlock:
         samples=Labels(["system"], torch.tensor([[0]], dtype=torch.int32)),
         components=[],
         properties=properties,
+    )
+
+
+def _gradient(values: torch.Tensor, samples: Labels, directions: Sequence[str]) -> TensorBlock:
+    return TensorBlock(
+        values=values,
+        samples=samples,
+        components=[Labels.range(name, 3) for name in directions],
+        properties=Labels.range("energy", 1),
     )

@@ -30,10 +30,10 @@ class Edges(NamedTuple):
 
 
 class Buckets(NamedTuple):
-    """How packed tokens are laid out for attention: atoms with similar numbers of neighbors share one padded block.
+    """How tokens are laid out for the transformers: atoms with similar numbers of neighbors share one padded block.
 
-    Tokens are packed as all atoms' central tokens followed by all edges; block ``b`` holds ``num_atoms[b]`` rows of
-    ``lengths[b]`` slots, and the blocks follow one another.
+    Block ``b`` holds ``num_atoms[b]`` rows of ``lengths[b]`` slots, and the blocks follow one another. Tokens are all
+    atoms' central tokens, then all edges.
     """
 
     num_atoms: list[int]  # (num_buckets,)
@@ -50,4 +50,3 @@ class LayerInputs(NamedTuple):
     neighbor_elements: torch.Tensor  # (num_edges,) int64
     key_bias: torch.Tensor  # (num_slots,) | logarithm of the cutoff function, -inf in empty slots
     buckets: Buckets
-    twice_differentiable: bool  # whether attention must have a second derivative (training on gradients)

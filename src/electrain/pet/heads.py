@@ -6,6 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from .transformer import OverwritingSiLU
+
 
 class PooledFeatures(NamedTuple):
     """What a head's last linear map needs of each sample, an atom or a whole structure."""
@@ -38,7 +40,9 @@ def select_atoms(features: PooledFeatures, atoms: torch.Tensor) -> PooledFeature
 
 
 def _trunk(width: int, head_width: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(width, head_width), nn.SiLU(), nn.Linear(head_width, head_width), nn.SiLU())
+    return nn.Sequential(
+        nn.Linear(width, head_width), OverwritingSiLU(), nn.Linear(head_width, head_width), OverwritingSiLU()
+    )
 
 
 class PooledHead(nn.Module):

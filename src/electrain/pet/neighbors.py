@@ -10,9 +10,9 @@ from .cutoff import adaptive_cutoffs, cutoff_weights
 # Closer than this (Angstrom) two atoms count as sitting on top of each other.
 _MIN_DISTANCE = 1e-2
 # A bucket's longest row is at most this much longer than its shortest, so little attention is spent on padding ...
-_BUCKET_RATIO = 1.25
+_BUCKET_RATIO = 1.1
 # ... unless that would take more buckets than this.
-_MAX_BUCKETS = 8
+_MAX_BUCKETS = 12
 
 
 def reverse_edges(centers: torch.Tensor, neighbors: torch.Tensor, cell_shifts: torch.Tensor) -> torch.Tensor:

@@ -169,7 +169,6 @@ class PointEdgeTransformer(nn.Module):
             neighbor_elements=elements[graph.neighbors],
             key_bias=attention_bias(graph.weights, num_atoms, buckets),
             buckets=buckets,
-            twice_differentiable=self.training and graph.vectors.requires_grad,
         )
         messages = self.layers[0].edge_tokens.species(inputs.neighbor_elements)  # type: ignore
         if self.residual:

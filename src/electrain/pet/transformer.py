@@ -1,4 +1,4 @@
-"""Attention, feed-forward and transformer blocks on packed tokens (no padding outside attention)."""
+"""Attention, feed-forward and transformer blocks on tokens that lie in buckets of nearly full rows."""
 
 import torch
 from torch import nn
@@ -9,6 +9,14 @@ from .batch import Buckets, LayerInputs
 # Attention weights are multiplied by the cutoff function: its logarithm is added to the logits, clamped here.
 # TorchScript: functions cannot read module-level numbers, so it is a default argument below.
 _MIN_WEIGHT = 1e-15
+
+
+class OverwritingSiLU(nn.Module):
+    """SiLU of a tensor that nobody else reads: in place where no gradient needs the input any more."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Any shape; the input is lost."""
+        return functional.silu(features, inplace=not features.requires_grad)
 
 
 class FeedForward(nn.Module):
@@ -23,6 +31,7 @@ class FeedForward(nn.Module):
         super().__init__()
         self.gated = activation == "SwiGLU"
         self.expand = nn.Linear(width, 2 * hidden_width if self.gated else hidden_width)
+        self.activation = OverwritingSiLU()
         self.contract = nn.Linear(hidden_width, width)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
@@ -32,15 +41,12 @@ class FeedForward(nn.Module):
             value, gate = hidden.chunk(2, dim=-1)
             hidden = value * torch.sigmoid(gate)
         else:
-            hidden = functional.silu(hidden)
+            hidden = self.activation(hidden)
         return self.contract(hidden)
 
 
 class Attention(nn.Module):
     """Multi-head self-attention among the tokens of each atom, weighted by the cutoff function of the keys.
-
-    Linear maps run on packed tokens; only queries, keys and values are padded, within buckets of atoms that have
-    similar numbers of neighbors.
 
     :param width: features of a token, divisible by ``num_heads``.
     :param num_heads: attention heads.
@@ -57,45 +63,36 @@ class Attention(nn.Module):
         self.input_linear = nn.Linear(width, 3 * width)
         self.output_linear = nn.Linear(width, width)
 
-    def forward(
-        self, tokens: torch.Tensor, key_bias: torch.Tensor, buckets: Buckets, twice_differentiable: bool
-    ) -> torch.Tensor:
+    def forward(self, tokens: torch.Tensor, key_bias: torch.Tensor, buckets: Buckets) -> torch.Tensor:
         """One round of attention.
 
-        :param tokens: (num_tokens, width), packed.
+        :param tokens: (num_slots, width).
         :param key_bias: (num_slots,) added to the logits of each key; ``-inf`` in empty slots.
         :param buckets: layout of the slots.
-        :param twice_differentiable: avoid the fused kernel, which has no second derivative.
-        :return: (num_tokens, width).
+        :return: (num_slots, width).
         """
-        packed = self.input_linear(tokens)
-        padded = torch.zeros(buckets.num_slots, packed.shape[1], dtype=packed.dtype, device=packed.device)
-        padded = padded.index_copy(0, buckets.slots, packed)
         sizes: list[int] = []
         for rows, length in zip(buckets.num_atoms, buckets.lengths):  # noqa: B905 (TorchScript: no strict=)
             sizes.append(rows * length)
         # `split` keeps the backward pass linear in memory: slices would each allocate a gradient of full size.
-        blocks = padded.split(sizes)
+        blocks = self.input_linear(tokens).split(sizes)
         biases = key_bias.split(sizes)
         outputs: list[torch.Tensor] = []
         for bucket in range(len(sizes)):
             rows, length = buckets.num_atoms[bucket], buckets.lengths[bucket]
             block = blocks[bucket].reshape(rows, length, 3, self.num_heads, self.head_width).permute(2, 0, 3, 1, 4)
-            bias = biases[bucket].reshape(rows, 1, 1, length)
-            outputs.append(self._attend(block[0], block[1], block[2], bias, twice_differentiable))
-        return self.output_linear(torch.cat(outputs).index_select(0, buckets.slots))
+            queries, keys, values = block.unbind(0)
+            outputs.append(self._attend(queries, keys, values, biases[bucket].reshape(rows, 1, 1, length)))
+        return self.output_linear(torch.cat(outputs))
 
     def _attend(
-        self,
-        queries: torch.Tensor,
-        keys: torch.Tensor,
-        values: torch.Tensor,
-        bias: torch.Tensor,
-        twice_differentiable: bool,
+        self, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, bias: torch.Tensor
     ) -> torch.Tensor:
         """(rows, heads, length, head_width) each and a bias (rows, 1, 1, length) -> (rows * length, width)."""
-        if twice_differentiable:
-            logits = torch.matmul(queries, keys.transpose(-2, -1)) * self.scale + bias
+        if bias.requires_grad:
+            # Fused kernels give no gradient of the bias (forces), let alone a second derivative (training on forces);
+            # torch then falls back to a slower way of doing this.
+            logits = torch.matmul(queries, (keys * self.scale).transpose(-2, -1)) + bias
             mixed = torch.matmul(logits.softmax(dim=-1), values)
         else:
             mixed = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=bias, scale=self.scale)
@@ -165,29 +162,31 @@ class TransformerLayer(nn.Module):
             self.node_feedforward = FeedForward(node_width, 2 * node_width, activation)
 
     def forward(
-        self,
-        nodes: torch.Tensor,
-        edges: torch.Tensor,
-        key_bias: torch.Tensor,
-        buckets: Buckets,
-        twice_differentiable: bool,
+        self, nodes: torch.Tensor, tokens: torch.Tensor, key_bias: torch.Tensor, buckets: Buckets
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """(num_atoms, node_width), (num_edges, edge_width) -> the same shapes."""
-        num_atoms = len(nodes)
-        tokens = torch.cat([self.node_contraction(nodes), edges])
-        if self.normalize_first:
-            attended = self.attention(self.attention_norm(tokens), key_bias, buckets, twice_differentiable)
-            new_nodes, new_edges = attended.split([num_atoms, len(edges)])
-            new_edges = edges + new_edges
-            new_edges = new_edges + self.feedforward(self.feedforward_norm(new_edges))
-        else:
-            tokens = self.attention_norm(tokens + self.attention(tokens, key_bias, buckets, twice_differentiable))
-            tokens = self.feedforward_norm(tokens + self.feedforward(tokens))
-            new_nodes, new_edges = tokens.split([num_atoms, len(edges)])
+        """(num_atoms, node_width), (num_slots, edge_width) -> the same shapes.
+
+        Nodes as wide as edges are read from their central tokens; what comes out as nodes is what came in.
+        """
+        central = buckets.slots[: len(nodes)]
         if self.wide_nodes:
-            new_nodes = nodes + self.node_expansion(new_nodes)
-            new_nodes = new_nodes + self.node_feedforward(self.node_norm(new_nodes))
-        return new_nodes, new_edges
+            tokens = tokens.index_copy(0, central, self.node_contraction(nodes))
+        attended = self.attention(self.attention_norm(tokens) if self.normalize_first else tokens, key_bias, buckets)
+        if self.normalize_first:
+            # Central tokens take what attention gives, without a residual connection or a feed-forward network.
+            new_centers = attended.index_select(0, central)
+            tokens = attended.add_(tokens)
+            tokens = self.feedforward(self.feedforward_norm(tokens)).add_(tokens)
+            if not self.wide_nodes:
+                tokens = tokens.index_copy(0, central, new_centers)
+        else:
+            tokens = self.attention_norm(attended.add_(tokens))
+            tokens = self.feedforward_norm(self.feedforward(tokens).add_(tokens))
+            new_centers = tokens.index_select(0, central) if self.wide_nodes else nodes
+        if self.wide_nodes:
+            nodes = nodes + self.node_expansion(new_centers)
+            nodes = nodes + self.node_feedforward(self.node_norm(nodes))
+        return nodes, tokens
 
 
 class EdgeTokens(nn.Module):
@@ -209,6 +208,7 @@ class EdgeTokens(nn.Module):
         self.geometry = nn.Linear(4, width)
         self.species = nn.Embedding(num_elements, width)
         self.compress = nn.Linear((3 if with_messages else 2) * width, width)
+        self.activation = OverwritingSiLU()
         self.output = nn.Linear(width, width)
 
     def forward(
@@ -225,10 +225,10 @@ class EdgeTokens(nn.Module):
         features = functional.linear(
             torch.cat([vectors, distances.unsqueeze(1)], dim=1), by_geometry @ self.geometry.weight, bias
         )
-        features = features + functional.linear(self.species.weight, by_species)[neighbor_elements]
+        features += functional.linear(self.species.weight, by_species).index_select(0, neighbor_elements)
         if self.with_messages:
-            features = features + functional.linear(messages, self.compress.weight[:, 2 * self.width :])
-        return self.output(functional.silu(features))
+            features += functional.linear(messages, self.compress.weight[:, 2 * self.width :])
+        return self.output(self.activation(features))
 
 
 class MessagePassingLayer(nn.Module):
@@ -270,6 +270,14 @@ class MessagePassingLayer(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """(num_atoms, node_width) and messages (num_edges, edge_width) -> nodes and edges of the same shapes."""
         edges = self.edge_tokens(inputs.vectors, inputs.distances, inputs.neighbor_elements, messages)
+        central, others = inputs.buckets.slots.split([len(nodes), len(edges)])
+        tokens = torch.zeros(inputs.buckets.num_slots, edges.shape[1], dtype=edges.dtype, device=edges.device)
+        # in place: `index_copy` would first copy what it writes into
+        tokens.index_copy_(0, others, edges)
+        if nodes.shape[1] == edges.shape[1]:
+            tokens.index_copy_(0, central, nodes)
         for layer in self.layers:
-            nodes, edges = layer(nodes, edges, inputs.key_bias, inputs.buckets, inputs.twice_differentiable)
-        return nodes, edges
+            nodes, tokens = layer(nodes, tokens, inputs.key_bias, inputs.buckets)
+        if nodes.shape[1] == edges.shape[1]:
+            nodes = tokens.index_select(0, central)
+        return nodes, tokens.index_select(0, others)

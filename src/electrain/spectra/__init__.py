@@ -7,20 +7,38 @@ from .gap import gap_from_dos, gap_from_eigenvalues
 from .grid import EnergyGrid
 from .losses import SpectralLossTerms, spectral_loss, spectral_loss_terms
 from .metrics import AlignedErrors, AlignedRMSE, electrons_in_target, rotational_discrepancy
+from .postprocessing import Overlay, denoise, gaussian_filter, interpolated, overlay
+from .thermal import (
+    electronic_energy,
+    electronic_entropy,
+    free_energy,
+    heat_capacity,
+    heat_capacity_by_differences,
+)
 
 __all__ = [
     "AlignedErrors",
     "AlignedRMSE",
     "EnergyGrid",
+    "Overlay",
     "SpectralLossTerms",
     "best_shift",
     "count_electrons",
+    "denoise",
     "density_of_states",
+    "electronic_energy",
+    "electronic_entropy",
     "electrons_in_target",
     "fermi_level",
+    "free_energy",
     "gap_from_dos",
     "gap_from_eigenvalues",
+    "gaussian_filter",
+    "heat_capacity",
+    "heat_capacity_by_differences",
     "highest_trusted_energy",
+    "interpolated",
+    "overlay",
     "rotational_discrepancy",
     "spectral_loss",
     "spectral_loss_terms",

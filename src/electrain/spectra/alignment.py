@@ -1,6 +1,7 @@
 """The best rigid shift of a predicted spectrum against a target with its own zero of energy."""
 
 import torch
+from scipy.fft import next_fast_len
 
 # Shifts whose costs differ by less than this fraction of all squares are taken as equal: it is above the
 # round-off of the FFT, so the choice among equals does not depend on the batch or on the device.
@@ -51,9 +52,10 @@ def best_shift(prediction: torch.Tensor, target: torch.Tensor, trusted: torch.Te
     squares = values**2
     known = torch.where(trusted, target, 0.0).double()
     # The window never passes the end of the prediction, so this circular correlation does not wrap around.
-    spectrum = torch.fft.rfft(trusted.double(), n=num_predicted).conj() * torch.fft.rfft(squares)
-    spectrum -= 2.0 * torch.fft.rfft(known, n=num_predicted).conj() * torch.fft.rfft(values)
-    in_window = torch.fft.irfft(spectrum, n=num_predicted)[:, :num_shifts]
+    size = next_fast_len(num_predicted, real=True)
+    spectrum = torch.fft.rfft(trusted.double(), n=size).conj() * torch.fft.rfft(squares, n=size)
+    spectrum -= 2.0 * torch.fft.rfft(known, n=size).conj() * torch.fft.rfft(values, n=size)
+    in_window = torch.fft.irfft(spectrum, n=size)[:, :num_shifts]
     below_window = torch.nn.functional.pad(squares[:, : num_shifts - 1].cumsum(dim=1), (1, 0))
     cost = in_window + below_window
     scale = squares.sum(dim=1, keepdim=True) + (known**2).sum(dim=1, keepdim=True)

@@ -12,6 +12,11 @@ _REACH_IN_SMEARINGS = 8.0
 # A channel may lie this much above the trusted range, in units of the step: both numbers carry round-off.
 _CHANNEL_TOLERANCE = 1e-6
 
+# States are at most this far from the point their Gaussian is expanded about, and the expansion ends where its terms
+# are lost in the round-off of the peak.
+_EXPANSION_IN_SMEARINGS = 0.25
+_SMALLEST_TERM = 1e-17
+
 # Gaussians are evaluated in blocks of at most this many values (32 MiB in float64).
 _BLOCK_VALUES = 2**22
 
@@ -67,21 +72,58 @@ def density_of_states(
     heights = weights.to(centers).reshape(1, num_k, 1).expand(num_spin, num_k, num_bands).reshape(-1)
     heights = heights / math.sqrt(2.0 * math.pi * smearing**2)
 
-    reach = math.ceil(_REACH_IN_SMEARINGS * smearing / grid.step) + 1
-    offsets = torch.arange(-reach, reach + 1, device=centers.device)
-    # Margins take the channels that fall outside of the grid, so that no index needs a case of its own.
-    margin = offsets.numel()
-    padded = torch.zeros(grid.size + 2 * margin, dtype=torch.float64, device=centers.device)
-    per_block = max(1, _BLOCK_VALUES // margin)
-    for center, height in zip(centers.split(per_block), heights.split(per_block), strict=True):
-        nearest = ((center.detach() - grid.start) / grid.step).round()
-        nearest = nearest.clamp(-reach - 1, grid.size + reach).long()
-        channel = nearest.unsqueeze(1) + offsets
-        # A product with whole numbers would be rounded to the default type, single precision.
-        distance = (grid.start + grid.step * channel.double() - center.unsqueeze(1)) / smearing
-        gaussian = height.unsqueeze(1) * torch.exp(-0.5 * distance**2)
-        padded = padded.index_add(0, (channel + margin).reshape(-1), gaussian.reshape(-1))
-    return padded[margin : margin + grid.size].to(eigenvalues.dtype)
+    refinement = math.ceil(grid.step / (2 * _EXPANSION_IN_SMEARINGS * smearing))
+    step = grid.step / refinement
+    size = (grid.size - 1) * refinement + 1
+    reach = math.ceil(_REACH_IN_SMEARINGS * smearing / step) + 1
+    # Points from `reach` below the grid to `reach` above it: states beyond do not reach into it.
+    point = ((centers.detach() - grid.start) / step).round() + reach
+    inside = (point >= 0) & (point < size + 2 * reach)
+    point, centers, heights = point[inside], centers[inside], heights[inside]
+    offsets = (centers - (grid.start + step * (point - reach))) / smearing
+    moments = _moments(point.long(), offsets, heights, size + 2 * reach)
+    distances = torch.arange(-reach, reach + 1, device=centers.device)
+    kernels = _expanded_gaussian(step / smearing * distances.to(centers), len(moments))
+    # The margins take the tails that end outside of the grid.
+    padded = torch.zeros(size + 4 * reach, dtype=torch.float64, device=centers.device)
+    for points in moments.detach().any(dim=0).nonzero().split(max(1, _BLOCK_VALUES // len(distances))):
+        tails = moments[:, points[:, 0]].T @ kernels
+        padded = padded.index_add(0, (points + distances + reach).reshape(-1), tails.reshape(-1))
+    return padded[2 * reach : 2 * reach + size : refinement].to(eigenvalues.dtype)
+
+
+def _moments(point: torch.Tensor, offsets: torch.Tensor, heights: torch.Tensor, num_points: int) -> torch.Tensor:
+    r"""Sums over the states at each point, :math:`\sum_i h_i d_i^p` for every order p of the expansion.
+
+    :param point: of each state, shape ``(num_states,)``.
+    :param offsets: of each state from its point, in smearings, the same shape.
+    :param heights: the same shape.
+    :return: shape ``(num_orders, num_points)``.
+    """
+    zeros = torch.zeros(num_points, dtype=offsets.dtype, device=offsets.device)
+    orders, largest, order = [], 1.0, 0
+    # |He_p(x)| exp(-x^2 / 4) < 1.1 sqrt(p!)
+    while largest > _SMALLEST_TERM:
+        orders.append(zeros.index_add(0, point, heights))
+        order += 1
+        heights = heights * offsets
+        largest *= _EXPANSION_IN_SMEARINGS / math.sqrt(order)
+    return torch.stack(orders)
+
+
+def _expanded_gaussian(distances: torch.Tensor, num_orders: int) -> torch.Tensor:
+    r"""Factors of the moments: :math:`e^{-(x - d)^2 / 2} = \sum_p d^p \, \mathrm{He}_p(x) \, e^{-x^2 / 2} / p!`.
+
+    :param distances: x, shape ``(num_points,)``.
+    :return: :math:`\mathrm{He}_p(x) e^{-x^2 / 2} / p!`, shape ``(num_orders, num_points)``.
+    """
+    previous, current = torch.zeros_like(distances), torch.exp(-0.5 * distances**2)
+    orders = []
+    for order in range(num_orders):
+        orders.append(current)
+        # He_p+1 = x He_p - p He_p-1, both divided by their factorials
+        previous, current = current, (distances * current - previous) / (order + 1)
+    return torch.stack(orders)
 
 
 def highest_trusted_energy(eigenvalues: torch.Tensor, smearing: float) -> float:

@@ -1,12 +1,15 @@
 """Data loaders whose batches come with neighbor lists, rotated, and without baselines and scales."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from metatrain.composition import CompositionModel, train_or_load_composition_model
+from ase.data import chemical_symbols
+from ase.formula import Formula
+from metatensor.torch import TensorBlock
+from metatomic.torch import System
 from metatrain.scaler import train_or_load_scaler
 from metatrain.utils.additive import get_remove_additive_transform
 from metatrain.utils.augmentation import O3Augmenter
@@ -17,7 +20,6 @@ from metatrain.utils.data import (
     build_train_dataloaders,
     build_val_dataloaders,
     get_num_workers,
-    unpack_batch,
     validate_num_workers,
 )
 from metatrain.utils.neighbor_lists import (
@@ -27,9 +29,10 @@ from metatrain.utils.neighbor_lists import (
 from metatrain.utils.scaler import get_remove_scale_transform
 from torch.utils.data import DataLoader, DistributedSampler, Subset
 
-from .processes import Process
+from electrain.quantities import DIRECT_STRESS, FROM_DENSITY_OF_STATES, base_quantity
 
-Datasets = list[Dataset | Subset]
+from .composition import Datasets, fit_composition
+from .processes import Process
 
 
 class Batches:
@@ -82,73 +85,8 @@ def fit_baselines(model: Any, train_datasets: Datasets, hypers: dict[str, Any], 
             batch_size=hypers["batch_size"],
             is_distributed=process.is_distributed,
             checkpoint_dir=folder,
-            per_structure_targets=hypers["per_structure_targets"],
+            per_structure_targets=intensive_targets(model.dataset_info.targets, hypers["per_structure_targets"]),
         )
-
-
-def fit_composition(
-    model: Any, train_datasets: Datasets, hypers: dict[str, Any], process: Process, folder: str
-) -> None:
-    """Fit the baseline per element; if values are missing, to the structures that have all of them.
-
-    metatrain's fit turns one missing value (NaN) into NaN for all elements.
-
-    :raises ValueError: if no structure has all values, naming the target and the way out.
-    """
-    composition = model.additive_models[0]
-    _fit_composition(composition, model, train_datasets, hypers, process, folder)
-    if _first_spoiled(composition) is None:
-        return
-    complete = complete_structures(train_datasets, list(composition.outputs))
-    if complete:
-        fresh = CompositionModel({}, composition.dataset_info).to(composition.dummy_buffer.device)
-        _fit_composition(fresh, model, complete, hypers, process, folder)
-        model.additive_models[0] = composition = fresh
-    spoiled = _first_spoiled(composition)
-    if spoiled is not None:
-        raise ValueError(
-            f"target {spoiled!r} has missing values (NaN) and no structure has the values of all targets that need a "
-            f"baseline per element, so none can be fitted; set one in `architecture.training`: "
-            f"`atomic_baseline: {{{spoiled}: 0.0}}`, or a value per element"
-        )
-
-
-def complete_structures(datasets: Datasets, names: list[str]) -> Datasets:
-    """The structures of which no value (or gradient) of the given targets is NaN."""
-    complete: Datasets = []
-    for dataset in datasets:
-        indices = []
-        for index, batch in enumerate(DataLoader(dataset, batch_size=1, collate_fn=CollateFn(names))):
-            _, targets, _ = unpack_batch(batch)
-            blocks = [targets[name].block() for name in names if name in targets]
-            tensors = [b.values for b in blocks] + [g.values for b in blocks for _, g in b.gradients()]
-            if len(blocks) == len(names) and not any(bool(torch.isnan(values).any()) for values in tensors):
-                indices.append(index)
-        if indices:
-            complete.append(Subset(dataset, indices))
-    return complete
-
-
-def _fit_composition(
-    composition: CompositionModel, model: Any, datasets: Datasets, hypers: dict[str, Any], process: Process, folder: str
-) -> None:
-    train_or_load_composition_model(
-        composition_model=composition,
-        atomic_baseline=hypers["atomic_baseline"],
-        train_datasets=datasets,
-        other_additive_models=list(model.additive_models[1:]),
-        batch_size=hypers["batch_size"],
-        is_distributed=process.is_distributed,
-        checkpoint_dir=folder,
-    )
-
-
-def _first_spoiled(composition: CompositionModel) -> str | None:
-    """A target whose baseline is not finite, if there is one."""
-    for name, weights in composition.model.weights.items():
-        if not all(bool(torch.isfinite(block.values).all()) for block in weights.blocks()):
-            return str(name)
-    return None
 
 
 def make_loaders(
@@ -201,7 +139,17 @@ def _sampler(dataset: Dataset | Subset, process: Process, shuffle: bool) -> Dist
 
 def _shared_transforms(model: Any, targets: dict[str, TargetInfo], device: torch.device) -> list[Any]:
     """Neighbor lists, and targets without baselines and scales; loader processes work in float64 on the CPU."""
+    stresses = [name for name in targets if base_quantity(name) == DIRECT_STRESS]
+
+    def refuse_stress_without_volume(systems: Any, batch_targets: Any, extra: Any) -> Any:
+        for name in stresses:
+            if name in batch_targets:
+                check_volumes(name, systems, batch_targets[name].block())
+        return systems, batch_targets, extra
+
     transforms = [get_system_with_neighbor_lists_transform(get_requested_neighbor_lists(model))]
+    if stresses:
+        transforms.append(refuse_stress_without_volume)
     baseline, scaler = model.additive_models[0], model.scaler
     if baseline.outputs:
         baseline.weights_to(device="cpu", dtype=torch.float64)
@@ -224,3 +172,20 @@ def _shared_transforms(model: Any, targets: dict[str, TargetInfo], device: torch
 
         transforms.append(remove_known_scales)
     return transforms
+
+
+def check_volumes(name: str, systems: list[System], stress: TensorBlock) -> None:
+    """Raise a ``ValueError`` if a structure that is not periodic in three directions has a stress."""
+    for system, values in zip(systems, stress.values, strict=True):
+        if bool(torch.isfinite(values).any()) and float(torch.linalg.det(system.cell)) == 0.0:
+            symbols = Formula.from_list([chemical_symbols[int(number)] for number in system.types])
+            raise ValueError(
+                f"target {name!r} has a value for {symbols:metal}, which is periodic in the directions "
+                f"{system.pbc.tolist()} only and has no volume: leave it out there (NaN)"
+            )
+
+
+def intensive_targets(names: Iterable[str], per_structure: list[str]) -> list[str]:
+    """Targets whose errors are counted per structure: those asked for, and those that do not grow with it."""
+    stresses = [name for name in names if base_quantity(name) == DIRECT_STRESS]
+    return list(dict.fromkeys([*per_structure, *FROM_DENSITY_OF_STATES, *stresses]))

@@ -23,7 +23,7 @@ class OptimizerStep:
     """Gradient, clipping, optimizer and schedule, for the loss of one batch.
 
     :param model: possibly wrapped for distributed training.
-    :param max_norm: gradients are scaled down to this norm.
+    :param max_norm: the gradient of each part of the model is scaled down to this norm.
     """
 
     def __init__(
@@ -39,12 +39,14 @@ class OptimizerStep:
         """Take the step, unless no structure of the batch has any target."""
         self.optimizer.zero_grad()
         if self.process.is_distributed:
-            # Every parameter must take part, also those of heads whose target this batch lacks.
-            loss = loss + 0.0 * sum(parameter.sum() for parameter in self.model.parameters())
+            # Every trained parameter must take part, also those of heads whose target this batch lacks.
+            loss = loss + 0.0 * sum(parameter.sum() for parameter in self.model.parameters() if parameter.requires_grad)
         if not loss.requires_grad:
             return
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.max_norm)
+        model: Any = getattr(self.model, "module", self.model)
+        for part in model.separate_parts():
+            torch.nn.utils.clip_grad_norm_(part.parameters(), self.max_norm)
         self.optimizer.step()
         self.scheduler.step()
 

@@ -1,32 +1,45 @@
 """Learning-rate schedules."""
 
+import math
 from typing import Any
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 
-def warmup_then_halving(
-    optimizer: Optimizer, steps_per_epoch: int, warmup_epochs: float, halving_epochs: float
-) -> LambdaLR:
-    """Grow the learning rate linearly from 0 during warm-up, then halve it at regular intervals.
-
-    Source: PET-MAD-DOS paper, section IV.4 (warm-up over 100 epochs, halved every 250).
+def make_schedule(optimizer: Optimizer, steps_per_epoch: int, hypers: dict[str, Any]) -> LambdaLR:
+    """The schedule that the options ask for: linear growth from 0 during warm-up, then step halving or a cosine.
 
     :param optimizer: whose learning rate is the one after warm-up.
     :param steps_per_epoch: optimizer steps in an epoch.
-    :param warmup_epochs: length of the warm-up; 0 for none.
-    :param halving_epochs: interval between halvings.
+    :param hypers: ``learning_rate_schedule``, ``warmup_epochs`` (0 for none), ``halving_epochs`` and ``num_epochs``.
+    :raises ValueError: for a schedule that does not exist.
     """
-    warmup_steps = round(warmup_epochs * steps_per_epoch)
-    halving_steps = max(1, round(halving_epochs * steps_per_epoch))
+    name = hypers["learning_rate_schedule"]
+    warmup_steps = round(hypers["warmup_epochs"] * steps_per_epoch)
+    halving_steps = max(1, round(hypers["halving_epochs"] * steps_per_epoch))
+    decay_steps = max(1, hypers["num_epochs"] * steps_per_epoch - warmup_steps)
+    if name not in ("step_halving", "cosine"):
+        raise ValueError(f"learning_rate_schedule must be 'step_halving' or 'cosine', got {name!r}")
 
     def factor(step: int) -> float:
         if step < warmup_steps:
             return step / warmup_steps
-        return float(0.5 ** ((step - warmup_steps) // halving_steps))
+        if name == "cosine":
+            return cosine_decay((step - warmup_steps) / decay_steps)
+        return step_halving(step - warmup_steps, halving_steps)
 
     return LambdaLR(optimizer, factor)
+
+
+def step_halving(step: int, interval: int) -> float:
+    """``0.5^floor(step / interval)``; source: PET-MAD and PET-MAD-DOS papers (every 250 epochs)."""
+    return float(0.5 ** (step // interval))
+
+
+def cosine_decay(progress: float) -> float:
+    """``(1 + cos(pi x)) / 2`` for x from 0 to 1, 0 beyond; source: Loshchilov and Hutter, SGDR (2017), no restarts."""
+    return 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0)))
 
 
 def resume(

@@ -3,19 +3,24 @@
 The Point Edge Transformer (PET) for energies (PET-MAD) and electronic densities of states (PET-MAD-DOS), with band
 gap and Fermi level heads that read the predicted density of states. Defaults are those of the published models.
 
-Targets: ``mtt::dos`` (one value per channel of ``energy_grid``, states/eV of the structure), ``mtt::bandgap`` and
-``mtt::efermi`` (eV), and any scalar, vector or tensor target that metatrain knows.
+Targets: ``energy`` (eV; forces and stress are its derivatives) and variants such as ``energy/pbe``,
+``non_conservative_force`` and ``non_conservative_stress`` (predicted directly), ``mtt::dos`` (one value per channel of
+``energy_grid``, states/eV of the structure), ``mtt::bandgap`` and ``mtt::efermi`` (eV), and any scalar, vector or
+tensor target that metatrain knows. Structures may lack some of them (NaN).
 """
 
 # mypy: disable-error-code=misc
 # (metatrain's convention: TypedDicts with default values)
 
-from typing import Literal, Optional
+from typing import Annotated, Literal, Optional
 
 from metatrain.composition.documentation import FixedCompositionWeights
 from metatrain.scaler.documentation import FixedScalerWeights
 from metatrain.utils.loss import LossSpecification
+from pydantic import AfterValidator
 from typing_extensions import NotRequired, TypedDict
+
+from .checkpoints import checked_origin
 
 
 class EnergyGridHypers(TypedDict):
@@ -33,6 +38,9 @@ class EnergyGridHypers(TypedDict):
     """Standard deviation of the Gaussian in the targets, in eV; leave out if unknown."""
     reference: NotRequired[str]
     """What energy 0 means in the targets, e.g. "Fermi level"."""
+    valence_electrons: NotRequired[Optional[dict[str, float]]]
+    """Electrons of each element in the calculations, by chemical symbol: not used in training, but stored for
+    thermodynamics and for models with hot electrons."""
 
 
 class ModelHypers(TypedDict):
@@ -76,6 +84,34 @@ class ModelHypers(TypedDict):
     """Activation of the transformers' feed-forward networks."""
     transformer_type: Literal["PostLN", "PreLN"] = "PostLN"
     """Normalize after or before attention and feed-forward network."""
+    zbl: bool = False
+    """Add the Ziegler-Biersack-Littmark repulsion between nuclei at short distances to all energies."""
+
+
+class LowRankHypers(TypedDict):
+    """Low-rank updates ``W + (alpha / rank) B A`` of the linear layers in attention blocks (LoRA)."""
+
+    rank: NotRequired[int]
+    """Columns of B and rows of A; 8 by default."""
+    alpha: NotRequired[float]
+    """Strength of the update; 4.0 by default: with rank 8 a factor of 0.5, as for the PET-MAD paper."""
+    target_modules: NotRequired[list[Literal["input_linear", "output_linear"]]]
+    """Which layers: those that make queries, keys and values, and those behind attention; both by default."""
+
+
+class FinetuneHypers(TypedDict):
+    """Fine-tuning: a trained model goes on with another dataset, which may have new targets."""
+
+    read_from: Annotated[str, AfterValidator(checked_origin)]
+    """Checkpoint of the trained model; `electrain convert` makes one of metatrain's `pet` checkpoints."""
+    method: NotRequired[Literal["full", "lora", "heads"]]
+    """Train all parameters (``full``, the default), low-rank updates of attention (``lora``) or heads only. Heads of
+    new targets are always trained. ``full`` and ``lora`` drop targets that the new dataset lacks; ``heads`` leaves them
+    as they are."""
+    config: NotRequired[LowRankHypers]
+    """Options of ``lora``."""
+    inherit_heads: NotRequired[dict[str, str]]
+    """New targets whose heads start as copies: ``{new target: known target}``."""
 
 
 class TrainerHypers(TypedDict):
@@ -85,6 +121,8 @@ class TrainerHypers(TypedDict):
     """Train on several GPUs; by default whenever SLURM starts more than one task."""
     distributed_port: int = 39591
     """Port for the communication between processes."""
+    finetune: NotRequired[FinetuneHypers]
+    """Begin from a trained model instead of random weights."""
     batch_size: int = 16
     """Structures in a batch."""
     max_atoms_per_batch: Optional[int] = None
@@ -97,13 +135,19 @@ class TrainerHypers(TypedDict):
     """Learning rate of the Adam optimizer after warm-up."""
     warmup_epochs: float = 100.0
     """Epochs over which the learning rate grows linearly from 0."""
+    learning_rate_schedule: Literal["step_halving", "cosine"] = "step_halving"
+    """After warm-up: halve the learning rate at regular intervals, or let it fall to 0 along a cosine until the last
+    epoch."""
     halving_epochs: float = 250.0
-    """After warm-up, the learning rate is halved every so many epochs."""
+    """With ``step_halving``: the interval, in epochs."""
     grad_clip_norm: float = 1.0
-    """Gradients are scaled down to this norm if they are larger."""
+    """Gradients are scaled down to this norm if they are larger: of the network, and of each network that reads the
+    density of states."""
     loss: str | dict[str, LossSpecification | str] = "mse"
-    """Loss of each target. ``mtt::dos`` always uses the self-aligning loss; its entry may set ``gradient_weight``
-    (alpha), ``cumulative_weight`` (beta) and ``weight``."""
+    """Loss of each target and of its gradients (``forces``, ``stress`` or ``virial``): ``mse``, ``mae`` or ``huber``
+    (with its ``delta``), and a ``weight``; PET-MAD weighs energies with 0.1 and forces with 1. ``mtt::dos`` always uses
+    the self-aligning loss; its entry may set ``gradient_weight`` (alpha), ``cumulative_weight`` (beta) and
+    ``weight``."""
     atomic_baseline: FixedCompositionWeights | str = {}
     """Energies of isolated atoms, or any other baseline per element; fitted by default."""
     scale_targets: bool = True
@@ -111,7 +155,8 @@ class TrainerHypers(TypedDict):
     fixed_scaling_weights: FixedScalerWeights | str = {}
     """Scales to use instead of fitted ones."""
     per_structure_targets: list[str] = []
-    """Targets whose errors are counted per structure instead of per atom; always so for band gap and Fermi level."""
+    """Targets whose errors are counted per structure instead of per atom; always so for band gap, Fermi level and
+    ``non_conservative_stress``."""
     rotational_augmentation: bool = True
     """Rotate and invert every training structure at random."""
     num_workers: Optional[int] = None
@@ -120,5 +165,8 @@ class TrainerHypers(TypedDict):
     """Log every so many epochs."""
     checkpoint_interval: int = 100
     """Save a checkpoint every so many epochs."""
+    matmul_precision: Literal["highest", "high", "medium"] = "highest"
+    """Products of float32 matrices: in float32, in TensorFloat-32 on GPUs (``high``), or also in bfloat16 on CPUs
+    (``medium``); faster and less precise, see docs/speed.md."""
     best_model_metric: Literal["rmse_prod", "loss"] = "rmse_prod"
     """Which validation error selects the best model: a product over targets, or the loss."""

@@ -1,7 +1,7 @@
 """PET-MAD for metatrain: bridges metatomic systems and metatensor outputs to the network on plain tensors."""
 
+import copy
 import json
-import logging
 from typing import Any, Dict, List, Literal, Optional
 
 import torch
@@ -14,30 +14,24 @@ from metatomic.torch import (
     NeighborListOptions,
     System,
 )
-from metatrain.composition import CompositionModel
 from metatrain.scaler import Scaler
 from metatrain.utils.abc import ModelInterface
 from metatrain.utils.architectures import get_default_hypers
 from metatrain.utils.data import DatasetInfo, TargetInfo
 from metatrain.utils.data.atom_pair_helpers import check_no_atom_pair_targets
 from metatrain.utils.dtype import dtype_to_str
-from metatrain.utils.hypers import raise_if_hypers_mismatch
 from metatrain.utils.metadata import merge_metadata
 
 from electrain.pet.heads import SpectrumConvolution, pool_systems, select_atoms
+from electrain.pet.low_rank import find_low_rank, merge_low_rank
 from electrain.pet.network import PointEdgeTransformer
-from electrain.quantities import BAND_GAP, DENSITY_OF_STATES, FROM_DENSITY_OF_STATES
+from electrain.quantities import BAND_GAP, DENSITY_OF_STATES, DIRECT_STRESS, FROM_DENSITY_OF_STATES, base_quantity
 
 from . import checkpoints
+from .baselines import add_contribution, make_baselines, without_electronic_structure
 from .documentation import ModelHypers
-from .outputs import (
-    OutputLayout,
-    add_contribution,
-    check_target_set,
-    checked_dataset_info,
-    energy_grid,
-    without_electronic_structure,
-)
+from .outputs import OutputLayout, check_target_set, checked_dataset_info, energy_grid, symmetric_stress
+from .restarts import agreed_hypers, check_elements, let_known_targets_be_found, restart_baselines
 from .systems import features_output, select, systems_to_batch
 
 
@@ -54,7 +48,7 @@ class PETMAD(ModelInterface[ModelHypers]):
     :raises ValueError: for targets that do not fit the hyperparameters.
     """
 
-    __checkpoint_version__ = 1
+    __checkpoint_version__ = 2
     __supported_devices__ = ["cuda", "cpu"]  # noqa: RUF012 (metatrain's interface)
     __supported_dtypes__ = [torch.float32, torch.float64]  # noqa: RUF012
     __default_metadata__ = ModelMetadata(
@@ -70,6 +64,9 @@ class PETMAD(ModelInterface[ModelHypers]):
     # TorchScript: the types of dictionaries are read from the class
     outputs: dict[str, ModelOutput]
     feature_names: dict[str, str]
+    stresses: list[str]
+    new_targets: list[str]
+    absent_targets: list[str]
     last_layer_parameter_names: dict[str, list[str]]  # read by metatrain's `llpr`
 
     def __init__(self, hypers: ModelHypers, dataset_info: DatasetInfo) -> None:
@@ -84,7 +81,7 @@ class PETMAD(ModelInterface[ModelHypers]):
         elements[torch.tensor(self.atomic_types)] = torch.arange(len(self.atomic_types))
         self.register_buffer("element_of_type", elements)
 
-        network_hypers: Any = {name: value for name, value in hypers.items() if name != "energy_grid"}
+        network_hypers: Any = {name: value for name, value in hypers.items() if name not in ("energy_grid", "zbl")}
         self.network = PointEdgeTransformer(num_elements=len(self.atomic_types), **network_hypers)
         self.spectrum_heads = torch.nn.ModuleDict()
         self.layouts = torch.nn.ModuleDict()
@@ -93,21 +90,20 @@ class PETMAD(ModelInterface[ModelHypers]):
         }
         self.feature_names = {}
         self.last_layer_parameter_names = {}
+        self.stresses = []
         check_target_set(list(dataset_info.targets))
         for name, info in dataset_info.targets.items():
             self._add_output(name, info)
         self.last_layer_feature_size = 2 * self.network.num_readouts * self.network.head_width
 
         scaled_info = without_electronic_structure(dataset_info)
-        self.additive_models = torch.nn.ModuleList(
-            [CompositionModel.from_valid_targets(scaled_info, self.atomic_types)]
-        )
+        self.additive_models = make_baselines(scaled_info, hypers["zbl"])
         self.scaler = Scaler(hypers=get_default_hypers("scaler")["model"], dataset_info=scaled_info)
         # TorchScript: constants of other modules cannot be read inside `forward`
         self.density_of_states: str = DENSITY_OF_STATES
         self.band_gap: str = BAND_GAP
         self.neighbor_list = NeighborListOptions(cutoff=self.network.cutoff, full_list=True, strict=False)
-        self.has_new_targets = False
+        self.new_targets, self.absent_targets = [], []
 
     def _add_output(self, name: str, info: TargetInfo) -> None:
         self.outputs[name] = ModelOutput(
@@ -121,6 +117,8 @@ class PETMAD(ModelInterface[ModelHypers]):
             assert self.grid is not None  # their density of states needs it
             self.spectrum_heads[name] = SpectrumConvolution(self.grid.size)
             return
+        if base_quantity(name) == DIRECT_STRESS:
+            self.stresses.append(name)
         head = self.network.add_head(name, layout.size)
         if name == DENSITY_OF_STATES:
             # From random weights, every feature that training does not reach would add noise to all channels.
@@ -130,6 +128,13 @@ class PETMAD(ModelInterface[ModelHypers]):
             sample_kind="atom", description=f"features that enter the last linear map for {name}"
         )
         self.last_layer_parameter_names[name] = [f"network.heads.{name}.last.weight"]
+
+    def separate_parts(self) -> list[torch.nn.Module]:
+        """Parts that share no gradient: the network, and each head that reads the detached density of states.
+
+        Clipped together, the large gradients of one part would slow the others down.
+        """
+        return [self.network, *self.spectrum_heads.values()]
 
     def supported_outputs(self) -> dict[str, ModelOutput]:
         """All outputs, targets and features."""
@@ -197,7 +202,11 @@ class PETMAD(ModelInterface[ModelHypers]):
         for name, layout in self.layouts.items():
             if name in predictions:
                 per_atom = outputs[name].sample_kind == "atom"
-                results[name] = layout(predictions[name], selection.per_atom if per_atom else selection.per_system)
+                values = predictions[name]
+                if name in self.stresses:
+                    cells = batch.cells[selection.system_of_atom] if per_atom else batch.cells
+                    values = symmetric_stress(values, cells)
+                results[name] = layout(values, selection.per_atom if per_atom else selection.per_system)
         if self.training:
             return results
         return self._add_baselines(systems, outputs, results, selected_atoms)
@@ -231,9 +240,10 @@ class PETMAD(ModelInterface[ModelHypers]):
             for name, output in outputs.items():
                 if name in additive_model.outputs and name in results:  # type: ignore[operator]
                     requested[name] = output
-            contributions = additive_model(systems, requested, selected_atoms)
-            for name in contributions:
-                results[name] = add_contribution(results[name], contributions[name])
+            if len(requested) > 0:  # TorchScript: no `continue` in loops over modules
+                contributions = additive_model(systems, requested, selected_atoms)
+                for name in contributions:
+                    results[name] = add_contribution(results[name], contributions[name])
         return results
 
     def restart(self, dataset_info: DatasetInfo, model_hypers: Optional[dict[str, Any]] = None) -> "PETMAD":
@@ -241,65 +251,51 @@ class PETMAD(ModelInterface[ModelHypers]):
 
         :raises ValueError: for elements the model does not know, other hyperparameters or another energy axis.
         """
-        if model_hypers is not None:
-            raise_if_hypers_mismatch(self.hypers, model_hypers, get_default_hypers("pet_mad")["model"])
-        new_types = sorted(set(dataset_info.atomic_types) - set(self.atomic_types))
-        if new_types:
-            raise ValueError(
-                f"the dataset has atomic numbers {new_types} that the model does not know; "
-                f"it was trained on {self.atomic_types}"
-            )
+        self.hypers = agreed_hypers(self.hypers, model_hypers or {})  # type: ignore[has-type]
+        self.grid = energy_grid(self.hypers)
+        check_elements(dataset_info.atomic_types, self.atomic_types)
         dataset_info = checked_dataset_info(dataset_info, self.grid)
+        known = self.dataset_info.targets  # type: ignore[has-type]
         merged = self.dataset_info.union(dataset_info)  # type: ignore[has-type]
         check_target_set(list(merged.targets))
-        new_targets = [name for name in merged.targets if name not in self.dataset_info.targets]  # type: ignore[has-type]
-        for name in new_targets:
+        self.new_targets = [name for name in merged.targets if name not in known]
+        self.absent_targets = [name for name in known if name not in dataset_info.targets]
+        for name in self.new_targets:
             self._add_output(name, merged.targets[name])
-        self.has_new_targets = len(new_targets) > 0
         self.dataset_info = merged
         scaled_info = without_electronic_structure(dataset_info)
-        composition_targets = {
-            name: info for name, info in scaled_info.targets.items() if CompositionModel.is_valid_target(name, info)
-        }
-        self.additive_models[0] = self.additive_models[0].restart(  # type: ignore[operator]
-            dataset_info=DatasetInfo(dataset_info.length_unit, self.atomic_types, composition_targets)
-        )
+        restart_baselines(self.additive_models, scaled_info, without_electronic_structure(merged))
         self.scaler = self.scaler.restart(scaled_info)
+        let_known_targets_be_found(self.scaler)
         return self
+
+    def head(self, target: str) -> torch.nn.Module:
+        """The network that predicts a target from the features, or from the density of states."""
+        return self.spectrum_heads[target] if target in self.spectrum_heads else self.network.heads[target]
+
+    def remove_output(self, target_name: str) -> None:
+        """Forget a target: its head, baseline and scale."""
+        for modules in (self.network.heads, self.spectrum_heads, self.layouts):
+            if target_name in modules:
+                del modules[target_name]
+        self.outputs.pop(target_name)
+        self.outputs.pop(self.feature_names.pop(target_name, ""), None)
+        self.last_layer_parameter_names.pop(target_name, None)
+        if target_name in self.stresses:
+            self.stresses.remove(target_name)
+        for baseline in [*self.additive_models, self.scaler]:
+            if target_name in baseline.outputs:
+                baseline.remove_output(target_name)
+        self.dataset_info.targets.pop(target_name)
 
     @classmethod
     def load_checkpoint(cls, checkpoint: dict[str, Any], context: Literal["restart", "finetune", "export"]) -> "PETMAD":
         """Rebuild the model: its latest state to restart, its best one to finetune or export."""
-        if context == "restart":
-            logging.info(f"Using latest model from epoch {checkpoint['epoch']}")
-            state = checkpoint["model_state_dict"]
-        elif context in ("finetune", "export"):
-            logging.info(f"Using best model from epoch {checkpoint['best_epoch']}")
-            state = checkpoint["best_model_state_dict"]
-        else:
-            raise ValueError(f"context must be 'restart', 'finetune' or 'export', got {context!r}")
-        data = checkpoint["model_data"]
-        model = cls(hypers=data["model_hypers"], dataset_info=data["dataset_info"])
-        dtype = next(value.dtype for name, value in state.items() if name.startswith("network."))
-        model.to(dtype).load_state_dict(state)
-        model.additive_models[0].sync_tensor_maps()  # type: ignore[operator]
-        model.scaler.sync_tensor_maps()
-        model.metadata = merge_metadata(model.metadata, checkpoint.get("metadata"))
-        return model
+        return checkpoints.read_model(cls, checkpoint, context)
 
     def get_checkpoint(self) -> dict[str, Any]:
         """Everything that :meth:`load_checkpoint` needs."""
-        state = self.state_dict()
-        return {
-            "architecture_name": "pet_mad",
-            "model_ckpt_version": self.__checkpoint_version__,
-            "metadata": self.metadata,
-            "model_data": {"model_hypers": self.hypers, "dataset_info": self.dataset_info},
-            "epoch": None,
-            "best_epoch": None,
-            "model_state_dict": state,
-            "best_model_state_dict": state,
-        }
+        return checkpoints.write_model(self)
 
     @classmethod
     def upgrade_checkpoint(cls, checkpoint: dict[str, Any]) -> dict[str, Any]:
@@ -308,21 +304,27 @@ class PETMAD(ModelInterface[ModelHypers]):
 
     def export(self, metadata: Optional[ModelMetadata] = None) -> AtomisticModel:
         """Turn the model into a metatomic model for simulation engines; its metadata carries the energy axis."""
+        if find_low_rank(self.network) is not None:
+            merged_model = copy.deepcopy(self)
+            merge_low_rank(merged_model.network)
+            return merged_model.export(metadata)
         dtype = next(self.network.parameters()).dtype
         if dtype not in self.__supported_dtypes__:
             raise ValueError(f"the model has dtype {dtype}, expected one of {self.__supported_dtypes__}")
         self.to(dtype)
         # The baseline's TensorMaps are no buffers: `to` does not move them.
         self.additive_models[0].weights_to(torch.device("cpu"), torch.float64)  # type: ignore[operator]
+        repulsion_ranges = [float(model.cutoff_radius) for model in list(self.additive_models)[1:]]  # type: ignore
         capabilities = ModelCapabilities(
             outputs=self.outputs,
             atomic_types=self.atomic_types,
-            interaction_range=self.network.interaction_range(),
+            interaction_range=max([self.network.interaction_range(), *repulsion_ranges]),
             length_unit=self.dataset_info.length_unit,
             supported_devices=self.__supported_devices__,
             dtype=dtype_to_str(dtype),
         )
-        merged = merge_metadata(self.metadata, metadata)
+        # A copy: without metadata of the user's, what is merged is the class's own object, of all models.
+        merged = copy.deepcopy(merge_metadata(self.metadata, metadata))
         if self.hypers["energy_grid"] is not None:
             merged.extra = {**merged.extra, "energy_grid": json.dumps(dict(self.hypers["energy_grid"]))}
         return AtomisticModel(self.eval(), merged, capabilities)

@@ -4,10 +4,20 @@ import math
 
 import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
+from metatomic.torch import ModelCapabilities, ModelOutput
 from metatrain.utils.data import DatasetInfo, TargetInfo
 
 from electrain.axis_labels import grid_to_labels, labels_to_grid
-from electrain.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL, FROM_DENSITY_OF_STATES
+from electrain.quantities import (
+    BAND_GAP,
+    DENSITY_OF_STATES,
+    DIRECT_FORCE,
+    DIRECT_FORCE_DEPRECATED,
+    DIRECT_STRESS,
+    FERMI_LEVEL,
+    FROM_DENSITY_OF_STATES,
+    base_quantity,
+)
 from electrain.spectra.grid import EnergyGrid
 
 from .documentation import ModelHypers
@@ -63,38 +73,28 @@ class OutputLayout(torch.nn.Module):
         self.properties = [labels.to(device) for labels in self.properties]
 
 
-def add_contribution(prediction: TensorMap, contribution: TensorMap) -> TensorMap:
-    """Add a baseline, which may lack some of the prediction's blocks and samples.
+def symmetric_stress(values: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
+    """The head's values -> a symmetric stress: ``(A + A^T) / (2 V)``, NaN without a volume V.
 
-    It has invariant blocks only, and no rows for structures of which no atom was asked for.
+    :param values: (num_samples, 9 * num_properties), extensive like an energy.
+    :param cells: (num_samples, 3, 3) in Angstrom, zero vectors where not periodic.
     """
-    blocks: list[TensorBlock] = []
-    for key, block in prediction.items():
-        values = block.values
-        if key in contribution.keys:
-            other = contribution.block(key)
-            added = other.values.to(dtype=values.dtype, device=values.device)
-            values = values.index_add(0, _positions(other.samples, block.samples), added)
-        blocks.append(TensorBlock(values, block.samples, block.components, block.properties))
-    return TensorMap(prediction.keys, blocks)
-
-
-def _positions(entries: Labels, labels: Labels) -> torch.Tensor:
-    """Where each of the entries stands among the labels, all of which are there."""
-    if entries == labels:
-        return torch.arange(len(entries), device=labels.values.device)
-    _, of_entries, of_labels = entries.intersection_and_mapping(labels)
-    # the mappings go from either labels to their intersection, -1 for labels outside of it
-    rows = torch.nonzero(of_labels >= 0).squeeze(1)
-    row_of_common = torch.empty_like(rows)
-    row_of_common[of_labels[rows]] = rows
-    return row_of_common[of_entries]
+    matrices = values.reshape(values.shape[0], 3, 3, -1)
+    volumes = torch.linalg.det(cells).abs().reshape(-1, 1, 1, 1)
+    # Division by a zero volume would spoil the gradients of the other structures in the batch.
+    stress = 0.5 * (matrices + matrices.transpose(1, 2)) / torch.where(volumes > 0, volumes, 1.0)
+    return torch.where(volumes > 0, stress, torch.nan).reshape(values.shape)
 
 
 def check_target(name: str, info: TargetInfo, grid: EnergyGrid | None) -> None:
     """Raise a ``ValueError`` for a target that the architecture cannot predict, or that contradicts the grid."""
     if info.is_atomic_basis:
         raise ValueError(f"target {name!r} is expanded in an atomic basis, which pet_mad does not support")
+    quantity = base_quantity(name)
+    if quantity in (DIRECT_FORCE, DIRECT_FORCE_DEPRECATED):
+        _check_shape(name, info, "atom", [3])
+    if quantity == DIRECT_STRESS:
+        _check_shape(name, info, "system", [3, 3])
     if name == DENSITY_OF_STATES:
         _check_density_of_states(info, grid)
     if name in FROM_DENSITY_OF_STATES:
@@ -103,6 +103,33 @@ def check_target(name: str, info: TargetInfo, grid: EnergyGrid | None) -> None:
             raise ValueError(
                 f"target {name!r} must be one scalar per structure, got {num_values} per {info.sample_kind}"
             )
+
+
+def check_names_and_units(targets: dict[str, TargetInfo]) -> None:
+    """Raise a ``ValueError`` for a target that cannot become an output of the exported model.
+
+    metatomic must know its name, and a unit that fits; better heard of before the training than after it.
+    """
+    for name, info in targets.items():
+        try:
+            ModelCapabilities(outputs={name: ModelOutput(unit=info.unit)})
+        except (ValueError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise ValueError(
+                f"target {name!r} with unit {info.unit!r} cannot be an output of a model: {reason}"
+            ) from None
+
+
+def _check_shape(name: str, info: TargetInfo, sample_kind: str, components: list[int]) -> None:
+    blocks = list(info.layout.blocks())
+    found = [len(labels) for labels in blocks[0].components]
+    if len(blocks) != 1 or info.sample_kind != sample_kind or found != components or len(blocks[0].properties) != 1:
+        per = {"atom": "per atom", "system": "per structure"}
+        raise ValueError(
+            f"target {name!r} must be a Cartesian tensor of shape {components} {per[sample_kind]}, got "
+            f"{len(blocks)} block(s), the first of shape {found} with {len(blocks[0].properties)} properties, "
+            f"{per.get(info.sample_kind, info.sample_kind)}"
+        )
 
 
 def _check_density_of_states(info: TargetInfo, grid: EnergyGrid | None) -> None:
@@ -152,16 +179,6 @@ def checked_dataset_info(dataset_info: DatasetInfo, grid: EnergyGrid | None) -> 
     return DatasetInfo(
         dataset_info.length_unit, sorted(dataset_info.atomic_types), targets, extra_data=dataset_info.extra_data
     )
-
-
-def without_electronic_structure(dataset_info: DatasetInfo) -> DatasetInfo:
-    """The targets that have baselines and scales: those not given by or read from a density of states."""
-    targets = {
-        name: info
-        for name, info in dataset_info.targets.items()
-        if name != DENSITY_OF_STATES and name not in FROM_DENSITY_OF_STATES
-    }
-    return DatasetInfo(dataset_info.length_unit, sorted(dataset_info.atomic_types), targets)
 
 
 def energy_grid(hypers: ModelHypers) -> EnergyGrid | None:

@@ -110,6 +110,19 @@ def select(batch: Batch, selected_atoms: Optional[Labels]) -> Selection:
     )
 
 
+def count_selected_atoms(systems: list[System], selected_atoms: Optional[Labels]) -> torch.Tensor:
+    """Selected atoms of each structure, all of them by default: (num_systems,) int64."""
+    device = systems[0].positions.device
+    sizes = torch.tensor([len(system) for system in systems], device=device)
+    if selected_atoms is None:
+        return sizes
+    # Labels may name atoms that are not there.
+    pairs = selected_atoms.values.to(device=device, dtype=torch.int64)
+    pairs = pairs[(pairs[:, 0] >= 0) & (pairs[:, 0] < len(systems)) & (pairs[:, 1] >= 0)]
+    pairs = pairs[pairs[:, 1] < sizes[pairs[:, 0]]]
+    return torch.bincount(pairs[:, 0], minlength=len(systems))
+
+
 def features_output(pooled: PooledFeatures, sample_kind: str, selection: Selection) -> TensorMap:
     """Pooled features of the selected atoms as an output, per atom or summed over each structure."""
     if sample_kind == "atom":

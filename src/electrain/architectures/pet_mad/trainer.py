@@ -14,18 +14,27 @@ from metatrain.utils.io import check_file_extension
 from metatrain.utils.logging import ROOT_LOGGER, MetricLogger
 from torch.utils.data import Subset
 
-from electrain.quantities import DENSITY_OF_STATES, FROM_DENSITY_OF_STATES
-from electrain.training.batches import Loaders, fit_baselines, make_loaders
+from electrain.pet.precision import use_matmul_precision
+from electrain.quantities import DENSITY_OF_STATES
+from electrain.training.batches import Loaders, fit_baselines, intensive_targets, make_loaders
 from electrain.training.epoch import OptimizerStep, run_epoch
 from electrain.training.errors import EpochErrors, selected_error
+from electrain.training.finetuning import (
+    check_same_strategy,
+    continue_training,
+    read_strategy,
+    start_finetuning,
+    trained_parameters,
+)
 from electrain.training.objective import Objective, SpectrumSettings
 from electrain.training.processes import Process, start_process
-from electrain.training.schedule import resume, warmup_then_halving
+from electrain.training.schedule import make_schedule, resume
 from electrain.training.seeding import seed_epoch
 
 from . import checkpoints
 from .documentation import TrainerHypers
 from .model import PETMAD
+from .outputs import check_names_and_units
 
 
 class Trainer(TrainerInterface[TrainerHypers]):
@@ -34,7 +43,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
     :param hypers: see :class:`~electrain.architectures.pet_mad.documentation.TrainerHypers`.
     """
 
-    __checkpoint_version__ = 1
+    __checkpoint_version__ = 2
 
     def __init__(self, hypers: TrainerHypers) -> None:
         super().__init__(hypers)
@@ -45,6 +54,9 @@ class Trainer(TrainerInterface[TrainerHypers]):
         self.best_model_state_dict: Optional[dict[str, Any]] = None
         self.optimizer_state_dict: Optional[dict[str, Any]] = None
         self.scheduler_state_dict: Optional[dict[str, Any]] = None
+        self.strategy = read_strategy(self.hypers.get("finetune"))
+        self.strategy_of_checkpoint = self.strategy
+        self.trainable_parameters: Optional[list[str]] = None
 
     def train(
         self,
@@ -57,21 +69,28 @@ class Trainer(TrainerInterface[TrainerHypers]):
     ) -> None:
         """Train for ``num_epochs`` epochs in total, those before a restart included."""
         hypers = self.hypers
+        if not isinstance(model, PETMAD):
+            raise ValueError(
+                f"`finetune.read_from` must be a checkpoint of pet_mad, got a model of type {type(model).__name__}; "
+                "`electrain convert IN.ckpt OUT.ckpt` turns metatrain's `pet` checkpoints into such"
+            )
+        check_names_and_units(model.dataset_info.targets)
         process = start_process(hypers.get("distributed"), hypers["distributed_port"], devices)
         logging.info(f"Training on {process.world_size} device(s) of type {process.device} with dtype {dtype}")
         model.to(device=process.device, dtype=dtype)
         fit_baselines(model, train_datasets, hypers, process, checkpoint_dir)
+        self._choose_parameters(model)
         targets = model.dataset_info.targets
         loaders = make_loaders(model, targets, train_datasets, val_datasets, hypers, process)
         objective = make_objective(model, hypers)
         parallel_model = (
             DistributedDataParallel(model, device_ids=[process.device]) if process.is_distributed else model
         )
-        optimizer = torch.optim.Adam(parallel_model.parameters(), lr=hypers["learning_rate"])
-        scheduler = warmup_then_halving(
-            optimizer, len(loaders.train), hypers["warmup_epochs"], hypers["halving_epochs"]
-        )
-        if model.has_new_targets:
+        trained = [parameter for parameter in parallel_model.parameters() if parameter.requires_grad]
+        # fused: one pass over all parameters; the same step as without
+        optimizer = torch.optim.Adam(trained, lr=hypers["learning_rate"], fused=True)
+        scheduler = make_schedule(optimizer, len(loaders.train), hypers)
+        if model.new_targets:
             # The best model so far lacks the new heads, and its error does not count the new targets.
             self.best_epoch, self.best_metric, self.best_model_state_dict = None, float("inf"), None
         elif self.optimizer_state_dict and self.scheduler_state_dict:
@@ -81,11 +100,12 @@ class Trainer(TrainerInterface[TrainerHypers]):
         self._take_over(self.epoch, optimizer, scheduler)
         logging.info("Starting training")
         try:
-            for epoch, errors in self._epochs(parallel_model, loaders, objective, process, dtype, step):
-                self._keep_if_best(model, errors[1], epoch)
-                self._take_over(epoch, optimizer, scheduler)
-                if (epoch + 1) % hypers["checkpoint_interval"] == 0 and process.rank == 0:
-                    self.save_checkpoint(model, Path(checkpoint_dir) / f"model_{epoch}.ckpt")
+            with use_matmul_precision(hypers["matmul_precision"]):
+                for epoch, errors in self._epochs(parallel_model, loaders, objective, process, dtype, step):
+                    self._keep_if_best(model, errors[1], epoch)
+                    self._take_over(epoch, optimizer, scheduler)
+                    if (epoch + 1) % hypers["checkpoint_interval"] == 0 and process.rank == 0:
+                        self.save_checkpoint(model, Path(checkpoint_dir) / f"model_{epoch}.ckpt")
         except FloatingPointError:
             if process.rank == 0 and self.epoch is not None:
                 path = Path(checkpoint_dir) / "model_before_failure.ckpt"
@@ -94,6 +114,17 @@ class Trainer(TrainerInterface[TrainerHypers]):
             raise
         if process.is_distributed:
             torch.distributed.destroy_process_group()
+
+    def _choose_parameters(self, model: PETMAD) -> None:
+        """Begin fine-tuning if the options ask for it; after a restart, train the same parameters as before."""
+        settings = self.hypers.get("finetune")
+        if self.optimizer_state_dict is not None:
+            check_same_strategy(self.strategy_of_checkpoint, self.strategy)
+            if self.trainable_parameters is not None:
+                continue_training(model, self.trainable_parameters)
+        elif settings is not None:
+            start_finetuning(model, self.strategy, settings.get("inherit_heads", {}))
+        self.trainable_parameters = trained_parameters(model)
 
     def _epochs(
         self,
@@ -163,6 +194,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
                 "scheduler_state_dict": self.scheduler_state_dict,
                 "best_epoch": self.best_epoch,
                 "best_metric": self.best_metric,
+                "trainable_parameters": self.trainable_parameters,
             }
         )
         if self.best_model_state_dict is not None:
@@ -187,6 +219,8 @@ class Trainer(TrainerInterface[TrainerHypers]):
         trainer.best_epoch = checkpoint["best_epoch"]
         trainer.best_metric = checkpoint["best_metric"]
         trainer.best_model_state_dict = checkpoint["best_model_state_dict"]
+        trainer.trainable_parameters = checkpoint["trainable_parameters"]
+        trainer.strategy_of_checkpoint = read_strategy(checkpoint["train_hypers"].get("finetune"))
         return trainer
 
     @classmethod
@@ -201,7 +235,7 @@ def make_objective(model: PETMAD, hypers: TrainerHypers) -> Objective:
     spectrum = None
     if model.grid is not None:
         spectrum = SpectrumSettings(step=model.grid.step, max_shift=model.hypers["energy_grid"]["max_shift"])
-    per_structure = [*hypers["per_structure_targets"], *FROM_DENSITY_OF_STATES]
+    per_structure = intensive_targets(targets, hypers["per_structure_targets"])
     config = (
         hypers["loss"]
         if not isinstance(hypers["loss"], str)

@@ -5,7 +5,6 @@ import io
 import lzma
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,23 +12,13 @@ import ase.io
 import numpy as np
 from ase import Atoms
 from ase.io.formats import open_with_compression
+from ase.stress import voigt_6_to_full_3x3_stress
 from numpy.typing import NDArray
 
-from .calculation import Calculation
+from ..calculation import Calculation, CalculationError, Rejected
+from .common import plain_structure, with_exact_sum
 
 _KEPT = ("id", "subset", "parent")
-
-
-@dataclass(frozen=True)
-class Rejected:
-    """A frame that cannot be used, and why.
-
-    :param source: the file and the frame.
-    :param reason: what was expected and what came.
-    """
-
-    source: str
-    reason: str
 
 
 def read_extended_xyz(path: Path) -> Iterator[Calculation | Rejected]:
@@ -37,8 +26,8 @@ def read_extended_xyz(path: Path) -> Iterator[Calculation | Rejected]:
 
     A frame's comment line holds ``eigenvalues`` (num_k, num_bands) or (2, num_k, num_bands) in eV with the
     Fermi level at zero and ``kweights`` (num_k,); see :class:`Calculation` for their sum. It may hold
-    ``n_electrons``, ``bandgap`` (eV), ``energy`` (eV), ``id``, ``subset`` and ``parent``; forces (eV/A) are a
-    column. ``efermi``, the Fermi level before that shift, is not used.
+    ``n_electrons``, ``bandgap`` (eV), ``energy`` (eV), ``stress`` (eV/A^3), ``code`` (name and version), ``id``,
+    ``subset`` and ``parent``; forces (eV/A) are a column. ``efermi``, the Fermi level before that shift, is not used.
 
     A frame that fails a check comes back as :class:`Rejected`. Where a frame ends can no longer be told after
     a broken count of atoms: the rest of the file is then one :class:`Rejected`.
@@ -55,8 +44,8 @@ def read_extended_xyz(path: Path) -> Iterator[Calculation | Rejected]:
                 return
             try:
                 yield calculation_from_atoms(_parse(text, source), source)
-            except ValueError as error:
-                yield Rejected(source, str(error).removeprefix(f"{source}: "))
+            except CalculationError as error:
+                yield Rejected(error.source, error.reason)
         if index < 0:
             yield Rejected(path.name, "expected at least one frame, got an empty file")
 
@@ -66,27 +55,32 @@ def calculation_from_atoms(atoms: Atoms, source: str) -> Calculation:
 
     :param atoms: as ASE reads it, with ``info`` and calculator; see :func:`read_extended_xyz` for the keys.
     :param source: file and frame, for messages.
-    :raises ValueError: if a key is missing or anything fails a check.
+    :raises CalculationError: if a key is missing or anything fails a check.
     """
     for key in ("eigenvalues", "kweights"):
         if key not in atoms.info:
             found = ", ".join(sorted(atoms.info)) or "none"
-            raise ValueError(f"{source}: expected the key '{key}' in the comment line, got {found}")
+            raise CalculationError(source, f"expected the key '{key}' in the comment line, got {found}")
     eigenvalues = _numbers(atoms.info["eigenvalues"], "eigenvalues", source)
     weights = np.atleast_1d(_numbers(atoms.info["kweights"], "kweights", source))  # ASE: one weight is a number
+    if eigenvalues.ndim == 2:
+        eigenvalues = eigenvalues[None]
     results = atoms.calc.results if atoms.calc is not None else {}
-    structure = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    structure = plain_structure(atoms)
+    stress = results.get("stress")
     structure.info = {key: str(atoms.info[key]) for key in _KEPT if key in atoms.info}
     return Calculation(
         atoms=structure,
-        eigenvalues=eigenvalues[None] if eigenvalues.ndim == 2 else eigenvalues,
-        weights=weights,
+        eigenvalues=eigenvalues,
+        weights=with_exact_sum(weights, 1.0 if len(eigenvalues) == 2 else 2.0),
         fermi_level=0.0,
         source=source,
         num_electrons=_optional(atoms.info.get("n_electrons"), "n_electrons", source),
         band_gap=_optional(atoms.info.get("bandgap"), "bandgap", source),
         energy=_optional(results.get("energy"), "energy", source),
         forces=results.get("forces"),
+        stress=None if stress is None else voigt_6_to_full_3x3_stress(stress),
+        code=str(atoms.info.get("code", "")),
     )
 
 
@@ -110,11 +104,11 @@ def _frames(file: IO[str]) -> Iterator[str | Rejected]:
 
 def _parse(text: str, source: str) -> Atoms:
     if int(text[: text.index("\n")]) == 0:
-        raise ValueError(f"{source}: expected at least one atom, got an empty structure")
+        raise CalculationError(source, "expected at least one atom, got an empty structure")
     try:
         atoms = ase.io.read(io.StringIO(text), format="extxyz")
     except Exception as error:  # ASE raises all kinds of errors for malformed text
-        raise ValueError(f"{source}: not readable as extended XYZ ({type(error).__name__}: {error})") from error
+        raise CalculationError(source, f"not readable as extended XYZ ({type(error).__name__}: {error})") from error
     assert isinstance(atoms, Atoms)
     return atoms
 
@@ -123,7 +117,8 @@ def _numbers(value: Any, key: str, source: str) -> NDArray[np.float64]:
     try:
         return np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
-        raise ValueError(f"{source}: expected an array of numbers for '{key}', got {str(value)[:60]!r}") from None
+        reason = f"expected an array of numbers for '{key}', got {str(value)[:60]!r}"
+        raise CalculationError(source, reason) from None
 
 
 def _optional(value: Any, key: str, source: str) -> float | None:
@@ -131,5 +126,5 @@ def _optional(value: Any, key: str, source: str) -> float | None:
         return None
     number = _numbers(value, key, source)
     if number.size != 1:
-        raise ValueError(f"{source}: expected one number for '{key}', got shape {number.shape}")
+        raise CalculationError(source, f"expected one number for '{key}', got shape {number.shape}")
     return number.item()

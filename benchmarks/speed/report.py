@@ -1,0 +1,170 @@
+"""Results as a table, as numbers and as a figure."""
+
+import json
+import platform
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import torch
+from models import OURS, PEER, SIDES
+from scaling import TITLES
+from tasks import TASKS
+
+HEADER = """# Speed and memory beside metatrain.pet
+
+Written by `tox -e bench` (`python benchmarks/speed`). Both models have the same weights and give the same predictions
+(last column: largest difference, relative to the largest value). Width 256, heads 512, 4806 channels, 2 x 2 layers,
+cutoff 4.5 A; float32, one thread. Runs alternate between the two. Times are those of the processor, not of the wall:
+the machine was shared with other processes, which still slows down both by what they take of caches and memory
+bandwidth. The ratio is that of the medians, in brackets the quartiles of the ratios of single pairs of runs. Memory is
+the peak of a process of its own minus the level before (weights, inputs, optimizer).
+"""
+
+
+def environment(device: str) -> dict[str, str]:
+    """Hardware and versions."""
+    cpu = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")), "")
+    flags = Path("/proc/cpuinfo").read_text()
+    packages = ("torch", "metatrain", "metatomic-torch", "metatensor-torch")
+    found = {
+        "date": date.today().isoformat(),
+        "processor": cpu.partition(":")[2].strip() + (" (AMX)" if "amx_bf16" in flags else ""),
+        "python": platform.python_version(),
+        **{name: version(name) for name in packages},
+    }
+    if device.startswith("cuda"):
+        found["device"] = torch.cuda.get_device_name()
+    return found
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Former results; tasks that are measured again replace theirs."""
+    return json.loads(path.read_text()) if path.exists() else {"tasks": {}, "precision": {}, "scaling": []}
+
+
+def write(results: dict[str, Any], folder: Path) -> None:
+    """``speed.json``, ``speed.md`` and ``speed.png``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "speed.json").write_text(json.dumps(results, indent=1) + "\n")
+    (folder / "speed.md").write_text(
+        "\n".join([HEADER, *_environment(results), *_table(results), *_precision(results), *_scaling(results)])
+    )
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(14, 5), width_ratios=[1.5, 1, 1], layout="constrained")
+    _draw_ratios(left, results["tasks"])
+    _draw_scaling(middle, results["scaling"], "seconds", "time / s")
+    _draw_scaling(right, results["scaling"], "mebibytes", "peak memory / MiB")
+    figure.savefig(folder / "speed.png", dpi=150)
+    plt.close(figure)
+
+
+def _environment(results: dict[str, Any]) -> list[str]:
+    return [", ".join(f"{name} {value}" for name, value in results["environment"].items()), ""]
+
+
+def _table(results: dict[str, Any]) -> list[str]:
+    rate = results["matrix_product_rate"]
+    lines = [
+        f"Matrix products (4096 x 512 x 512) run at {rate / 1e9:.0f} GFLOP/s here; '% of it' is the share of our time "
+        "that the matrix products would take at this rate.",
+        "",
+        "| task | peer / ms | ours / ms | ratio | at least | aim | memory ratio (peer / ours, MiB) | at least | aim "
+        "| % of it | difference |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, task in TASKS.items():
+        if name in results["tasks"]:
+            lines.append(_row(task, results["tasks"][name]))
+    return [*lines, ""]
+
+
+def _row(task: Any, found: dict[str, Any]) -> str:
+    low, high = found["quartiles"]
+    memory = found["mebibytes"]
+    cells = [
+        task.title,
+        f"{1e3 * found['seconds'][PEER]:.1f}",
+        f"{1e3 * found['seconds'][OURS]:.1f}",
+        f"**{found['ratio']:.2f}** ({low:.2f}-{high:.2f}, {found['pairs']} pairs)",
+        _number(task.at_least),
+        _number(task.aim),
+        f"**{memory[PEER] / max(memory[OURS], 0.1):.1f}** ({memory[PEER]:.0f} / {memory[OURS]:.0f})" if memory else "",
+        _number(task.memory_at_least),
+        _number(task.memory_aim),
+        f"{100 * found['fraction']:.0f}" if found["fraction"] else "",
+        f"{found['difference']:.0e}",
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:g}"
+
+
+def _precision(results: dict[str, Any]) -> list[str]:
+    lines = [
+        'With `matmul_precision="medium"` (bfloat16 products on this processor), against ourselves:',
+        "",
+        "| task | times faster |",
+        "|---|---|",
+    ]
+    for name, found in results["precision"].items():
+        low, high = found["quartiles"]
+        lines.append(f"| {TASKS[name].title} | {found['ratio']:.2f} ({low:.2f}-{high:.2f}, {found['pairs']} pairs) |")
+    return [*lines, ""] if results["precision"] else []
+
+
+def _scaling(results: dict[str, Any]) -> list[str]:
+    lines = []
+    for kind, title in TITLES.items():
+        rows = [row for row in results["scaling"] if row["kind"] == kind]
+        if not rows:
+            continue
+        lines += [
+            f"{title}:",
+            "",
+            f"| {kind} | peer / s | ours / s | peer / MiB | ours / MiB |",
+            "|---|---|---|---|---|",
+        ]
+        for size in sorted({row["size"] for row in rows}):
+            by_side = {row["side"]: row for row in rows if row["size"] == size}
+            cells = [
+                f"{by_side[side][what]:.3g}" if side in by_side else "too large"
+                for what in ("seconds", "mebibytes")
+                for side in SIDES
+            ]
+            lines.append(f"| {size} | " + " | ".join(cells) + " |")
+        lines.append("")
+    return lines
+
+
+def _draw_ratios(axes: Any, tasks: dict[str, Any]) -> None:
+    names = [name for name in TASKS if name in tasks][::-1]
+    for height, name in enumerate(names):
+        found = tasks[name]
+        low, high = found["quartiles"]
+        axes.barh(height, found["ratio"], color="tab:blue", height=0.6)
+        axes.plot([low, high], [height, height], color="black", linewidth=1)
+        axes.text(max(found["ratio"], high) + 0.1, height, f"{found['ratio']:.1f}", va="center", fontsize=8)
+        for target, style in ((TASKS[name].at_least, "-"), (TASKS[name].aim, ":")):
+            if target is not None:
+                axes.plot([target] * 2, [height - 0.4, height + 0.4], color="tab:red", linestyle=style)
+    axes.set_yticks(range(len(names)), [TASKS[name].title for name in names], fontsize=8)
+    axes.axvline(1.0, color="gray", linewidth=0.8)
+    axes.set_xscale("log")
+    axes.set_xticks([1, 2, 5, 10, 20], ["1", "2", "5", "10", "20"])
+    axes.set_xlabel("times faster than metatrain.pet (red: target, dotted: aim)")
+
+
+def _draw_scaling(axes: Any, rows: list[dict[str, Any]], what: str, label: str) -> None:
+    for side, color in zip(SIDES, ("tab:orange", "tab:blue"), strict=True):
+        for kind, marker in (("atoms", "o"),):
+            points = sorted((row["size"], row[what]) for row in rows if row["side"] == side and row["kind"] == kind)
+            if points:
+                axes.loglog(*zip(*points, strict=True), marker=marker, color=color, label=side)
+    axes.set_xlabel("atoms of a GaAs crystal")
+    axes.set_ylabel(label)
+    if axes.lines:
+        axes.legend()

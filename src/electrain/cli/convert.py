@@ -1,0 +1,118 @@
+"""``electrain convert``: metatrain's ``pet`` checkpoints to checkpoints of ``pet_mad``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from ..architectures.pet_mad.model import PETMAD
+
+
+def convert(
+    source: Annotated[
+        Path, typer.Argument(metavar="IN.ckpt", help="Checkpoint of metatrain's `pet`, of any version, or of `llpr`.")
+    ],
+    target: Annotated[Path, typer.Argument(metavar="OUT.ckpt", help="Checkpoint of `pet_mad` to write.")],
+    energy_start: Annotated[
+        float | None,
+        typer.Option(metavar="EV", help="Energy of the first channel of the density of states, in eV."),
+    ] = None,
+    energy_step: Annotated[
+        float | None, typer.Option(metavar="EV", help="Distance between two of its channels, in eV.")
+    ] = None,
+    max_shift: Annotated[
+        float | None,
+        typer.Option(
+            metavar="EV", help="How far fine-tuning may shift a prediction to fit its target, in eV; 0 by default."
+        ),
+    ] = None,
+    band_gap_weights: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="State dictionary of a network that reads the band gap from the DOS."),
+    ] = None,
+    fermi_level_weights: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="The same for the Fermi level, which it gives in eV above the first channel.",
+        ),
+    ] = None,
+) -> None:
+    """Turn a checkpoint of metatrain's `pet` into one of `pet_mad` with equal predictions.
+
+    The result is for `mtt export` (and then `electrain dos`) and for fine-tuning with `mtt train`.
+
+    The energy axis of a density of states (DOS) is not in the checkpoint: with 4806 channels it is taken to be that of
+    the published PET-MAD-DOS, otherwise it has to be given. Nothing that is in the files is run: a file that asks for
+    more than data is refused.
+
+    Example:  electrain convert pet-mad.ckpt model.ckpt && mtt export model.ckpt -o model.pt
+    """
+    if target.exists() and source.exists() and target.samefile(source):
+        _fail(f"{target} is the checkpoint to convert; give the result another name")
+    if target.suffix != ".ckpt":
+        _fail(f"expected a name that ends with .ckpt for the result, got {target}")
+    import torch  # takes seconds
+
+    from ..architectures.pet_mad.conversion import AxisOptions
+    from ..architectures.pet_mad.conversion import convert as convert_checkpoint
+    from ..checkpoint_files import read_checkpoint
+    from ..quantities import BAND_GAP, FERMI_LEVEL
+    from ..results_io import replacing
+
+    files = {BAND_GAP: band_gap_weights, FERMI_LEVEL: fermi_level_weights}
+    try:
+        checkpoint = read_checkpoint(source)
+        had_uncertainties = checkpoint.get("architecture_name") == "llpr"
+        weights = {name: read_checkpoint(path) for name, path in files.items() if path is not None}
+    except (ValueError, OSError) as error:
+        _fail(str(error))
+    try:
+        model = convert_checkpoint(checkpoint, AxisOptions(energy_start, energy_step, max_shift), weights)
+    except ValueError as error:
+        _fail(f"{source} cannot be converted: {error}")
+    try:
+        with replacing(target) as partial:
+            torch.save(model.get_checkpoint(), partial)
+    except OSError as error:
+        _fail(str(error))
+    _show(model, target)
+    if had_uncertainties:
+        typer.echo("\nUncertainties were not converted: calibrate them anew (`mtt train` with architecture llpr).")
+    typer.echo(f"\nUse it:   mtt export {target} -o {target.with_suffix('.pt')}")
+    typer.echo(f"Train it: training.finetune.read_from: {target}  (in options.yaml for `mtt train`)")
+
+
+def _show(model: "PETMAD", path: Path) -> None:
+    from ase.data import chemical_symbols
+
+    hypers: Any = model.hypers
+    parameters = list(model.network.parameters()) + list(model.spectrum_heads.parameters())
+    typer.echo(f"wrote {path}\n")
+    for name, info in model.dataset_info.targets.items():
+        what = info.description or ("per atom" if info.sample_kind == "atom" else "per structure")
+        typer.echo(f"target          {name} ({info.unit or 'no unit'}), {what}")
+    if model.grid is not None:
+        typer.echo(f"energy axis     {model.grid}")
+        shift = hypers["energy_grid"]["max_shift"] * model.grid.step
+        typer.echo(f"largest shift   {shift:g} eV")
+    elements = [chemical_symbols[number] for number in model.atomic_types]
+    typer.echo(f"elements        {len(elements)}: {' '.join(elements)}")
+    typer.echo(f"cutoff          {hypers['cutoff']:g} A, {_adaptive(hypers)}")
+    typer.echo(
+        f"network         {hypers['featurizer']}, message-passing layers: {hypers['num_message_passing_layers']}"
+        f"{', ZBL repulsion' if hypers['zbl'] else ''}"
+    )
+    dtype = str(parameters[0].dtype).removeprefix("torch.")
+    typer.echo(f"parameters      {sum(parameter.numel() for parameter in parameters):,} ({dtype})")
+
+
+def _adaptive(hypers: Any) -> str:
+    number = hypers["num_neighbors_adaptive"]
+    return "the same for all atoms" if number is None else f"smaller where atoms have more than {number:g} neighbors"
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(f"error: {message}", err=True)
+    raise typer.Exit(1)

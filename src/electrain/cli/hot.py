@@ -1,0 +1,59 @@
+"""``electrain hot``: an exported model with hot electrons."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def hot(
+    model: Annotated[
+        Path, typer.Argument(metavar="MODEL", help="Exported model (.pt) with energy and density of states.")
+    ],
+    temperature: Annotated[
+        float, typer.Option("--temperature", "-T", metavar="KELVIN", help="Of the electrons, such as 10000.")
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write the new model (.pt).")],
+    valence_electrons: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST",
+            help="Valence electrons of every element in the training data, such as 'Si=4 O=6'; by default those that "
+            "the model has stored.",
+        ),
+    ] = None,
+) -> None:
+    """Write a model whose electrons are hot: for simulations of laser-heated metals or warm dense matter.
+
+    The energy of the new model is the free energy E + F_el(T) - E_el(0) of electrons at this temperature in the
+    predicted density of states. Every engine that runs the model gets forces and stress that are its derivatives; the
+    temperature of the nuclei is that of the simulation. It runs in one process: the electrons of a whole structure
+    have one Fermi level.
+
+    Example:  electrain hot model.pt --temperature 10000 -o hot.pt
+    """
+    from ..calculators import with_hot_electrons  # imports torch, which takes seconds
+    from ..results_io import replacing
+
+    try:
+        if output.suffix != ".pt":
+            raise ValueError(f"expected an output file that ends with .pt, got {output}")
+        counts = None if valence_electrons is None else _read_counts(valence_electrons)
+        hot_model = with_hot_electrons(model, temperature, counts)
+        with replacing(output) as temporary:
+            hot_model.save(temporary)
+    except (ValueError, OSError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(f"wrote {output}: energy, forces and stress with electrons at {temperature:g} K")
+
+
+def _read_counts(text: str) -> dict[str, float]:
+    counts = {}
+    for entry in text.replace(",", " ").split():
+        symbol, _, number = entry.partition("=")
+        try:
+            counts[symbol] = float(number)
+        except ValueError:
+            raise ValueError(f"expected valence electrons such as 'Si=4 O=6', got {entry!r}") from None
+    return counts

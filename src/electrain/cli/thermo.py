@@ -1,0 +1,208 @@
+"""``electrain thermo``: electrons of a trajectory at several temperatures."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+    from ..calculators import ElectronicStructureModel
+    from ..evaluation.thermodynamics import EnsembleAverage, Thermodynamics
+
+
+def thermo(
+    trajectories: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="TRAJECTORY",
+            help="Files of any format that ASE reads; 'md.xyz@1000::10' leaves out frames. All make one average.",
+        ),
+    ],
+    model: Annotated[
+        Path,
+        typer.Option(
+            "--model", "-m", metavar="FILE", help="Exported model (.pt) with a Fermi level, from `mtt train`."
+        ),
+    ],
+    temperatures: Annotated[
+        str,
+        typer.Option(
+            "--temperatures",
+            "-T",
+            metavar="KELVIN",
+            help="Of the electrons: FIRST:LAST:STEP, or numbers with commas between them.",
+        ),
+    ] = "300:2000:100",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="File for the results: .json, or .csv (and _dos.csv beside it)."
+        ),
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", "-p", metavar="FILE", help="Figure: .png, .pdf, .svg...")
+    ] = None,
+    per_electron: Annotated[
+        bool, typer.Option("--per-electron", help="Table and figure per electron instead of per atom.")
+    ] = False,
+    device: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Such as cpu or cuda; by default the best that there is.")
+    ] = None,
+    batch_size: Annotated[
+        int, typer.Option(min=1, metavar="ATOMS", help="Atoms computed together; fewer need less memory.")
+    ] = 256,
+    matmul_precision: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="highest, or faster: high (TensorFloat-32 on GPUs), medium (bfloat16 on CPUs)."
+        ),
+    ] = "highest",
+) -> None:
+    """Thermodynamics of the electrons in the mean density of states of a trajectory.
+
+    Frames are aligned on their Fermi levels and averaged; statistical errors are from blocks of frames. The table has
+    Fermi level, energy, entropy, free energy and heat capacity of the electrons, all above their ground state; the
+    heat capacity also from the energies at two temperatures 1 K apart, which should agree. The density of states is
+    that of the trajectory at all temperatures: where the motion of the atoms matters, run each temperature with a
+    trajectory of its own.
+
+    Example:  electrain thermo md.xyz -m model.pt --temperatures 300:2000:100 --plot thermo.png -o thermo.csv
+    """
+    from ..calculators import ElectronicStructureModel  # imports torch, which takes seconds
+    from ..evaluation.thermodynamics import EnsembleAverage
+
+    try:
+        kelvin = _read_temperatures(temperatures)
+        _check_files(output, plot)
+        predictor = ElectronicStructureModel(model, device, matmul_precision=matmul_precision)
+        if not predictor.predicts_fermi_level:
+            _fail(f"{model} predicts no Fermi level: expected a model trained on it, frames are aligned on it")
+        average = EnsembleAverage()
+        expected_electrons = _add_frames(average, predictor, trajectories, batch_size)
+        result = average.thermodynamics(kelvin)
+        _show(result, expected_electrons, per_electron=per_electron)
+        _write(result, output, plot, per_electron=per_electron)
+    except (ValueError, OSError) as error:
+        _fail(str(error))
+
+
+def _add_frames(
+    average: "EnsembleAverage", predictor: "ElectronicStructureModel", sources: list[str], batch_size: int
+) -> float | None:
+    """Average all frames; returns the valence electrons of one, if the model knows them."""
+    from tqdm import tqdm
+
+    names: list[str] = []
+    expected_electrons = None
+
+    def frames() -> "Iterator[Atoms]":
+        for name, atoms in _readable(sources):
+            try:
+                predictor.check(atoms)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+            names.append(name)
+            yield atoms
+
+    # disable=None: no bar where nobody is watching
+    with tqdm(unit=" frames", delay=2, disable=None, leave=False) as bar:
+        for frame in predictor.predict_many(frames(), batch_size=batch_size):
+            name = names.pop(0)
+            expected_electrons = predictor.num_valence_electrons(frame.atoms)
+            try:
+                average.add(frame)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
+            bar.update()
+    return expected_electrons
+
+
+def _readable(sources: list[str]) -> "Iterator[tuple[str, Atoms]]":
+    """All frames; a mean must not leave out some of them silently."""
+    from ..structure_files import Unreadable, read_structures
+
+    for source in sources:
+        for item in read_structures(source):
+            if isinstance(item, Unreadable):
+                raise ValueError(f"{item.name}: {item.reason}")
+            yield item
+
+
+def _show(result: "Thermodynamics", expected_electrons: float | None, *, per_electron: bool) -> None:
+    from ..evaluation.thermodynamics_files import table
+
+    blocks, number = result.blocks, len(result.blocks.means)
+    frames = "1 frame" if result.num_frames == 1 else f"{result.num_frames} frames"
+    expected = ""
+    if expected_electrons is not None:
+        expected = f" ({expected_electrons / result.num_atoms:.3f} in the model's training data)"
+    typer.echo(
+        f"{result.formula}: {frames}, {result.num_electrons / result.num_atoms:.3f} electrons per atom up to the "
+        f"Fermi level{expected}\n"
+    )
+    typer.echo(table(result, per_electron=per_electron))
+    typer.echo("\nFermi level: from that of cold electrons. Energies and entropy: above the ground state.")
+    has_model = result.heat_capacity.model_uncertainty is not None
+    if number > 1:
+        in_each = "1 frame" if blocks.length == 1 else f"{blocks.length} frames"
+        typer.echo(f"{'First ' if has_model else ''}±: statistical error, from {number} blocks of {in_each} each.")
+    if has_model:
+        typer.echo(f"{'Second ' if number > 1 else ''}±: uncertainty of the model, from its ensemble.")
+    if number < 2:
+        typer.echo("No statistical errors: they need two frames at least.")
+    elif blocks.are_independent is None:
+        typer.echo(
+            f"note: {number} blocks are too few to see whether frames are correlated; if they are, errors are too small"
+        )
+    elif not blocks.are_independent:
+        typer.echo("note: the longest blocks are still correlated: statistical errors are too small, simulate longer")
+
+
+def _write(result: "Thermodynamics", output: Path | None, plot: Path | None, *, per_electron: bool) -> None:
+    from ..evaluation.thermodynamics_figure import plot_thermodynamics
+    from ..evaluation.thermodynamics_files import write
+    from ..results_io import replacing
+
+    for path in [] if output is None else write(result, output):
+        typer.echo(f"wrote {path}")
+    if plot is not None:
+        with replacing(plot) as temporary:
+            plot_thermodynamics(result, per_electron=per_electron).savefig(temporary, dpi=150)
+        typer.echo(f"wrote {plot}")
+
+
+def _check_files(output: Path | None, plot: Path | None) -> None:
+    """Before hours of work."""
+    from ..evaluation.thermodynamics_files import check_path
+    from ..plotting import check_figure_path
+
+    if output is not None:
+        check_path(output)
+    if plot is not None:
+        check_figure_path(plot)
+    for path in (output, plot):
+        if path is not None and not path.parent.is_dir():
+            raise ValueError(f"cannot write {path}: there is no folder {path.parent}")
+
+
+def _read_temperatures(text: str) -> list[float]:
+    expected = f"expected temperatures such as 300:2000:100 or 300,600,900 in K, got {text!r}"
+    try:
+        numbers = [float(part) for part in text.replace(",", ":").split(":")]
+    except ValueError:
+        raise ValueError(expected) from None
+    if ":" not in text:
+        return numbers
+    if "," in text or len(numbers) != 3 or not (numbers[2] > 0 and numbers[0] <= numbers[1]):
+        raise ValueError(expected)
+    first, last, step = numbers
+    count = int((last - first) / step + 1e-9) + 1
+    return [first + step * index for index in range(count)]
+
+
+def _fail(message: str) -> NoReturn:
+    typer.echo(f"error: {message}", err=True)
+    raise typer.Exit(1)

@@ -1,0 +1,109 @@
+"""The energy axis of a data set."""
+
+import math
+from dataclasses import dataclass
+
+from ..axis_labels import grid_to_labels
+from ..quantities import MIN_CHANNELS
+from ..spectra.grid import EnergyGrid
+
+# Room between the ends of the axis and the states: 1.5 eV as in arXiv:2508.17418, section IV.1, where it is
+# five smearings; a wider smearing needs its own five.
+_MARGIN = 1.5  # eV
+_MARGIN_IN_SMEARINGS = 5.0
+
+
+@dataclass(frozen=True)
+class SpectrumAxis:
+    """The energy axis of a data set; zero is each structure's own DFT Fermi level.
+
+    A model predicts on ``grid``. Targets live on its upper part, ``target_grid``: the lowest ``max_shift``
+    channels are what a prediction may be shifted by to align it with its target.
+
+    :param grid: the prediction grid; its energies are multiples of its step, so that all axes of one step share
+        their channels.
+    :param max_shift: in channels.
+    :param smearing: standard deviation of the Gaussians, in eV.
+    :raises ValueError: if the energies are no multiples of the step.
+    """
+
+    grid: EnergyGrid
+    max_shift: int
+    smearing: float
+
+    def __post_init__(self) -> None:
+        if abs(self.grid.start - self.first_channel * self.grid.step) > 1e-6 * self.grid.step:
+            raise ValueError(
+                f"expected an energy axis that starts at a multiple of its step, {self.grid.step:g} eV, "
+                f"got {self.grid.start:g} eV"
+            )
+
+    @property
+    def first_channel(self) -> int:
+        """Energy of the first channel, in steps."""
+        return round(self.grid.start / self.grid.step)
+
+    @property
+    def target_grid(self) -> EnergyGrid:
+        """The prediction grid without its lowest ``max_shift`` channels."""
+        return self.grid.extended_below(-self.max_shift)
+
+    @property
+    def lowest_state(self) -> float:
+        """The lowest state, in eV, for which the axis has room."""
+        return self.target_grid.start + _margin(self.smearing)
+
+
+def fitted_axis(lowest: float, highest: float, *, step: float, smearing: float, max_shift: float) -> SpectrumAxis:
+    """Return the axis for states from ``lowest`` on that can be trusted up to ``highest``, with room on both sides.
+
+    All in eV; see :func:`electrain.data.choose_axis`.
+    """
+    return _axis(EnergyGrid.covering(lowest - _margin(smearing), highest + _MARGIN, step), max_shift, smearing)
+
+
+def chosen_axis(low: float, high: float, *, step: float, smearing: float, max_shift: float) -> SpectrumAxis:
+    """Return the axis whose target grid goes from ``low`` to ``high`` (all in eV).
+
+    :raises ValueError: if the energies are no ascending multiples of the step.
+    """
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise ValueError(f"expected an energy grid from a lower to a higher energy in eV, got {low:g} to {high:g}")
+    first, last = round(low / step), round(high / step)
+    if max(abs(low - first * step), abs(high - last * step)) > 1e-6 * step:
+        raise ValueError(
+            f"expected an energy grid whose ends are multiples of the step, {step:g} eV, got {low:g} to {high:g} eV"
+        )
+    return _axis(EnergyGrid(first * step, step, last - first + 1), max_shift, smearing)
+
+
+def _axis(targets: EnergyGrid, max_shift: float, smearing: float) -> SpectrumAxis:
+    channels = round(max_shift / targets.step)
+    extended = targets.extended_below(channels)
+    # Short axes grow at the upper end, where nothing is trained on: all heads must be able to read the result.
+    size = max(extended.size, MIN_CHANNELS)
+    grid = EnergyGrid(round(extended.start, 6), targets.step, size)  # -80.2, not -80.20000000000002
+    return SpectrumAxis(grid=grid, max_shift=channels, smearing=smearing)
+
+
+def check_settings(*, step: float, smearing: float, max_shift: float) -> None:
+    """Check what :func:`electrain.data.choose_axis` takes (all in eV).
+
+    :raises ValueError: for a smearing or step that is not positive, a step that is no multiple of 1e-6 eV, or
+        a negative shift.
+    """
+    for what, value in {"step": step, "smearing": smearing}.items():
+        if not (math.isfinite(value) and value > 0):
+            raise ValueError(f"expected a positive {what} in eV, got {value:g}")
+    if not (math.isfinite(max_shift) and max_shift >= 0):
+        raise ValueError(f"expected a largest shift of at least 0 eV, got {max_shift:g}")
+    if step > smearing:
+        raise ValueError(
+            f"expected a step of at most the smearing, {smearing:g} eV, so that the density of states integrates to "
+            f"the number of states, got {step:g} eV"
+        )
+    grid_to_labels(EnergyGrid(0.0, step, 2))  # refuses a step that the files cannot hold
+
+
+def _margin(smearing: float) -> float:
+    return max(_MARGIN, _MARGIN_IN_SMEARINGS * smearing)

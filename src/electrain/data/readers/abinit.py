@@ -1,0 +1,75 @@
+"""ABINIT's ground-state results (..._GSR.nc), parsed with ASE."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase.io.abinit import read_abinit_gsr
+from ase.stress import voigt_6_to_full_3x3_stress
+from ase.units import Hartree
+
+from ..calculation import Calculation, CalculationError
+from .common import normalised_states, plain_structure, reading
+
+# A GSR file does not say whether the run converged, but how much the energy changed in the last step.
+_LARGEST_CHANGE = 1e-4  # eV per atom
+
+
+def read_abinit(path: Path) -> Calculation:
+    """Read a file of ground-state results.
+
+    Energies are ABINIT's total energies that include the smearing's entropy, which the forces belong to.
+
+    :raises CalculationError: if the file is damaged, the energy still changed by more than 0.1 meV per atom in the
+        last step, k-points lie on lines, or anything fails a check.
+    :raises ImportError: if netCDF4 is not installed.
+    """
+    try:
+        from netCDF4 import Dataset
+    except ImportError as error:
+        raise ImportError("reading ABINIT's GSR.nc needs netCDF4: pip install electrain[abinit]") from error
+    source = str(path)
+    with reading(source, "ABINIT's results (GSR.nc)"):
+        with Dataset(source) as file:
+            rest = {name: np.array(file.variables[name][...]) for name in ("nelect", "deltae", "kptopt")}
+            rest["num_spinors"] = np.array(len(file.dimensions["number_of_spinor_components"]))
+        return _calculation(read_abinit_gsr(source), rest, source)
+
+
+def _calculation(results: dict[str, Any], rest: dict[str, Any], source: str) -> Calculation:
+    atoms = results["atoms"]
+    if rest["kptopt"] < 0:
+        raise CalculationError(source, "expected a mesh of k-points, got lines, which have no weights")
+    change = abs(float(rest["deltae"])) * Hartree / len(atoms)
+    if not change <= _LARGEST_CHANGE:
+        raise CalculationError(
+            source,
+            f"expected an energy that changed by at most {_LARGEST_CHANGE:g} eV per atom in the last step, got "
+            f"{change:.2g}: not converged",
+        )
+    num_spins, noncollinear = results["eigenvalues"].shape[0], bool(rest["num_spinors"] == 2)
+    electrons_per_state = 1 if num_spins == 2 or noncollinear else 2
+    states = normalised_states(
+        results["eigenvalues"],
+        results["kpoint_weights"],
+        results["occupations"] / electrons_per_state,  # ABINIT counts electrons
+        total=1.0,
+        electrons_per_state=electrons_per_state,
+        source=source,
+    )
+    ground_state = atoms.calc.results
+    stress = ground_state.get("stress")
+    return Calculation(
+        atoms=plain_structure(atoms),
+        eigenvalues=states.eigenvalues,
+        weights=states.weights,
+        occupations=states.occupations,
+        fermi_level=float(results["fermilevel"]),
+        num_electrons=float(rest["nelect"]),
+        energy=ground_state.get("free_energy"),
+        forces=ground_state.get("forces"),
+        stress=None if stress is None else voigt_6_to_full_3x3_stress(stress),
+        noncollinear=noncollinear,
+        source=source,
+        code=f"ABINIT {results['version']}".strip(),
+    )

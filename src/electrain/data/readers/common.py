@@ -1,0 +1,106 @@
+"""What the readers of all codes share: one kind of error, and one convention for weights."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import ArrayLike, NDArray
+
+from ..calculation import WEIGHT_TOLERANCE, CalculationError
+
+_LONGEST_REASON = 200
+
+
+class States(NamedTuple):
+    """States with the weights of :class:`~electrain.data.Calculation`.
+
+    :param eigenvalues: shape ``(num_spins, num_k, num_bands)``, in eV.
+    :param weights: shape ``(num_k,)``.
+    :param occupations: between 0 and 1, of the shape of the eigenvalues.
+    """
+
+    eigenvalues: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    occupations: NDArray[np.float64] | None
+
+
+@contextmanager
+def reading(source: str, what: str) -> Iterator[None]:
+    """Turn whatever a parser raises about a file into :class:`CalculationError`, and silence its warnings.
+
+    :param source: the file.
+    :param what: what it was expected to be.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except (CalculationError, ImportError):
+        raise
+    except Exception as error:  # parsers raise all kinds of errors for a damaged file
+        message = str(error).strip().partition("\n")[0][:_LONGEST_REASON]
+        reason = f"expected {what}, but it is damaged or of another kind ({type(error).__name__}: {message})"
+        raise CalculationError(source, reason) from error
+
+
+def normalised_states(
+    eigenvalues: ArrayLike,
+    weights: ArrayLike,
+    occupations: ArrayLike | None,
+    *,
+    total: float,
+    electrons_per_state: int,
+    source: str,
+) -> States:
+    """Check the weights of a code and scale them to our convention, without k-points of zero weight.
+
+    Such k-points lie on paths for band structures. Codes round weights: their sum is made exact.
+
+    :param eigenvalues: shape ``(num_spins, num_k, num_bands)``, in eV.
+    :param weights: shape ``(num_k,)``.
+    :param occupations: between 0 and 1, of the shape of the eigenvalues.
+    :param total: what the code's weights sum to.
+    :param electrons_per_state: what ours sum to.
+    :param source: the file.
+    :raises CalculationError: if the weights are negative or sum to something else.
+    """
+    eigenvalues, weights = np.asarray(eigenvalues, dtype=np.float64), np.asarray(weights, dtype=np.float64)
+    if weights.ndim != 1 or eigenvalues.ndim != 3 or eigenvalues.shape[1] != len(weights):
+        raise CalculationError(
+            source,
+            "expected eigenvalues of shape (spins, k-points, bands) and as many weights as k-points, got "
+            f"{eigenvalues.shape} and {weights.shape}",
+        )
+    if (weights < 0).any():
+        k = int(np.argmin(weights))
+        raise CalculationError(source, f"expected k-point weights of at least 0, got {weights[k]:g} at k-point {k}")
+    if not abs(weights.sum() - total) <= WEIGHT_TOLERANCE:
+        raise CalculationError(source, f"expected k-point weights that sum to {total:g}, got {weights.sum():.6g}")
+    used = weights > 0
+    return States(
+        eigenvalues[:, used],
+        weights[used] * (electrons_per_state / weights.sum()),
+        None if occupations is None else np.asarray(occupations, dtype=np.float64)[:, used],
+    )
+
+
+def with_exact_sum(weights: NDArray[np.float64], total: float) -> NDArray[np.float64]:
+    """Undo the rounding of k-point weights; weights with another sum come back as they are."""
+    return weights * (total / weights.sum()) if abs(weights.sum() - total) <= WEIGHT_TOLERANCE else weights
+
+
+def middle_of_gap(highest_occupied: float, lowest_unoccupied: float | None) -> float:
+    """Fermi level of an insulator for which a code gives only the edges of the gap, in eV.
+
+    :param highest_occupied: in eV.
+    :param lowest_unoccupied: in eV, ``None`` if no empty band was computed: the Fermi level is then the other edge.
+    """
+    return highest_occupied if lowest_unoccupied is None else (highest_occupied + lowest_unoccupied) / 2
+
+
+def plain_structure(atoms: Atoms) -> Atoms:
+    """Elements, positions, cell and periodicity, without what else a parser attaches."""
+    return Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)

@@ -1,0 +1,67 @@
+"""GPAW's restart files (.gpw), opened with ASE's ULM reader; GPAW itself is not needed."""
+
+from pathlib import Path
+
+import ase.io.ulm as ulm
+import numpy as np
+from ase.io.trajectory import read_atoms
+from ase.stress import voigt_6_to_full_3x3_stress
+
+from ..calculation import Calculation, CalculationError
+from .common import normalised_states, plain_structure, reading
+
+_OLDEST_VERSION = 3  # of the file format; earlier ones keep the Fermi level elsewhere
+
+
+def read_gpaw(path: Path) -> Calculation:
+    """Read a .gpw file, with or without wave functions.
+
+    Energies are GPAW's free energies, which the forces belong to. The number of electrons is the sum of the
+    occupations, without frozen cores.
+
+    A run that did not converge and one with a fixed density leave the same traces, a file without an energy:
+    both are refused.
+
+    :raises CalculationError: if the file is damaged, not converged, has two Fermi levels, or fails a check.
+    """
+    source = str(path)
+    with reading(source, "a GPAW file (.gpw)"), path.open("rb") as file:
+        return _calculation(ulm.Reader(file), source)
+
+
+def _calculation(file: ulm.Reader, source: str) -> Calculation:
+    version = file.version
+    if version < _OLDEST_VERSION:
+        raise CalculationError(source, f"expected a .gpw file of version {_OLDEST_VERSION} or later, got {version}")
+    results = file.results.asdict()
+    if "energy" not in results:
+        raise CalculationError(source, "expected an energy, got none: not converged, or run with a fixed density")
+    bands = file.wave_functions
+    fermi_levels = np.atleast_1d(bands.fermi_levels)
+    if np.ptp(fermi_levels) > 0:
+        raise CalculationError(source, f"expected one Fermi level, got {fermi_levels} eV: a fixed magnetization")
+    noncollinear = bands.eigenvalues.ndim == 2  # of shape (num_k, num_bands), without an axis for spins
+    shape = (-1, *bands.eigenvalues.shape[-2:])
+    states = normalised_states(
+        bands.eigenvalues.reshape(shape),
+        bands.kpts.weights,
+        bands.occupations.reshape(shape),
+        total=1.0,
+        electrons_per_state=2 if len(bands.eigenvalues.reshape(shape)) == 1 and not noncollinear else 1,
+        source=source,
+    )
+    stress = results.get("stress")
+    return Calculation(
+        atoms=plain_structure(read_atoms(file.atoms)),
+        eigenvalues=states.eigenvalues,
+        weights=states.weights,
+        occupations=states.occupations,
+        fermi_level=float(fermi_levels[0]),
+        num_electrons=float(np.einsum("k,skn->", states.weights, np.asarray(states.occupations))),
+        energy=float(results.get("free_energy", results["energy"])),
+        forces=results.get("forces"),
+        stress=None if stress is None else voigt_6_to_full_3x3_stress(stress),
+        noncollinear=noncollinear,
+        source=source,
+        code=f"GPAW {file.get('gpaw_version', '')}".strip(),
+    )

@@ -1,0 +1,98 @@
+"""Text output of Quantum ESPRESSO's pw.x, parsed with ASE."""
+
+import io
+import re
+from pathlib import Path
+
+import ase.io
+import numpy as np
+from ase import Atoms
+from ase.io.formats import open_with_compression
+from ase.stress import voigt_6_to_full_3x3_stress
+
+from ..calculation import Calculation, CalculationError
+from .common import States, middle_of_gap, normalised_states, plain_structure, reading
+
+_NUMBER = r"\s*(-?\d+\.\d*)"
+
+
+def read_quantum_espresso_text(path: Path) -> Calculation:
+    """Read the last geometry of a pw.x run with ``verbosity='high'``; the file may be compressed.
+
+    Eigenvalues have four digits after the point: the XML data file of the same run is better. Energies and Fermi
+    levels are those of :func:`read_quantum_espresso_xml`.
+
+    :raises CalculationError: if the file is damaged, did not end or converge, has no eigenvalues, weights or Fermi
+        level, has two Fermi levels, or fails a check.
+    """
+    source = str(path)
+    with reading(source, "output of Quantum ESPRESSO's pw.x"):
+        with open_with_compression(source, "rt") as file:
+            text = file.read()
+        _check_end(text, source)
+        atoms = ase.io.read(io.StringIO(text), format="espresso-out", index=-1)
+        assert isinstance(atoms, Atoms)
+        return _calculation(atoms, text, source)
+
+
+def _check_end(text: str, source: str) -> None:
+    if "convergence NOT achieved" in text:
+        raise CalculationError(source, "expected a converged calculation, got 'convergence NOT achieved'")
+    if "JOB DONE." not in text:
+        raise CalculationError(source, "expected 'JOB DONE.' at the end, got output that ends before")
+    if "End of self-consistent calculation" not in text and "End of band structure calculation" not in text:
+        raise CalculationError(source, "expected a self-consistent calculation or one of bands, got neither")
+
+
+def _calculation(atoms: Atoms, text: str, source: str) -> Calculation:
+    results = atoms.calc.results
+    noncollinear = re.search(r"^ *(Noncollinear|Non magnetic) calculation with", text, re.MULTILINE) is not None
+    states = _states(atoms, noncollinear, source)
+    version = re.search(r"Program PWSCF v\.?(\S+)", text)
+    num_electrons = re.search(rf"number of electrons\s*={_NUMBER}", text)
+    stress = results.get("stress")
+    return Calculation(
+        atoms=plain_structure(atoms),
+        eigenvalues=states.eigenvalues,
+        weights=states.weights,
+        fermi_level=_fermi_level(text, source),
+        num_electrons=None if num_electrons is None else float(num_electrons[1]),
+        energy=results.get("free_energy"),
+        forces=results.get("forces"),
+        stress=None if stress is None else voigt_6_to_full_3x3_stress(stress),
+        noncollinear=noncollinear,
+        source=source,
+        code=f"Quantum ESPRESSO {'' if version is None else version[1]}".strip(),
+    )
+
+
+def _states(atoms: Atoms, noncollinear: bool, source: str) -> States:
+    k_points = atoms.calc.kpts
+    if not k_points:
+        raise CalculationError(source, "expected eigenvalues, got none: pw.x prints them with verbosity='high'")
+    num_spins = max(point.s for point in k_points) + 1
+    # ASE lists the k-points of the first spin, then those of the second, with the weights of one.
+    num_k = len(k_points) // num_spins
+    return normalised_states(
+        np.stack([point.eps_n for point in k_points]).reshape(num_spins, num_k, -1),
+        [point.weight for point in k_points[:num_k]],
+        None,
+        total=1.0 if num_spins == 2 or noncollinear else 2.0,
+        electrons_per_state=1 if num_spins == 2 or noncollinear else 2,
+        source=source,
+    )
+
+
+def _fermi_level(text: str, source: str) -> float:
+    """Last Fermi level in the text, in eV."""
+    if levels := re.findall(rf"the Fermi energy is{_NUMBER} ev", text):
+        return float(levels[-1])
+    if pairs := re.findall(rf"the spin up/dw Fermi energies are{_NUMBER}{_NUMBER}", text):
+        both = " and ".join(pairs[-1])
+        raise CalculationError(source, f"expected one Fermi level, got {both} eV: a fixed magnetization")
+    if edges := re.findall(rf"highest occupied, lowest unoccupied level \(ev\):{_NUMBER}{_NUMBER}", text):
+        return middle_of_gap(float(edges[-1][0]), float(edges[-1][1]))
+    if highest := re.findall(rf"highest occupied level \(ev\):{_NUMBER}", text):
+        return middle_of_gap(float(highest[-1]), None)
+    # A calculation of kind 'bands', along lines, prints neither.
+    raise CalculationError(source, "expected a Fermi level or a highest occupied level, got neither")

@@ -1,0 +1,88 @@
+"""VASP's vasprun.xml, parsed with pymatgen."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from ase import Atoms
+from ase.units import GPa
+
+from ..calculation import Calculation, CalculationError
+from .common import States, normalised_states, reading
+
+if TYPE_CHECKING:
+    from pymatgen.io.vasp import Vasprun
+
+_KILOBAR = 0.1 * GPa
+
+
+def read_vasp(path: Path) -> Calculation:
+    """Read the last geometry of a run; the file may be compressed.
+
+    Energies are VASP's free energies (``TOTEN``), which the forces belong to.
+
+    :raises CalculationError: if the file is damaged, did not converge, has k-points along lines, no eigenvalues or
+        no Fermi level, or fails a check.
+    :raises ImportError: if pymatgen is not installed.
+    """
+    try:
+        from pymatgen.io.vasp import Vasprun
+    except ImportError as error:
+        raise ImportError("reading vasprun.xml needs pymatgen: pip install electrain[pymatgen]") from error
+    source = str(path)
+    with reading(source, "VASP's vasprun.xml"):
+        # Only with the density of states does pymatgen read the Fermi level.
+        run = Vasprun(source, parse_dos=True, parse_eigen=True, parse_potcar_file=False)
+        return _calculation(run, source)
+
+
+def _calculation(run: "Vasprun", source: str) -> Calculation:
+    if run.kpoints.style.name == "Line_mode":
+        raise CalculationError(source, "expected a mesh of k-points, got lines, which have no weights")
+    if not run.eigenvalues:
+        raise CalculationError(source, "expected eigenvalues, got none")
+    if run.efermi is None:
+        raise CalculationError(source, "expected a Fermi level, which is written with the density of states, got none")
+    if not run.ionic_steps or not run.converged_electronic:
+        raise CalculationError(source, "expected a converged calculation, got one that did not converge")
+    states, noncollinear = _states(run, source)
+    step = run.ionic_steps[-1]
+    structure = step["structure"]
+    # With a fixed density (ICHARG from 10) the energy is not that of the ground state.
+    is_self_consistent = run.parameters.get("ICHARG", 0) < 10
+    return Calculation(
+        atoms=Atoms(
+            [site.specie.symbol for site in structure],
+            positions=structure.cart_coords,
+            cell=structure.lattice.matrix,
+            pbc=True,
+        ),
+        eigenvalues=states.eigenvalues,
+        weights=states.weights,
+        occupations=states.occupations,
+        fermi_level=float(run.efermi),
+        num_electrons=float(run.parameters["NELECT"]),
+        energy=float(step["e_fr_energy"]) if is_self_consistent else None,
+        forces=np.array(step["forces"]) if is_self_consistent and "forces" in step else None,
+        # VASP's stress is positive where ASE's is negative.
+        stress=-np.array(step["stress"]) * _KILOBAR if is_self_consistent and "stress" in step else None,
+        noncollinear=noncollinear,
+        source=source,
+        code=f"VASP {run.vasp_version}".strip(),
+    )
+
+
+def _states(run: "Vasprun", source: str) -> tuple[States, bool]:
+    """States, and whether they are those of noncollinear spins."""
+    # Sorted by the spin's value: up is 1, down is -1.
+    values = np.stack([run.eigenvalues[spin] for spin in sorted(run.eigenvalues, key=lambda spin: -spin.value)])
+    noncollinear = bool(run.parameters.get("LNONCOLLINEAR", False))
+    states = normalised_states(
+        values[..., 0],
+        run.actual_kpoints_weights,
+        values[..., 1],
+        total=1.0,
+        electrons_per_state=1 if noncollinear or len(values) == 2 else 2,
+        source=source,
+    )
+    return states, noncollinear

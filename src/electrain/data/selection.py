@@ -1,0 +1,188 @@
+"""Between the passes: which structures are used, on which axis, and in which part of the split."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .axis import SpectrumAxis, chosen_axis, fitted_axis
+from .chunks import read_table
+from .formats import Contents, Place, format_for
+from .settings import Settings
+from .sources import Damage, has_frames
+from .splits import PARTS, Split, split_identities
+from .table import Dropped, Row, duplicates
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file that calculations came from.
+
+    :param name: relative to the folder that all sources have in common.
+    :param sha256: of its content.
+    :param num_frames: all frames in it, used or not.
+    """
+
+    name: str
+    sha256: str
+    num_frames: int
+
+    def frame_name(self, frame: int) -> str:
+        """Name of one of its frames."""
+        is_only = self.num_frames == 1 and not has_frames(Path(self.name))
+        return self.name if is_only else f"{self.name}, frame {frame}"
+
+
+@dataclass(frozen=True)
+class Found:
+    """All that was read, in the order of the sources.
+
+    :param rows: of usable structures.
+    :param chunks: chunk of each row and its place there.
+    :param dropped: the others.
+    :param num_frames: of each source.
+    :param hashes: SHA-256 of each source that is no extended XYZ file.
+    """
+
+    rows: list[Row]
+    chunks: list[tuple[int, int]]
+    dropped: list[Dropped]
+    num_frames: Counter[int]
+    hashes: dict[int, str]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What the data set will be.
+
+    :param rows: all structures of the set, in the order of the sources.
+    :param chunks: chunk of each row and its place there.
+    :param dropped: all frames that are left out.
+    :param axis: the energy axis.
+    :param split: indices into ``rows``.
+    :param contents: what is written beside the electronic targets.
+    :param form: format of the files.
+    :param num_missing_bands: structures of the set that cannot be trusted up to their Fermi level.
+    """
+
+    rows: list[Row]
+    chunks: list[tuple[int, int]]
+    dropped: list[Dropped]
+    axis: SpectrumAxis
+    split: Split
+    contents: Contents
+    form: str
+    num_missing_bands: int
+
+    def parts(self) -> dict[str, list[int]]:
+        """Indices of the rows of every part that is written; one that repeats another is not."""
+        parts = {part: getattr(self.split, part) for part in PARTS}
+        if self.split.validates_on_training_set:
+            parts["validation"] = []
+        return {part: indices for part, indices in parts.items() if indices}
+
+    def places(self, num_chunks: int) -> list[list[Place]]:
+        """Where the structures of each chunk go."""
+        places: list[list[Place]] = [[] for _ in range(num_chunks)]
+        for part, indices in self.parts().items():
+            for number, index in enumerate(indices):
+                chunk, row = self.chunks[index]
+                places[chunk].append(Place(row, part, number))
+        for of_chunk in places:
+            of_chunk.sort()
+        return places
+
+
+def collect(paths: Sequence[Path], damages: Sequence[Damage]) -> Found:
+    """Read the tables of all chunks."""
+    found = Found([], [], [Dropped(*damage) for damage in damages], Counter(), {})
+    found.num_frames.update(damage.source for damage in damages)
+    for chunk, path in enumerate(paths):
+        table = read_table(path)
+        found.chunks.extend((chunk, index) for index in range(len(table.rows)))
+        found.rows.extend(table.rows)
+        found.dropped.extend(table.dropped)
+        for source, (number, sha256) in table.num_frames.items():
+            found.num_frames[source] += number
+            if sha256 is not None:
+                found.hashes[source] = sha256
+    return found
+
+
+def select(found: Found, settings: Settings, files: Sequence[SourceFile]) -> Selection | list[Dropped]:
+    """Drop what cannot be used together; choose axis, split and format.
+
+    :return: if nothing is left, what was dropped.
+    :raises ValueError: if the format cannot hold the set.
+    """
+    dropped = list(found.dropped)
+    rows, chunks = _without(found.rows, found.chunks, dropped, _unfit(found.rows, settings))
+    copies = {
+        index: f"the same structure as {files[rows[original].source].frame_name(rows[original].frame)}"
+        for index, original in duplicates(rows).items()
+    }
+    rows, chunks = _without(rows, chunks, dropped, copies)
+    dropped.sort(key=lambda frame: (frame.source, frame.frame))
+    if not rows:
+        return dropped
+    split = split_identities([row.identity for row in rows], shares=settings.shares, seed=settings.seed)
+    known = {name for row in rows for name in row.known}
+    # metatrain reads forces and stress as gradients of the energy.
+    contents = Contents("energy" in known, {"energy", "forces"} <= known, {"energy", "stress"} <= known)
+    selection = Selection(
+        rows=rows,
+        chunks=chunks,
+        dropped=dropped,
+        axis=_axis(rows, settings),
+        split=split,
+        contents=contents,
+        form=settings.form or format_for(len(rows)),
+        num_missing_bands=sum(row.highest < 0 for row in rows),
+    )
+    _check_memmap(selection)
+    return selection
+
+
+def _axis(rows: Sequence[Row], settings: Settings) -> SpectrumAxis:
+    options = {"step": settings.step, "smearing": settings.smearing, "max_shift": settings.max_shift}
+    if settings.grid is not None:
+        return chosen_axis(*settings.grid, **options)
+    return fitted_axis(min(row.lowest for row in rows), max(row.highest for row in rows), **options)
+
+
+def _unfit(rows: Sequence[Row], settings: Settings) -> dict[int, str]:
+    """Rows that miss bands or lie below the chosen grid, and the reasons."""
+    reasons = {}
+    lowest = None if settings.grid is None else _axis([], settings).lowest_state
+    for index, row in enumerate(rows):
+        if settings.missing_bands == "drop" and row.highest < 0:
+            reasons[index] = (
+                "expected enough bands to trust the density of states up to the Fermi level, got "
+                f"{row.num_bands} that can be trusted up to {row.highest:.2f} eV from it"
+            )
+        elif lowest is not None and row.lowest < lowest - 1e-6 * settings.step:
+            reasons[index] = (
+                f"expected no state below {lowest:.2f} eV (from the Fermi level), where the chosen grid has no room "
+                f"for it, got one at {row.lowest:.2f} eV"
+            )
+    return reasons
+
+
+def _without(
+    rows: list[Row], chunks: list[tuple[int, int]], dropped: list[Dropped], reasons: dict[int, str]
+) -> tuple[list[Row], list[tuple[int, int]]]:
+    dropped.extend(Dropped(rows[index].source, rows[index].frame, reason) for index, reason in reasons.items())
+    kept = [index for index in range(len(rows)) if index not in reasons]
+    return [rows[index] for index in kept], [chunks[index] for index in kept]
+
+
+def _check_memmap(selection: Selection) -> None:
+    """Metatrain takes a target for one per atom if there are as many atoms as structures."""
+    if selection.form != "memmap":
+        return
+    for part, indices in selection.parts().items():
+        if all(selection.rows[index].num_atoms == 1 for index in indices):
+            raise ValueError(
+                f"expected a structure of more than one atom in the {part} set, which metatrain's memory-mapped "
+                "format needs: choose another format"
+            )

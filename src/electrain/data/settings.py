@@ -1,0 +1,55 @@
+"""What decides the content of a data set."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .axis import check_settings, chosen_axis
+from .formats import FORMATS
+from .splits import check_shares
+
+MISSING_BANDS = ("drop", "keep")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of :func:`electrain.data.prepare_dataset`; see there.
+
+    :raises ValueError: for settings that make no sense.
+    """
+
+    smearing: float
+    step: float
+    max_shift: float
+    grid: tuple[float, float] | None
+    shares: tuple[float, float, float]
+    seed: int
+    missing_bands: str
+    form: str | None
+
+    def __post_init__(self) -> None:
+        check_settings(step=self.step, smearing=self.smearing, max_shift=self.max_shift)
+        if self.grid is not None:
+            chosen_axis(*self.grid, step=self.step, smearing=self.smearing, max_shift=self.max_shift)
+        check_shares(self.shares)
+        if self.missing_bands not in MISSING_BANDS:
+            choices = " or ".join(MISSING_BANDS)
+            raise ValueError(f"expected structures with missing bands to {choices}, got {self.missing_bands!r}")
+        if self.form is not None and self.form not in FORMATS:
+            raise ValueError(f"expected a format, one of {', '.join(FORMATS)}, got {self.form!r}")
+
+    def command(self, sources: Sequence[Path]) -> str:
+        """Return the command that makes the same data set."""
+        options: dict[str, Sequence[object]] = {
+            "--smearing": [f"{self.smearing:g}"],
+            "--step": [f"{self.step:.10g}"],
+            "--max-shift": [f"{self.max_shift:g}"],
+            "--grid": [f"{energy:.10g}" for energy in self.grid or ()],
+            "--split": [":".join(f"{share:g}" for share in self.shares)],
+            "--seed": [self.seed],
+            "--missing-bands": [self.missing_bands],
+            "--format": [self.form] if self.form else [],
+        }
+        words = [word for option, values in options.items() if values for word in (option, *map(str, values))]
+        return shlex.join(["electrain", "prepare", *map(str, sources), *words])

@@ -1,0 +1,143 @@
+"""One row for every structure: all that is needed to choose axis, split and duplicates."""
+
+import hashlib
+import math
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from ase import Atoms
+from ase.cell import Cell
+from numpy.typing import ArrayLike, NDArray
+
+from .calculation import Calculation
+from .sampled_spectrum import SampledSpectrum
+from .splits import Identity, identity_of
+from .targets import Sample
+
+# Coordinates that differ by less are the same structure, written with other digits.
+_SAME = 1e-3  # A
+# Atoms of symmetric crystals sit at round numbers; edges between equal and unequal must not.
+_ODD = 0.3819660112501051
+
+
+class Row(NamedTuple):
+    """A structure that passed the checks of its own; energies are relative to the Fermi level, in eV.
+
+    :param source: index of the file.
+    :param frame: in the file.
+    :param identity: formula, elements and relatives.
+    :param num_atoms: number of atoms.
+    :param fingerprint: equal for equal structures.
+    :param lowest: lowest state.
+    :param highest: highest trusted energy.
+    :param band_gap: NaN if unknown.
+    :param num_electrons: NaN if unknown.
+    :param spins: ``"unpolarised"``, ``"collinear"`` (both are summed) or ``"noncollinear"``.
+    :param num_k: number of k-points, 0 if the source is a density of states, whose smearing is unknown.
+    :param num_bands: number of bands, 0 likewise.
+    :param known: which of ``"energy"``, ``"forces"``, ``"stress"`` came with it.
+    :param code: DFT code and its version, ``""`` if unknown.
+    """
+
+    source: int
+    frame: int
+    identity: Identity
+    num_atoms: int
+    fingerprint: str
+    lowest: float
+    highest: float
+    band_gap: float
+    num_electrons: float
+    spins: str
+    num_k: int
+    num_bands: int
+    known: tuple[str, ...]
+    code: str
+
+
+class Dropped(NamedTuple):
+    """A frame that is left out, and why.
+
+    :param source: index of the file.
+    :param frame: in the file.
+    :param reason: what was expected and what came.
+    """
+
+    source: int
+    frame: int
+    reason: str
+
+
+def make_row(source: int, frame: int, calculation: Calculation | SampledSpectrum, sample: Sample) -> Row:
+    """Summarise a calculation."""
+    if isinstance(calculation, SampledSpectrum):
+        num_k, num_bands, num_electrons = 0, 0, None
+        spins = "collinear" if len(calculation.values) == 2 else "unpolarised"
+    else:
+        _, num_k, num_bands = calculation.eigenvalues.shape
+        spins, num_electrons = calculation.spin_treatment, calculation.num_electrons
+    known: dict[str, ArrayLike] = {"energy": sample.energy, "forces": sample.forces, "stress": sample.stress}
+    return Row(
+        source=source,
+        frame=frame,
+        identity=identity_of(calculation.atoms),
+        num_atoms=len(calculation.atoms),
+        fingerprint=fingerprint(calculation.atoms),
+        lowest=sample.spectrum.lowest,
+        highest=sample.spectrum.highest,
+        band_gap=sample.band_gap,
+        num_electrons=math.nan if num_electrons is None else num_electrons,
+        spins=spins,
+        num_k=num_k,
+        num_bands=num_bands,
+        known=tuple(name for name, values in known.items() if np.isfinite(values).all()),
+        code=calculation.code,
+    )
+
+
+def row_from_list(values: Sequence[Any]) -> Row:
+    """Undo the conversion to JSON, which knows lists only."""
+    source, frame, (formula, elements, subset, parent, name) = values[:3]
+    identity = Identity(
+        formula=sys.intern(formula),
+        elements=tuple(map(sys.intern, elements)),
+        subset=sys.intern(subset),
+        parent=None if parent is None else sys.intern(parent),
+        name=name,
+    )
+    *numbers, known, code = values[3:]
+    return Row._make([source, frame, identity, *numbers, tuple(map(sys.intern, known)), sys.intern(code)])
+
+
+def fingerprint(atoms: Atoms) -> str:
+    """Hash of elements, cell and positions: equal for equal structures up to 1e-3 A.
+
+    It does not depend on the order of the atoms or on the periodic image of each. It does on the origin, the
+    orientation and the choice of the cell: copies of a calculation are found, not equivalent structures.
+    """
+    cell = Cell(atoms.cell[:] * atoms.pbc[:, None])
+    complete = cell.complete()  # unit vectors in the open directions
+    coordinates = np.linalg.solve(complete[:].T, atoms.positions.T).T
+    coordinates = np.where(atoms.pbc, np.mod(coordinates + _ODD * _SAME, 1.0), coordinates)
+    places = _bins(coordinates * complete.lengths())
+    rows = np.column_stack([atoms.numbers.astype(np.int64), places])
+    rows = rows[np.lexsort(rows.T[::-1])]
+    parts = (atoms.pbc.astype(np.int64), _bins(cell[:]), rows)
+    return hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in parts)).hexdigest()[:32]
+
+
+def _bins(lengths: NDArray[np.float64]) -> NDArray[np.int64]:
+    return np.floor(lengths / _SAME + _ODD).astype(np.int64)
+
+
+def duplicates(rows: Iterable[Row]) -> dict[int, int]:
+    """Rows with the structure of an earlier one, and which: indices to indices."""
+    first: dict[str, int] = {}
+    found = {}
+    for index, row in enumerate(rows):
+        original = first.setdefault(row.fingerprint, index)
+        if original != index:
+            found[index] = original
+    return found

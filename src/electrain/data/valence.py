@@ -1,0 +1,58 @@
+"""How many electrons each element brings into the calculations of a data set."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from ase.formula import Formula
+from numpy.typing import NDArray
+
+from .table import Row
+
+_WHOLE = 0.05  # electrons; pseudopotentials leave whole numbers of them
+_EXACT = 1e-3  # electrons; residuals below count as none
+_NUM_ITERATIONS = 50
+
+
+def valence_electrons(rows: Sequence[Row]) -> dict[str, float]:
+    r"""Electrons of each element, from the numbers of electrons of whole structures.
+
+    Numbers :math:`v_Z` minimise :math:`\sum_A |N_A - \sum_Z n_{AZ} v_Z|`: a few charged structures do not move them, as
+    they would move a least-squares fit. They are rounded where they are whole to 0.05 electrons. Elements that always
+    come in the same proportion (only SiO2) cannot be told apart; their numbers, not whole ones in general, are right
+    for this proportion alone.
+
+    :param rows: structures; those of an unknown number of electrons are left out.
+    :return: by chemical symbol, in the order of the alphabet; elements without a known structure are missing.
+    """
+    known = [row for row in rows if math.isfinite(row.num_electrons)]
+    counts = [_composition(row) for row in known]
+    symbols = sorted({symbol for count in counts for symbol in count})
+    if not symbols:
+        return {}
+    matrix = np.array([[count.get(symbol, 0.0) for symbol in symbols] for count in counts])
+    electrons = np.array([row.num_electrons for row in known])
+    # Per atom, so that large cells do not weigh more
+    sizes = matrix.sum(axis=1)
+    values = _least_absolute_deviations(matrix / sizes[:, None], electrons / sizes)
+    rounded = np.round(values)
+    values = np.where(np.abs(values - rounded) < _WHOLE, rounded, values)
+    return {symbol: round(float(value), 4) for symbol, value in zip(symbols, values, strict=True) if value > 0}
+
+
+def _least_absolute_deviations(matrix: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Least squares with weights of one over the deviation, again and again."""
+    weights = np.ones(len(target))
+    values: NDArray[np.float64] = np.zeros(matrix.shape[1])
+    for _ in range(_NUM_ITERATIONS):
+        normal, right = matrix.T @ (weights[:, None] * matrix), matrix.T @ (weights * target)
+        values = np.linalg.lstsq(normal, right, rcond=1e-9)[0].astype(np.float64)
+        deviations: NDArray[np.float64] = np.abs(matrix @ values - target)
+        weights = 1.0 / deviations.clip(_EXACT)
+    return values
+
+
+def _composition(row: Row) -> dict[str, float]:
+    """Atoms of each element in the cell."""
+    count = Formula(row.identity.formula).count()
+    return {symbol: number * row.num_atoms / sum(count.values()) for symbol, number in count.items()}

@@ -1,0 +1,142 @@
+"""The folder in which a data set grows, so that a killed preparation goes on where it was."""
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from .atomic_files import atomically, remove
+from .formats import output_names
+from .settings import Settings
+from .sources import Damage, Piece, Source, cut_into_pieces, has_frames
+
+NAME = ".unfinished"
+MANIFEST = "manifest.json"
+REPORT = "report.csv"
+SOURCES = "sources.csv"
+STRUCTURES = "structures.csv"
+OPTIONS = "options.yaml"
+FIGURE = "summary.png"
+_DOCUMENTS = (OPTIONS, STRUCTURES, SOURCES, REPORT, FIGURE, MANIFEST)
+
+# Structures in a chunk: what is lost when a process is killed, and what is in memory at one time.
+CHUNK_SIZE = 100
+
+Plan = tuple[list[list[Piece]], list[Damage]]
+
+
+class WorkFolder:
+    """Everything that is not finished, in a hidden folder inside of the one to write.
+
+    :param folder: the data set's.
+    :param settings: what decides its content.
+    :param sources: what it is made of.
+    :param overwrite: whether files in the folder, or a preparation of another data set, may be replaced.
+    :raises FileExistsError: if there are files in the folder.
+    """
+
+    def __init__(self, folder: Path, settings: Settings, sources: Sequence[Source], *, overwrite: bool) -> None:
+        self.folder = folder
+        self.path = folder / NAME
+        self._folder_is_new = not folder.exists()
+        job = _fingerprint(settings, sources)
+        marker = self.path / "job.json"
+        begun = json.loads(marker.read_text()) if marker.exists() else None
+        if begun != job and not overwrite:
+            if any(self.path.glob("read/*.npz")):
+                raise FileExistsError(
+                    f"expected the settings and files of the unfinished data set in {folder} to continue it, "
+                    "but they are others or have changed"
+                )
+            if folder.is_dir() and any(path.name != NAME for path in folder.iterdir()):
+                raise FileExistsError(f"expected a new or empty folder, but there are files in {folder}")
+        if begun != job:
+            remove(self.path)
+            self.path.mkdir(parents=True)
+            with atomically(marker) as unfinished:
+                unfinished.write_text(json.dumps(job))
+        for name in ("unpacked", "read", "written", "final"):
+            (self.path / name).mkdir(exist_ok=True)
+
+    def plan(self, sources: Sequence[Source]) -> Plan:
+        """Cut the sources into chunks of work; only once for each data set."""
+        path = self.path / "plan.json"
+        if not path.exists():
+            chunks, damages = _make_plan(sources, self.path / "unpacked")
+            with atomically(path) as unfinished:
+                unfinished.write_text(json.dumps([chunks, damages]))
+        chunks, damages = json.loads(path.read_text())
+        return [[Piece(*piece) for piece in chunk] for chunk in chunks], [Damage(*damage) for damage in damages]
+
+    def chunk(self, index: int) -> Path:
+        """File with what was read of a chunk."""
+        return self.path / "read" / f"{index:06d}.npz"
+
+    def written(self, index: int, form: str) -> Path:
+        """Folder with the targets of a chunk."""
+        return self.path / "written" / f"{index:06d}-{form}"
+
+    def final(self, name: str) -> Path:
+        """Where a file of the data set waits for the others."""
+        return self.path / "final" / name
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether all files of the data set are written."""
+        return (self.path / "ready").exists()
+
+    def publish(self, names: Sequence[str]) -> None:
+        """Put the finished data set into its place and remove everything else that was made for it.
+
+        :param names: of all its files and folders, the manifest last: where it is, the data set is complete.
+        """
+        (self.path / "ready").touch()
+        for name in [*output_names(), *_DOCUMENTS]:
+            if name not in names:
+                remove(self.folder / name)
+        for name in names:
+            if self.final(name).exists():  # else it came into its place before an interruption
+                remove(self.folder / name)
+                os.replace(self.final(name), self.folder / name)
+        remove(self.path)
+
+    def discard(self) -> None:
+        """Remove everything that was made."""
+        remove(self.path)
+        if self._folder_is_new:
+            with contextlib.suppress(OSError):
+                self.folder.rmdir()
+
+
+def _fingerprint(settings: Settings, sources: Sequence[Source]) -> dict[str, Any]:
+    """What must be the same for an unfinished preparation to continue."""
+    digest = hashlib.sha256()
+    for source in sources:
+        status = os.stat(source.path)
+        digest.update(f"{source.path}\0{source.name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    return {"electrain_version": __version__, "settings": repr(settings), "sources": digest.hexdigest()}
+
+
+def _make_plan(sources: Sequence[Source], unpacked: Path) -> Plan:
+    pieces: list[Piece] = []
+    damages: list[Damage] = []
+    for index, source in enumerate(sources):
+        if has_frames(Path(source.path)):
+            found, wrong = cut_into_pieces(index, source, unpacked / f"{index}.xyz", CHUNK_SIZE)
+            pieces.extend(found)
+            damages.extend(wrong)
+        else:
+            pieces.append(Piece(index, source.path, None, 0, 0, 1))
+    chunks: list[list[Piece]] = []
+    room = 0
+    for piece in pieces:
+        if piece.num_frames > room:
+            chunks.append([])
+            room = CHUNK_SIZE
+        chunks[-1].append(piece)
+        room -= piece.num_frames
+    return chunks, damages

@@ -1,0 +1,95 @@
+"""Low-rank updates of linear layers (LoRA), to fine-tune attention with few parameters.
+
+Source: Hu et al., "LoRA: low-rank adaptation of large language models" (2021); PET-MAD paper, section IV.E.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from .transformer import Attention
+
+# The linear layers of an attention block; they are called as modules, so that they can be replaced.
+TARGET_MODULES = ("input_linear", "output_linear")
+
+
+class LowRank(NamedTuple):
+    """Set-up of the low-rank updates of a network."""
+
+    rank: int = 8
+    alpha: float = 4.0
+    target_modules: tuple[str, ...] = TARGET_MODULES
+
+
+class LowRankLinear(nn.Linear):
+    """A linear layer with an update of low rank: ``W x + b + (alpha / rank) B A x``.
+
+    ``B`` starts from zero: at first the layer gives what it was made from gives. Weight and bias keep their names, so
+    that the base model's parameters are called the same with and without updates.
+
+    :param base: the layer to update; its parameters are shared.
+    :param rank: rows of ``A`` (rank, in_features) and columns of ``B`` (out_features, rank).
+    :param alpha: strength of the update, in units of the rank.
+    :raises ValueError: for a rank below 1.
+    """
+
+    def __init__(self, base: nn.Linear, rank: int, alpha: float) -> None:
+        if rank < 1:
+            raise ValueError(f"the rank of a low-rank update must be at least 1, got {rank}")
+        super().__init__(base.in_features, base.out_features, bias=base.bias is not None, device="meta")
+        self.weight, self.bias = base.weight, base.bias
+        self.rank, self.alpha = rank, float(alpha)
+        self.scaling = self.alpha / rank
+        self.low_rank_a = nn.Parameter(base.weight.new_empty(rank, base.in_features))
+        self.low_rank_b = nn.Parameter(base.weight.new_zeros(base.out_features, rank))
+        # as the rows of a linear layer with as many inputs would start
+        nn.init.uniform_(self.low_rank_a, -(base.in_features**-0.5), base.in_features**-0.5)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """(..., in_features) -> (..., out_features)."""
+        update = functional.linear(functional.linear(features, self.low_rank_a), self.low_rank_b)
+        return functional.linear(features, self.weight, self.bias) + self.scaling * update
+
+    @torch.jit.unused
+    def merged(self) -> nn.Linear:
+        """The plain linear layer with the weight ``W + (alpha / rank) B A``, summed in float64."""
+        layer = nn.Linear(self.in_features, self.out_features, bias=self.bias is not None, device="meta")
+        update = self.scaling * (self.low_rank_b.detach().double() @ self.low_rank_a.detach().double())
+        weight = (self.weight.detach().double() + update).to(self.weight.dtype)
+        layer.weight = nn.Parameter(weight)
+        layer.bias = self.bias
+        return layer.train(self.training)
+
+
+def add_low_rank(module: nn.Module, setup: LowRank) -> None:
+    """Give linear layers of all attention blocks inside of a module a low-rank update, in place.
+
+    :raises ValueError: for a rank below 1, or names of layers that attention blocks do not have.
+    """
+    names = list(setup.target_modules)
+    if not names or not set(names) <= set(TARGET_MODULES):
+        raise ValueError(f"target_modules must be some of {list(TARGET_MODULES)}, got {names}")
+    for attention in [child for child in module.modules() if isinstance(child, Attention)]:
+        for name in names:
+            setattr(attention, name, LowRankLinear(getattr(attention, name), setup.rank, setup.alpha))
+
+
+def find_low_rank(module: nn.Module) -> LowRank | None:
+    """The set-up that the module got from :func:`add_low_rank`, ``None`` if it has no low-rank updates."""
+    for attention in module.modules():
+        found = [name for name, child in attention.named_children() if isinstance(child, LowRankLinear)]
+        if found:
+            layer = attention.get_submodule(found[0])
+            assert isinstance(layer, LowRankLinear)
+            return LowRank(layer.rank, layer.alpha, tuple(found))
+    return None
+
+
+def merge_low_rank(module: nn.Module) -> None:
+    """Replace all layers with low-rank updates inside of a module by plain linear layers, in place."""
+    for parent in list(module.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, LowRankLinear):
+                setattr(parent, name, child.merged())

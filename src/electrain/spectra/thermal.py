@@ -1,0 +1,347 @@
+r"""Thermodynamics of independent electrons in a density of states, at a fixed number of electrons.
+
+The DOS does not change with temperature (rigid bands), and as in :mod:`~electrain.spectra.fermi` it is linear
+between two channels and zero outside of the grid. Its integrals with functions of
+:math:`x = (E - \mu) / k_B T` are exact to round-off at any temperature, also where :math:`k_B T` is much smaller
+than the step of the grid: Gauss-Legendre quadrature between all channels and all multiples of :math:`k_B T`.
+
+Energies count from the ground state at T = 0. They do not depend on the zero of the energy axis, which
+predictions of different structures do not share.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from .fermi import BOLTZMANN, fermi_level
+from .grid import EnergyGrid
+
+# Functions of x are below e^-40 further away from the Fermi level, in units of kB T.
+_WINDOW = 40
+# The nearest poles of the Fermi function are pi kB T away from the real axis: in intervals of kB T, the error of
+# eight points is (4 pi)^-16.
+_NUM_POINTS = 8
+# Where a DOS may be cut, in units of kB T from the Fermi level: its occupation changes by 3e-7 there.
+_MIN_DISTANCE_TO_END = 15.0
+# At the end of a DOS that is not cut, as a fraction of its maximum: Gaussians never vanish.
+_NEGLIGIBLE = 1e-6
+
+Temperatures = float | Sequence[float] | torch.Tensor
+
+
+def electronic_energy(
+    dos: torch.Tensor, grid: EnergyGrid, num_electrons: float | torch.Tensor, temperature: Temperatures
+) -> torch.Tensor:
+    r"""Energy of the electrons above their ground state, in eV.
+
+    .. math:: U(T) = \int dE\, E\, \mathrm{DOS}(E)\, f(E - \mu_T, T) - \int_{-\infty}^{\mu_0} dE\, E\, \mathrm{DOS}(E)
+
+    with the Fermi-Dirac function f and the level :math:`\mu_T` of :func:`~electrain.spectra.fermi_level`
+    (arXiv:2508.17418, eq. 12).
+
+    :param dos: in states/eV, shape ``(..., grid.size)``.
+    :param grid: energies of its channels.
+    :param num_electrons: in the same cell as the DOS: one number, or one per spectrum, shape ``(...)``.
+    :param temperature: of the electrons in K: a number, or several, shape ``(num_temperatures,)``.
+    :return: float64, shape ``(...)`` or ``(..., num_temperatures)``.
+    :raises ValueError: for shapes that do not fit, values that are not finite, a negative temperature, a Fermi
+        level outside of the grid, or a DOS that the end of the grid cuts closer than 15 kB T to the Fermi level.
+        Append a channel of zeros where a band really ends with a step.
+    """
+    return _for_all(_energy, dos, grid, num_electrons, temperature)
+
+
+def electronic_entropy(
+    dos: torch.Tensor, grid: EnergyGrid, num_electrons: float | torch.Tensor, temperature: Temperatures
+) -> torch.Tensor:
+    r"""Entropy of the electrons, in eV/K.
+
+    .. math:: S = -k_B \int dE\, \mathrm{DOS}(E)\, [f \ln f + (1 - f) \ln(1 - f)]
+
+    Parameters, shape and errors as for :func:`electronic_energy`.
+    """
+    return _for_all(_entropy, dos, grid, num_electrons, temperature)
+
+
+def free_energy(
+    dos: torch.Tensor, grid: EnergyGrid, num_electrons: float | torch.Tensor, temperature: Temperatures
+) -> torch.Tensor:
+    r"""Helmholtz free energy of the electrons above their ground state, :math:`F = U - T S`, in eV.
+
+    Differentiable by autograd with respect to the DOS at fixed ``num_electrons``. With the grand potential
+    :math:`\Omega(\mu) = -k_B T \int dE\, \mathrm{DOS}(E) \ln(1 + e^{-x})`, F is :math:`\Omega(\mu) + \mu N` where
+    that is stationary, since :math:`\partial\Omega / \partial\mu = -N` defines the Fermi level. So a change of the
+    DOS acts through :math:`\Omega` at fixed :math:`\mu` alone: how it moves the level does not matter to first
+    order. The same holds for the ground state.
+
+    Parameters, shape and errors as for :func:`electronic_energy`.
+
+    :raises RuntimeError: for second derivatives, to which the moving level contributes.
+    """
+    temperatures = _checked_temperatures(temperature)
+    spectra, electrons = _checked(dos, grid, num_electrons)
+    values: torch.Tensor = _FreeEnergy.apply(spectra, grid, electrons, temperatures)
+    return values.reshape(_shape_of(dos, temperature))
+
+
+def heat_capacity(
+    dos: torch.Tensor, grid: EnergyGrid, num_electrons: float | torch.Tensor, temperature: Temperatures
+) -> torch.Tensor:
+    r"""Heat capacity of the electrons at a fixed number of them, :math:`C = dU / dT = T\, dS / dT`, in eV/K.
+
+    .. math:: C = k_B \Big(J_2 - \frac{J_1^2}{J_0}\Big), \qquad
+        J_n = \int dE\, \mathrm{DOS}(E)\, x^n f (1 - f)
+
+    is the analytic derivative; the second term is due to the change of the Fermi level. Parameters and shape as
+    for :func:`electronic_energy`.
+
+    :raises ValueError: as :func:`electronic_energy`, and where a DOS with negative values lets the number of
+        electrons fall with a rising Fermi level.
+    """
+    return _for_all(_heat_capacity, dos, grid, num_electrons, temperature)
+
+
+def heat_capacity_by_differences(
+    dos: torch.Tensor,
+    grid: EnergyGrid,
+    num_electrons: float | torch.Tensor,
+    temperature: Temperatures,
+    interval: float = 1.0,
+) -> torch.Tensor:
+    r"""Heat capacity from the energies at two temperatures, in eV/K.
+
+    .. math:: C \approx \frac{U(T + \Delta T / 2) - U(T - \Delta T / 2)}{\Delta T}
+
+    with the interval of arXiv:2508.17418, section S3.3. Its error, :math:`C''(T)\, \Delta T^2 / 24`, is what
+    :func:`heat_capacity` avoids. Other parameters and shape as for :func:`electronic_energy`.
+
+    :param interval: :math:`\Delta T`, in K.
+    :raises ValueError: as :func:`electronic_energy`, for an interval that is not positive, or for temperatures
+        below half of it.
+    """
+    temperatures = _checked_temperatures(temperature)
+    if not (math.isfinite(interval) and interval > 0):
+        raise ValueError(f"expected a positive interval in K, got {interval}")
+    lower, upper = temperatures - 0.5 * interval, temperatures + 0.5 * interval
+    difference = electronic_energy(dos, grid, num_electrons, upper) - electronic_energy(dos, grid, num_electrons, lower)
+    return (difference / interval).reshape(_shape_of(dos, temperature))
+
+
+class _Points(NamedTuple):
+    """Where a DOS is integrated: ``DOS(E) = (1 - fraction) DOS[channel] + fraction DOS[channel + 1]``."""
+
+    channels: NDArray[np.int64]
+    fractions: NDArray[np.float64]
+    weights: NDArray[np.float64]  # of the quadrature | eV
+    energies: NDArray[np.float64]  # relative to the Fermi level | eV
+
+    def values_of(self, dos: NDArray) -> NDArray:
+        """Interpolate a DOS, states/eV."""
+        return (1.0 - self.fractions) * dos[self.channels] + self.fractions * dos[self.channels + 1]
+
+    def weights_of_channels(self, integrand: NDArray, size: int) -> NDArray:
+        """Return the derivatives of an integral with respect to the channels of the DOS, shape ``(size,)``."""
+        product = self.weights * integrand
+        lower = np.bincount(self.channels, weights=(1.0 - self.fractions) * product, minlength=size)
+        return lower + np.bincount(self.channels + 1, weights=self.fractions * product, minlength=size)
+
+
+def _points_between(grid: EnergyGrid, level: float, ends: NDArray, num_points: int) -> _Points:
+    """Gauss-Legendre points for an integral that is smooth between all channels and the given sorted energies.
+
+    :param ends: relative to the level, in eV.
+    """
+    ends = ends.clip(grid.start - level, grid.stop - level)
+    offset = (level - grid.start) / grid.step
+    first, last = math.ceil(offset + ends[0] / grid.step), math.floor(offset + ends[-1] / grid.step)
+    channels = (np.arange(first, last + 1) - offset) * grid.step
+    ends = np.sort(np.concatenate([ends, channels.clip(ends[0], ends[-1])]))
+    abscissas, weights = np.polynomial.legendre.leggauss(num_points)
+    lengths = np.diff(ends)
+    energies = (0.5 * (ends[1:] + ends[:-1])[:, None] + 0.5 * lengths[:, None] * abscissas).ravel()
+    positions = offset + energies / grid.step
+    lower = positions.astype(np.int64).clip(0, grid.size - 2)
+    return _Points(lower, positions - lower, (0.5 * lengths[:, None] * weights).ravel(), energies)
+
+
+def _points_around(values: NDArray, grid: EnergyGrid, level: float, temperature: float) -> _Points:
+    width = BOLTZMANN * temperature
+    for end, edge in ((values[0], grid.start), (values[-1], grid.stop)):
+        distance = abs(edge - level) / width
+        if distance < _MIN_DISTANCE_TO_END and abs(end) > _NEGLIGIBLE * values.max():
+            raise ValueError(
+                f"the DOS ends at {edge:g} eV with {end:g} states/eV, {distance:.3g} kB T from the Fermi level at "
+                f"{temperature:g} K, {level:g} eV: expected zero there, or at least {_MIN_DISTANCE_TO_END:g} kB T"
+            )
+    return _points_between(grid, level, width * np.arange(-_WINDOW, _WINDOW + 1), _NUM_POINTS)
+
+
+def _energy(values: NDArray, grid: EnergyGrid, num_electrons: float, temperature: float) -> float:
+    level = _level(values, grid, num_electrons, temperature)
+    free = _free_energy_at(values, grid, num_electrons, temperature, level)[0]
+    return free + temperature * _entropy_at(values, grid, temperature, level)
+
+
+def _entropy(values: NDArray, grid: EnergyGrid, num_electrons: float, temperature: float) -> float:
+    return _entropy_at(values, grid, temperature, _level(values, grid, num_electrons, temperature))
+
+
+def _free_energy(
+    values: NDArray, grid: EnergyGrid, num_electrons: float, temperature: float
+) -> tuple[float, NDArray[np.float64]]:
+    level = _level(values, grid, num_electrons, temperature)
+    return _free_energy_at(values, grid, num_electrons, temperature, level)
+
+
+def _level(values: NDArray, grid: EnergyGrid, num_electrons: float, temperature: float) -> float:
+    return fermi_level(torch.from_numpy(values), grid, num_electrons, temperature)
+
+
+def _entropy_at(values: NDArray, grid: EnergyGrid, temperature: float, level: float) -> float:
+    if temperature == 0:
+        return 0.0
+    points = _points_around(values, grid, level, temperature)
+    distance = np.abs(points.energies) / (BOLTZMANN * temperature)
+    # Electrons and holes have the same entropy: that of |x| never overflows.
+    entropy = np.log1p(np.exp(-distance)) + distance / (1.0 + np.exp(distance))
+    return BOLTZMANN * float(points.weights @ (points.values_of(values) * entropy))
+
+
+def _heat_capacity(values: NDArray, grid: EnergyGrid, num_electrons: float, temperature: float) -> float:
+    level = _level(values, grid, num_electrons, temperature)
+    if temperature == 0:
+        return 0.0
+    points = _points_around(values, grid, level, temperature)
+    x = points.energies / (BOLTZMANN * temperature)
+    density = points.weights * points.values_of(values) * (0.5 / np.cosh(0.5 * x)) ** 2
+    moments = [float(np.sum(density * x**n)) for n in range(3)]
+    if moments[0] < 0:
+        raise ValueError(
+            f"fewer electrons fit below a Fermi level higher than {level:g} eV at {temperature:g} K: expected a DOS "
+            "that is not negative around it"
+        )
+    if moments[0] == 0:
+        return 0.0  # no states in reach
+    return BOLTZMANN * (moments[2] - moments[1] ** 2 / moments[0])
+
+
+def _free_energy_at(
+    values: NDArray, grid: EnergyGrid, num_electrons: float, temperature: float, level: float
+) -> tuple[float, NDArray[np.float64]]:
+    r"""Return F and its derivatives with respect to the channels of the DOS, eV and eV^2.
+
+    So that no large numbers cancel, the change of :math:`\Omega_0`, what is left of :math:`\Omega` at T = 0, is
+    :math:`-N_0(\mu_0) (\mu_T - \mu_0) - \int_{\mu_0}^{\mu_T} dE\, (\mu_T - E)\, \mathrm{DOS}(E)`.
+    """
+    if temperature == 0:
+        return 0.0, np.zeros(grid.size)
+    points = _points_around(values, grid, level, temperature)
+    width = BOLTZMANN * temperature
+    heating = -width * np.log1p(np.exp(-np.abs(points.energies) / width))
+    weights = points.weights_of_channels(heating, grid.size)
+
+    cold_level = _level(values, grid, num_electrons, 0.0)
+    shift = level - cold_level
+    passed = _points_between(grid, level, np.sort([-shift, 0.0]), num_points=2)
+    weights += math.copysign(1.0, shift) * passed.weights_of_channels(passed.energies, grid.size)
+    below = _points_between(grid, cold_level, np.array([grid.start - cold_level, 0.0]), num_points=1)
+    weights -= shift * below.weights_of_channels(np.ones_like(below.energies), grid.size)
+    return float(weights @ values) + shift * num_electrons, weights
+
+
+class _FreeEnergy(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, spectra: torch.Tensor, grid: EnergyGrid, electrons: NDArray, temperatures: torch.Tensor
+    ) -> torch.Tensor:
+        """Free energies, shape ``(num_spectra, num_temperatures)``."""
+        rows = _loop(_free_energy, spectra, grid, electrons, temperatures)
+        if ctx.needs_input_grad[0]:
+            weights = torch.from_numpy(np.array([[weights for _, weights in row] for row in rows]))
+            ctx.save_for_backward(spectra, weights.reshape(len(spectra), -1, grid.size).to(spectra))
+        values = [[value for value, _ in row] for row in rows]
+        return torch.tensor(values, dtype=torch.float64, device=spectra.device)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None, None, None]:
+        spectra, weights = ctx.saved_tensors
+        weights = _FirstDerivatives.apply(spectra, weights)
+        return torch.einsum("st,ste->se", gradients[0].to(weights), weights), None, None, None
+
+
+class _FirstDerivatives(torch.autograd.Function):
+    """They depend on the spectra through the Fermi level, and autograd must not take them for constants."""
+
+    @staticmethod
+    def forward(ctx: Any, spectra: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        return weights.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> None:
+        raise RuntimeError("the free energy of the electrons has first derivatives only, got a request for second ones")
+
+
+def _for_all(
+    function: Callable[..., float],
+    dos: torch.Tensor,
+    grid: EnergyGrid,
+    num_electrons: float | torch.Tensor,
+    temperature: Temperatures,
+) -> torch.Tensor:
+    temperatures = _checked_temperatures(temperature)
+    spectra, electrons = _checked(dos, grid, num_electrons)
+    values = torch.tensor(_loop(function, spectra, grid, electrons, temperatures), dtype=torch.float64)
+    return values.reshape(_shape_of(dos, temperature)).to(dos.device)
+
+
+def _loop(
+    function: Callable[..., Any],
+    spectra: torch.Tensor,
+    grid: EnergyGrid,
+    electrons: NDArray,
+    temperatures: torch.Tensor,
+) -> list[list[Any]]:
+    """Return what a function gives for all spectra (rows) and all temperatures (columns)."""
+    rows = []
+    for index, (spectrum, num_electrons) in enumerate(zip(spectra.detach(), electrons, strict=True)):
+        try:
+            values = grid.checked(spectrum).numpy()
+            rows.append([function(values, grid, float(num_electrons), t) for t in temperatures.tolist()])
+        except ValueError as error:
+            if len(spectra) == 1:
+                raise
+            raise ValueError(f"spectrum {index} of {len(spectra)}: {error}") from None
+    return rows
+
+
+def _checked(
+    dos: torch.Tensor, grid: EnergyGrid, num_electrons: float | torch.Tensor
+) -> tuple[torch.Tensor, NDArray[np.float64]]:
+    """Spectra of shape ``(num_spectra, size)`` and the number of electrons of each."""
+    if dos.dim() == 0 or dos.shape[-1] != grid.size or grid.size < 2:
+        raise ValueError(f"expected spectra of shape (..., {grid.size}), two channels at least, got {tuple(dos.shape)}")
+    electrons = torch.as_tensor(num_electrons, dtype=torch.float64).detach().cpu()
+    if electrons.dim() > 0 and electrons.shape != dos.shape[:-1]:
+        raise ValueError(
+            f"expected one number of electrons or one per spectrum, shape {tuple(dos.shape[:-1])}, "
+            f"got {tuple(electrons.shape)}"
+        )
+    return dos.reshape(-1, grid.size), electrons.expand(dos.shape[:-1]).reshape(-1).numpy()
+
+
+def _checked_temperatures(temperature: Temperatures) -> torch.Tensor:
+    """Shape ``(num_temperatures,)``, float64, on the CPU."""
+    temperatures = torch.as_tensor(temperature, dtype=torch.float64).detach().cpu()
+    if temperatures.dim() > 1:
+        raise ValueError(
+            f"expected one temperature or several, shape (num_temperatures,), got {tuple(temperatures.shape)}"
+        )
+    return temperatures.reshape(-1)
+
+
+def _shape_of(dos: torch.Tensor, temperature: Temperatures) -> tuple[int, ...]:
+    return (*dos.shape[:-1], *torch.as_tensor(temperature).shape)

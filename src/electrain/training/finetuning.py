@@ -1,0 +1,206 @@
+"""Fine-tuning: which part of a trained model learns from a new dataset, and what becomes of its targets.
+
+Source: PET-MAD paper, section IV.E (low-rank updates of attention, rank 8, scaling 0.5).
+"""
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, Optional
+
+import torch
+from torch import nn
+
+from electrain.pet.low_rank import LowRank, LowRankLinear, add_low_rank, merge_low_rank
+from electrain.quantities import DENSITY_OF_STATES, FROM_DENSITY_OF_STATES
+
+METHODS = ("full", "lora", "heads")
+
+
+class Strategy(NamedTuple):
+    """What is trained, and how ``lora`` updates the attention blocks (``None`` for the other methods)."""
+
+    method: str = "full"
+    low_rank: Optional[LowRank] = None
+
+
+def read_strategy(settings: Optional[Mapping[str, Any]]) -> Strategy:
+    """The strategy that ``training.finetune`` asks for; all parameters are trained without it.
+
+    :raises ValueError: for an unknown method, or a configuration that the method does not have.
+    """
+    if settings is None:
+        return Strategy()
+    method = settings.get("method", "full")
+    if method not in METHODS:
+        raise ValueError(f"the method of fine-tuning must be one of {list(METHODS)}, got {method!r}")
+    config = dict(settings.get("config", {}))
+    expected = list(LowRank._fields) if method == "lora" else []
+    unknown = sorted(set(config) - set(expected))
+    if unknown:
+        raise ValueError(
+            f"unknown option(s) {unknown} in `finetune.config`; expected some of {expected} for method {method!r}"
+        )
+    if method != "lora":
+        return Strategy(method)
+    if "target_modules" in config:
+        config["target_modules"] = tuple(config["target_modules"])
+    return Strategy(method, LowRank(**config))
+
+
+def start_finetuning(model: Any, strategy: Strategy, inherit_heads: Mapping[str, str]) -> None:
+    """Make a model that was restarted on a new dataset ready to learn it.
+
+    Heads are inherited, targets that would lose their meaning are dropped, low-rank updates are added and the other
+    parameters frozen.
+
+    :param model: has ``network``, ``new_targets`` and ``absent_targets``, ``head``, ``remove_output``,
+        ``dataset_info`` and ``scaler``. The scales of new targets are fitted.
+    :param inherit_heads: new target -> target of the trained model.
+    :raises ValueError: for targets that are not there or do not fit to each other, or a wrong low-rank update.
+    """
+    for target, source in inherit_heads.items():
+        inherit_head(model, target, source)
+    if strategy.method != "heads":
+        drop_absent_targets(model, strategy.method)
+    merge_low_rank(model.network)
+    if strategy.low_rank is not None:
+        add_low_rank(model.network, strategy.low_rank)
+    train_only(model, parameters_to_train(model, strategy))
+    trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    total = sum(parameter.numel() for parameter in model.parameters())
+    logging.info(
+        f"Fine-tuning ({strategy.method}): {trained} of {total} parameters are trained ({trained / total:.2%})"
+    )
+
+
+def continue_training(model: Any, names: list[str]) -> None:
+    """After a restart: train the parameters of the given names, and the heads of targets that are new since."""
+    known = dict(model.named_parameters())
+    new = [parameter for target in model.new_targets for parameter in model.head(target).parameters()]
+    train_only(model, [*(known[name] for name in names), *new])
+
+
+def check_same_strategy(checkpoint: Strategy, options: Strategy) -> None:
+    """Raise a ``ValueError`` if a restart asks for another strategy than the one that its checkpoint began with."""
+    if checkpoint != options:
+        raise ValueError(
+            f"the training to restart is fine-tuning with {_describe(checkpoint)}, but `finetune` in the options asks "
+            f"for {_describe(options)}; to begin a new fine-tuning, put the checkpoint into `finetune.read_from` and "
+            "leave out `--restart`"
+        )
+
+
+def _describe(strategy: Strategy) -> str:
+    if strategy.low_rank is None:
+        return repr(strategy.method)
+    rank, alpha, modules = strategy.low_rank
+    return f"{strategy.method!r} (rank {rank}, alpha {alpha:g}, {', '.join(modules)})"
+
+
+def parameters_to_train(model: Any, strategy: Strategy) -> list[nn.Parameter]:
+    """All (``full``), those of the heads whose targets the dataset has (``heads``), or low-rank updates (``lora``).
+
+    With ``lora`` also what no low-rank update could teach: heads of new targets, and the networks that read the
+    density of states, which do not act back on it.
+    """
+    if strategy.method == "full":
+        return list(model.parameters())
+    heads = _dataset_targets(model)
+    if strategy.method == "lora":
+        heads = [target for target in heads if target in model.new_targets or target in FROM_DENSITY_OF_STATES]
+    chosen = [parameter for target in heads for parameter in model.head(target).parameters()]
+    for module in model.modules():
+        if isinstance(module, LowRankLinear):
+            chosen += [module.low_rank_a, module.low_rank_b]
+    return chosen
+
+
+def train_only(model: nn.Module, parameters: Iterable[nn.Parameter]) -> None:
+    """Freeze all parameters but the given ones."""
+    chosen = {id(parameter) for parameter in parameters}
+    for parameter in model.parameters():
+        parameter.requires_grad_(id(parameter) in chosen)
+
+
+def trained_parameters(model: nn.Module) -> list[str]:
+    """Names of the parameters that are not frozen."""
+    return [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+
+
+def drop_absent_targets(model: Any, method: str) -> None:
+    """Drop the targets that the new dataset lacks: features that change no longer fit to their heads.
+
+    The density of states stays, untrained, while the dataset has a target that is read from it.
+    """
+    read = [target for target in FROM_DENSITY_OF_STATES if target in _dataset_targets(model)]
+    kept = [target for target in model.absent_targets if target == DENSITY_OF_STATES and read]
+    dropped = [target for target in model.absent_targets if target not in kept]
+    for target in dropped:
+        model.remove_output(target)
+    model.absent_targets = kept
+    if dropped:
+        logging.warning(
+            f"The new dataset lacks the targets {dropped}: fine-tuning with method {method!r} changes the features "
+            "that their heads read, so they are dropped from the model (method 'heads' keeps them)"
+        )
+    if kept:
+        logging.warning(
+            f"The new dataset lacks the target {DENSITY_OF_STATES!r}, from which {read} are read: it stays in the "
+            "model, but its head is not trained while the features change"
+        )
+
+
+def _dataset_targets(model: Any) -> list[str]:
+    return [target for target in model.dataset_info.targets if target not in model.absent_targets]
+
+
+def inherit_head(model: Any, target: str, source: str) -> None:
+    """Let the head of a new target start as a copy of a trained one, in units of the same scale.
+
+    :raises ValueError: if the first is not new, the second not known, or their shapes differ.
+    """
+    infos = model.dataset_info.targets
+    known = [name for name in infos if name not in model.new_targets]
+    if target not in model.new_targets:
+        raise ValueError(
+            f"`inherit_heads: {{{target}: {source}}}` is for new targets of the dataset, which are "
+            f"{model.new_targets}; {target!r} is {'known to the trained model' if target in known else 'none of them'}"
+        )
+    if source not in known:
+        raise ValueError(
+            f"`inherit_heads: {{{target}: {source}}}` takes over the head of a target that the trained model knows, "
+            f"one of {known}; {source!r} is not"
+        )
+    shapes = [_shape(infos[name], model.head(name)) for name in (target, source)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(
+            f"`inherit_heads: {{{target}: {source}}}` needs targets and heads of the same shape, got "
+            f"{_describe_shape(infos[target])} for {target!r} and {_describe_shape(infos[source])} for {source!r}"
+        )
+    model.head(target).load_state_dict(model.head(source).state_dict())
+    if source in model.scaler.outputs:
+        _inherit_scale(model.scaler, target, source)
+    logging.info(f"The head of {target!r} starts as a copy of the one of {source!r}")
+
+
+def _shape(info: Any, head: nn.Module) -> tuple[Any, ...]:
+    blocks = [tuple(block.values.shape[1:]) for block in info.layout.blocks()]
+    return info.sample_kind, blocks, {name: tuple(value.shape) for name, value in head.state_dict().items()}
+
+
+def _describe_shape(info: Any) -> str:
+    blocks = [list(block.values.shape[1:]) for block in info.layout.blocks()]
+    return f"{blocks[0] if len(blocks) == 1 else blocks} values per {info.sample_kind}"
+
+
+def _inherit_scale(scaler: Any, target: str, source: str) -> None:
+    """A head predicts in units of its target's scale: the copy keeps the predictions only with that scale."""
+    for maps, buffer in (
+        (scaler.model.scales, "_scaler_buffer"),
+        (scaler.model.per_target_scales, "_per_target_scaler_buffer"),
+        (scaler.model.per_property_scales, "_per_property_scaler_buffer"),
+    ):
+        for block, other in zip(maps[target].blocks(), maps[source].blocks(), strict=True):
+            block.values[:] = other.values
+        saved = maps[target].to("cpu", torch.float64).save_buffer()
+        scaler.register_buffer(target + buffer, saved.to(scaler.get_buffer(target + buffer).device))

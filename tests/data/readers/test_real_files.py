@@ -1,0 +1,119 @@
+"""Files that the codes wrote: pw.x 6.7, GPAW 26.7.0 and ABINIT 9.6.2, with settings chosen to be small."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from electrain.data import (
+    Calculation,
+    read_abinit,
+    read_calculations,
+    read_gpaw,
+    read_quantum_espresso_text,
+    read_quantum_espresso_xml,
+)
+
+# name: spins, k-points, bands, spin treatment, electrons, as the text output says; the Fermi level in eV
+PW_RUNS = {
+    "mg_metal": ((1, 6, 8), "unpolarised", 4, 3.8925),
+    "mg_spin": ((2, 4, 8), "collinear", 4, 2.5228),
+    "mg_nc": ((1, 4, 14), "noncollinear", 4, 2.5041),
+    "si_fixed": ((1, 6, 8), "unpolarised", 8, (6.5883 + 6.8743) / 2),
+    "si_md": ((1, 6, 8), "unpolarised", 8, (6.7499 + 6.8167) / 2),
+}
+
+
+@pytest.mark.parametrize("name", PW_RUNS)
+def test_the_two_files_of_quantum_espresso_agree(real_file, name):
+    shape, spin_treatment, num_electrons, fermi_level = PW_RUNS[name]
+    xml = read_quantum_espresso_xml(real_file(f"{name}.xml"))
+    text = read_quantum_espresso_text(real_file(f"{name}.out"))
+    for found in (xml, text):
+        assert (found.eigenvalues.shape, found.spin_treatment) == (shape, spin_treatment)
+        assert (found.num_electrons, found.code) == (num_electrons, "Quantum ESPRESSO 6.7MaX")
+        assert found.fermi_level == pytest.approx(fermi_level, abs=6e-5)
+        assert found.weights.sum() == pytest.approx(1 if shape[0] == 2 or spin_treatment == "noncollinear" else 2)
+    # The text has four digits of an eigenvalue; the parts of a stress are as large as 1e-3 eV/A^3 and more.
+    np.testing.assert_allclose(text.eigenvalues, xml.eigenvalues, atol=6e-5)
+    np.testing.assert_allclose(text.weights, xml.weights, atol=1e-7)
+    np.testing.assert_allclose(text.forces, xml.forces, atol=1e-6)
+    np.testing.assert_allclose(text.stress, xml.stress, atol=1e-6)
+    assert text.energy == pytest.approx(xml.energy, abs=1e-4)
+    # Molecular dynamics: the results of the XML file hold the structure of a step that was not computed.
+    np.testing.assert_allclose(text.atoms.positions, xml.atoms.positions, atol=1e-5)
+    np.testing.assert_allclose(text.atoms.cell[:], xml.atoms.cell[:], atol=1e-5)
+
+
+def test_forces_and_stress_are_those_of_the_text(real_file):
+    calculation = read_quantum_espresso_xml(real_file("mg_metal.xml"))
+    # In Ry/bohr: "atom 1 type 1 force = 0.00000000 -0.00000000 0.00760254"
+    np.testing.assert_allclose(calculation.forces[0], [0, 0, 0.00760254 * 13.605693 / 0.529177], atol=1e-6)
+    # In kbar: "P= -12.30", and the same with the other sign for every part of a stress
+    kilobar = 1602.1766
+    np.testing.assert_allclose(np.diag(calculation.stress) * kilobar, [-1.50, -1.50, 39.89], atol=0.01)
+
+
+def test_a_run_on_a_fixed_density_has_no_energy(real_file):
+    calculation = read_quantum_espresso_xml(real_file("mg_nscf.xml"))
+    assert calculation.eigenvalues.shape == (1, 9, 10)
+    assert (calculation.energy, calculation.forces, calculation.stress) == (None, None, None)
+
+
+# name: spins, k-points, bands, spin treatment, electrons, Fermi level in eV
+GPAW_RUNS = {
+    "al.gpw": ((1, 2, 8), "unpolarised", 3, 6.2216),
+    "o2.gpw": ((2, 1, 10), "collinear", 12, -3.5137),
+    "al_nc.gpw": ((1, 8, 32), "noncollinear", 3, 6.3822),
+}
+
+
+@pytest.mark.parametrize("name", GPAW_RUNS)
+def test_gpaw(real_file, name):
+    shape, spin_treatment, num_electrons, fermi_level = GPAW_RUNS[name]
+    found = read_gpaw(real_file(name))
+    assert (found.eigenvalues.shape, found.spin_treatment) == (shape, spin_treatment)
+    assert found.num_electrons == pytest.approx(num_electrons, abs=1e-6)
+    assert found.fermi_level == pytest.approx(fermi_level, abs=1e-4)
+    assert found.code == "GPAW 26.7.0"
+
+
+def test_gpaw_gives_what_its_text_output_says(real_file):
+    found = read_gpaw(real_file("al.gpw"))
+    assert found.energy == pytest.approx(-4.031979, abs=1e-6)  # "Free energy"
+    np.testing.assert_allclose(found.eigenvalues[0, 0, :3], [1.893, 6.152, 10.522], atol=1e-3)
+    np.testing.assert_allclose(2 * found.occupations[0, 0, :3], [2.000, 1.333, 0.000], atol=1e-3)
+    np.testing.assert_allclose(found.weights, [1.5, 0.5])
+    np.testing.assert_allclose(found.stress, 0.009375 * np.eye(3), atol=1e-6)
+
+
+# name: spins, k-points, bands, spin treatment
+ABINIT_RUNS = {"al_spin_GSR.nc": ((2, 3, 8), "collinear"), "al_nc_GSR.nc": ((1, 4, 14), "noncollinear")}
+
+
+@pytest.mark.parametrize("name", ABINIT_RUNS)
+def test_abinit(real_file, name):
+    pytest.importorskip("netCDF4")
+    found = read_abinit(real_file(name))
+    assert (found.eigenvalues.shape, found.spin_treatment) == ABINIT_RUNS[name]
+    assert (found.num_electrons, found.code) == (3, "ABINIT 9.6.2")
+    # From the log: "fermie : 5.53249", "etotal : -2.4637..." Hartree
+    assert found.fermi_level == pytest.approx(5.5325, abs=1e-4)
+    assert found.energy == pytest.approx(-2.4637076 * 27.2113860, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["mg_metal.xml", "mg_metal.out", "al.gpw", "al_spin_GSR.nc"])
+def test_every_real_file_is_recognised(real_file, name):
+    if name.endswith("nc"):
+        pytest.importorskip("netCDF4")
+    path = real_file(name)
+    (found,) = read_calculations(path)
+    assert isinstance(found, Calculation)
+    assert found.source == str(path)
+
+
+def test_packed_files_of_quantum_espresso(real_file):
+    for name in ("mg_metal.xml", "mg_metal.out"):
+        (packed,) = read_calculations(Path(__file__).parent / "files" / f"{name}.xz")
+        (plain,) = read_calculations(real_file(name))
+        np.testing.assert_array_equal(packed.eigenvalues, plain.eigenvalues)

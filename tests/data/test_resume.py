@@ -1,0 +1,165 @@
+"""Data sets that are made in several goes, or by several workers, have the same bytes."""
+
+import functools
+import os
+import time
+
+import pytest
+from ase import Atoms
+
+from electrain.data import chunks, dataset, formats, prepare_dataset, work_folder, workers
+
+
+@pytest.fixture
+def sources(make_frame, write_frames, monkeypatch):
+    """Two files of 24 structures, one of which is bad and one a copy; chunks of five."""
+    monkeypatch.setattr(work_folder, "CHUNK_SIZE", 5)
+    frames = []
+    for index in range(22):
+        names = ["SiC", "GeC", "SiGe", "AlP"][index % 4]
+        atoms = Atoms(names, positions=[[0, 0, 0], [1.8, 0.01 * index, 0]], cell=[6, 6, 6], pbc=True)
+        frames.append(make_frame(atoms, seed=index, parent=f"p{index // 2}"))
+    frames += [make_frame(n_electrons=20.0), frames[3]]
+    return [write_frames(frames[:11], "a.xyz"), write_frames(frames[11:], "b.xyz")]
+
+
+def contents(folder):
+    """Bytes of all files, with their places."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def stop_after(number, function):
+    """Call a function so many times, then behave as if the process were stopped."""
+    count = 0
+
+    @functools.wraps(function)
+    def stopped(*arguments, **options):
+        nonlocal count
+        if count == number:
+            raise KeyboardInterrupt
+        count += 1
+        return function(*arguments, **options)
+
+    return stopped
+
+
+# Ever later in the course of a preparation.
+STOPS = [
+    (work_folder, "_make_plan", 0),
+    (dataset, "read_chunk", 2),
+    (chunks, "read_piece", 1),
+    (dataset, "write_chunk", 2),
+    (formats, "read_samples", 1),
+    (dataset, "join_chunks", 1),
+    (dataset, "write_report", 0),
+    (dataset, "plot_summary", 0),
+    (os, "replace", 8),  # three tables and the manifest are written, and four files in their place
+]
+
+
+@pytest.mark.parametrize("form", ["zip", "memmap"])
+def test_a_stopped_preparation_ends_with_the_same_bytes(sources, tmp_path, monkeypatch, request, form):
+    if form == "memmap":
+        request.getfixturevalue("no_summary")  # once is enough
+    whole = prepare_dataset(sources, tmp_path / "whole", form=form)
+    assert [len(rows) for rows in whole.parts.values()] == [18, 2, 2]
+    assert len(whole.rejected) == 2
+    if form == "zip":
+        time.sleep(2.1)  # entries know the time to two seconds
+    for module, name, number in STOPS:
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, stop_after(number, getattr(module, name)))
+            with pytest.raises(KeyboardInterrupt):
+                prepare_dataset(sources, tmp_path / "data", form=form)
+        assert (tmp_path / "data" / ".unfinished").is_dir(), name
+    prepare_dataset(sources, tmp_path / "data", form=form)
+    assert contents(tmp_path / "data") == contents(whole.folder)
+
+
+def refuse(*_, **__):
+    raise AssertionError("done twice")
+
+
+@pytest.mark.usefixtures("no_summary")
+def test_nothing_is_done_twice(sources, tmp_path, monkeypatch):
+    calls = []
+    read = chunks.read_piece
+    with monkeypatch.context() as patch:
+        patch.setattr(chunks, "read_piece", lambda piece, *others: (calls.append(piece), read(piece, *others))[1])
+        patch.setattr(dataset, "read_chunk", stop_after(2, dataset.read_chunk))
+        with pytest.raises(KeyboardInterrupt):
+            prepare_dataset(sources, tmp_path / "data")
+        patch.setattr(dataset, "read_chunk", chunks.read_chunk)
+        patch.setattr(dataset, "join_chunks", stop_after(1, dataset.join_chunks))
+        with pytest.raises(KeyboardInterrupt):
+            prepare_dataset(sources, tmp_path / "data")
+    frames = [(piece.source, piece.first_frame) for piece in calls]
+    assert frames == [(0, 0), (0, 5), (0, 10), (1, 0), (1, 5), (1, 10)]
+    monkeypatch.setattr(chunks, "read_piece", refuse)
+    monkeypatch.setattr(formats, "read_samples", refuse)
+    joined = []
+    join = dataset.join_chunks
+    monkeypatch.setattr(dataset, "join_chunks", lambda *arguments: (joined.append(arguments[1]), join(*arguments)))
+    prepare_dataset(sources, tmp_path / "data")
+    assert joined == ["validation", "test"]
+
+
+@pytest.mark.usefixtures("no_summary")
+def test_sources_that_changed_meanwhile(sources, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(dataset, "write_chunk", stop_after(0, dataset.write_chunk))
+        with pytest.raises(KeyboardInterrupt):
+            prepare_dataset(sources, tmp_path / "data")
+    sources[1].write_text(sources[1].read_text() + "\n")
+    with pytest.raises(FileExistsError, match="expected the settings and files of the unfinished data set in"):
+        prepare_dataset(sources, tmp_path / "data")
+    prepared = prepare_dataset(sources, tmp_path / "data", overwrite=True)
+    assert len(prepared.parts["train"]) == 18
+
+
+@pytest.mark.usefixtures("no_summary")
+def test_an_older_data_set_stays_until_the_new_one_is_complete(sources, tmp_path, monkeypatch):
+    old = contents(prepare_dataset(sources[:1], tmp_path / "data").folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(dataset, "write_manifest", stop_after(0, dataset.write_manifest))
+        with pytest.raises(KeyboardInterrupt):
+            prepare_dataset(sources, tmp_path / "data", overwrite=True)
+    found = contents(tmp_path / "data")
+    assert {name: found[name] for name in found if not name.startswith(".unfinished")} == old
+
+
+@pytest.fixture
+def threads(monkeypatch):
+    """Let Dask run in threads of this process, which start faster than processes."""
+    distributed = pytest.importorskip("distributed")
+    local = functools.partial(distributed.LocalCluster, processes=False)
+    monkeypatch.setattr(distributed, "LocalCluster", local)
+    return local
+
+
+@pytest.mark.usefixtures("no_summary")
+def test_workers_write_the_same_bytes(sources, tmp_path, threads):
+    alone = prepare_dataset(sources, tmp_path / "alone", form="zip")
+    together = prepare_dataset(sources, tmp_path / "together", form="zip", workers=3)
+    assert contents(together.folder) == contents(alone.folder)
+    with threads(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster:
+        prepare_dataset(sources, tmp_path / "elsewhere", form="zip", scheduler=cluster.scheduler_address)
+    assert contents(tmp_path / "elsewhere") == contents(alone.folder)
+
+
+def test_an_error_in_a_worker_arrives(sources, tmp_path, threads, monkeypatch):
+    def fail(*_, **__):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(chunks, "_save", fail)
+    with pytest.raises(OSError, match="no space left on device"):
+        prepare_dataset(sources, tmp_path / "data", workers=2)
+
+
+def test_a_worker_with_another_version(sources, tmp_path, threads, monkeypatch):
+    monkeypatch.setattr(workers, "_version", lambda: "0.0.1")
+    with (
+        threads(n_workers=1, dashboard_address=":0") as cluster,
+        pytest.raises(ValueError, match=r"expected electrain .* on every worker of Dask, got 0\.0\.1 on "),
+    ):
+        prepare_dataset(sources, tmp_path / "data", scheduler=cluster.scheduler_address)
