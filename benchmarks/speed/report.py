@@ -52,10 +52,14 @@ def write(results: dict[str, Any], folder: Path) -> None:
     (folder / "speed.md").write_text(
         "\n".join([HEADER, *_environment(results), *_table(results), *_precision(results), *_scaling(results)])
     )
-    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(14, 5), width_ratios=[1.5, 1, 1], layout="constrained")
-    _draw_ratios(left, results["tasks"])
-    _draw_scaling(middle, results["scaling"], "seconds", "time / s")
-    _draw_scaling(right, results["scaling"], "mebibytes", "peak memory / MiB")
+    widths = [1.5, 1, 1] if results["scaling"] else [1.5]
+    figure, panels = plt.subplots(
+        1, len(widths), figsize=(2 + 4 * sum(widths), 5), width_ratios=widths, layout="constrained", squeeze=False
+    )
+    _draw_ratios(panels[0, 0], results["tasks"])
+    if results["scaling"]:
+        _draw_scaling(panels[0, 1], results["scaling"], "seconds", "time / s")
+        _draw_scaling(panels[0, 2], results["scaling"], "mebibytes", "peak memory / MiB")
     figure.savefig(folder / "speed.png", dpi=150)
     plt.close(figure)
 
