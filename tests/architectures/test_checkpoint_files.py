@@ -14,6 +14,7 @@ from metatrain.utils.data import DatasetInfo
 from peer_models import ALL_KINDS, make_peer_model
 from typer.testing import CliRunner
 
+from electrain.architectures.pet_mad.checkpoints import checked_origin
 from electrain.checkpoint_files import CheckpointError, UnsafeCheckpointError, read_checkpoint
 from electrain.cli.main import app
 
@@ -52,6 +53,16 @@ def test_code_is_refused_and_does_not_run(name, traces, tmp_path):
     assert not trace.exists()
     torch.load(path, weights_only=False)  # it would have run
     assert trace.exists()
+
+
+def test_fine_tuning_refuses_code(traces, tmp_path):
+    """When the options are checked, before metatrain opens the file."""
+    trace, calls = traces
+    path = tmp_path / "base.ckpt"
+    torch.save({"architecture_name": "pet_mad", "epoch": calls["posix.system"]}, path)
+    with pytest.raises(UnsafeCheckpointError, match=r"it asks for .*posix\.system"):
+        checked_origin(str(path))
+    assert not trace.exists()
 
 
 def test_code_in_a_real_checkpoint(traces, tmp_path):

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
 from metatrain.utils.metadata import merge_metadata
 
+from electrain.checkpoint_files import read_checkpoint
 from electrain.pet.low_rank import LowRank, add_low_rank, find_low_rank, merge_low_rank
 
 Upgrade = Callable[[dict[str, Any]], None]
@@ -66,12 +66,13 @@ def checked_origin(path: str) -> str:
     """The path of a checkpoint to fine-tune, once it is known to be one of this architecture.
 
     Without this, metatrain would hand another architecture's model our hyperparameters. A missing file is for it to
-    report: to restart, the file is not needed any more.
+    report: to restart, the file is not needed any more. It is read without running anything that is in it, before
+    metatrain opens it the usual way.
 
-    :raises ValueError: for a checkpoint of another architecture.
+    :raises ValueError: for a checkpoint of another architecture, or one that asks for code.
     """
     if Path(path).is_file():
-        name = torch.load(path, map_location="cpu", mmap=True, weights_only=False).get("architecture_name")
+        name = read_checkpoint(path).get("architecture_name")
         if name != "pet_mad":
             raise ValueError(
                 f"{path} is a checkpoint of the architecture {name!r}, expected 'pet_mad'; "
