@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import itertools
 import lzma
 import re
 from collections.abc import Iterator
@@ -90,11 +91,11 @@ def _frames(file: IO[str]) -> Iterator[str | Rejected]:
         while line := file.readline():
             if not line.strip():
                 continue
-            if not re.fullmatch(r"\s*\d+\s*", line):
+            if not re.fullmatch(r"\s*\d{1,18}\s*", line):
                 yield Rejected("", f"expected a number of atoms, got {line[:40].strip()!r}; the rest is not read")
                 return
-            lines = [line, *(file.readline() for _ in range(int(line) + 1))]
-            if lines[-1] == "":
+            lines = [line, *itertools.islice(file, int(line) + 1)]
+            if len(lines) < int(line) + 2:
                 yield Rejected("", f"expected {int(line)} atoms, but the file ends before the last of them")
                 return
             yield "".join(lines)
