@@ -2,7 +2,8 @@ r"""The electronic free energy as a scriptable module, to be differentiated thro
 
 The same quantity as :func:`~electrain.spectra.free_energy`, batched, on tensors alone, on any device. The DOS is
 linear between two channels, zero outside of the grid, and negative values count as zero: with them, a structure could
-have several Fermi levels, and its energy would jump from one to another.
+have several Fermi levels, and its energy would jump from one to another. TorchScript compiles it, without NumPy and
+scipy and without the loop over structures of :mod:`~electrain.spectra.thermal`, whose quadrature this is.
 """
 
 import math
@@ -13,9 +14,7 @@ import torch
 
 from .fermi import BOLTZMANN
 from .grid import EnergyGrid
-
-_WINDOW = 40  # functions of (E - mu) / kB T are below e^-40 further away from the Fermi level
-_NUM_POINTS = 8  # see `thermal`: the error in intervals of kB T is (4 pi)^-16
+from .thermal import MIN_DISTANCE_TO_END, NEGLIGIBLE, NUM_POINTS, WINDOW
 
 
 class FermiLevels(NamedTuple):
@@ -55,9 +54,9 @@ class HotElectrons(torch.nn.Module):
         self.start, self.step, self.size, self.stop = float(grid.start), float(grid.step), int(grid.size), grid.stop
         self.temperature = float(temperature)
         self.width = BOLTZMANN * self.temperature
-        self.reach = _WINDOW
-        self.num_channels = math.ceil(2 * _WINDOW * self.width / self.step) + 2
-        abscissas, weights = np.polynomial.legendre.leggauss(_NUM_POINTS)
+        self.reach = WINDOW
+        self.num_channels = math.ceil(2 * WINDOW * self.width / self.step) + 2
+        abscissas, weights = np.polynomial.legendre.leggauss(NUM_POINTS)
         self.abscissas, self.weights = abscissas.tolist(), weights.tolist()
 
     def forward(self, dos: torch.Tensor, num_electrons: torch.Tensor) -> torch.Tensor:
@@ -204,7 +203,14 @@ class HotElectrons(torch.nn.Module):
         density = (1.0 - share) * states.gather(1, lower) + share * states.gather(1, lower + 1)
         return energies, (half * weights).flatten(1) * density
 
-    def _check_ends(self, states: torch.Tensor, level: torch.Tensor, nearest: float = 15.0, part: float = 1e-6) -> None:
+    # TorchScript: functions cannot read module-level numbers, so they are default arguments
+    def _check_ends(
+        self,
+        states: torch.Tensor,
+        level: torch.Tensor,
+        nearest: float = MIN_DISTANCE_TO_END,
+        part: float = NEGLIGIBLE,
+    ) -> None:
         negligible = part * states.amax(dim=1)
         cut = (states[:, -1] > negligible) & (self.stop - level < nearest * self.width)
         cut = cut | ((states[:, 0] > negligible) & (level - self.start < nearest * self.width))

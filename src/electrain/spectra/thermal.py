@@ -21,14 +21,14 @@ from .fermi import BOLTZMANN, fermi_level
 from .grid import EnergyGrid
 
 # Functions of x are below e^-40 further away from the Fermi level, in units of kB T.
-_WINDOW = 40
+WINDOW = 40
 # The nearest poles of the Fermi function are pi kB T away from the real axis: in intervals of kB T, the error of
 # eight points is (4 pi)^-16.
-_NUM_POINTS = 8
+NUM_POINTS = 8
 # Where a DOS may be cut, in units of kB T from the Fermi level: its occupation changes by 3e-7 there.
-_MIN_DISTANCE_TO_END = 15.0
+MIN_DISTANCE_TO_END = 15.0
 # At the end of a DOS that is not cut, as a fraction of its maximum: Gaussians never vanish.
-_NEGLIGIBLE = 1e-6
+NEGLIGIBLE = 1e-6
 
 Temperatures = float | Sequence[float] | torch.Tensor
 
@@ -172,12 +172,12 @@ def _points_around(values: NDArray, grid: EnergyGrid, level: float, temperature:
     width = BOLTZMANN * temperature
     for end, edge in ((values[0], grid.start), (values[-1], grid.stop)):
         distance = abs(edge - level) / width
-        if distance < _MIN_DISTANCE_TO_END and abs(end) > _NEGLIGIBLE * values.max():
+        if distance < MIN_DISTANCE_TO_END and abs(end) > NEGLIGIBLE * values.max():
             raise ValueError(
                 f"the DOS ends at {edge:g} eV with {end:g} states/eV, {distance:.3g} kB T from the Fermi level at "
-                f"{temperature:g} K, {level:g} eV: expected zero there, or at least {_MIN_DISTANCE_TO_END:g} kB T"
+                f"{temperature:g} K, {level:g} eV: expected zero there, or at least {MIN_DISTANCE_TO_END:g} kB T"
             )
-    return _points_between(grid, level, width * np.arange(-_WINDOW, _WINDOW + 1), _NUM_POINTS)
+    return _points_between(grid, level, width * np.arange(-WINDOW, WINDOW + 1), NUM_POINTS)
 
 
 def _energy(values: NDArray, grid: EnergyGrid, num_electrons: float, temperature: float) -> float:
