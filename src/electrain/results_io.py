@@ -2,8 +2,6 @@
 
 import csv
 import json
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +12,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from . import __version__
+from .atomic_files import replacing
 from .results import ElectronicStructure, Uncertainty
 
 _AXIS_FROM_FERMI = "energy_minus_fermi_eV"
@@ -39,31 +38,6 @@ def open_writer(path: str | Path) -> Iterator["JsonWriter | CsvWriter"]:
         writer = JsonWriter(file) if suffix == ".json" else CsvWriter(file)
         yield writer
         writer.finish()
-
-
-@contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
-    """Give a temporary file in the folder of ``path`` that replaces it, unless there was an error.
-
-    :raises OSError: if the folder is missing or cannot be written to, or ``path`` is a folder.
-    """
-    path = Path(path)
-    if path.is_dir():
-        raise IsADirectoryError(f"cannot write {path}: it is a folder")
-    try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    except OSError as error:
-        raise OSError(f"cannot write {path}: {error.strerror}") from None
-    os.close(descriptor)
-    temporary = Path(name)
-    try:
-        yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)  # temporary files are private, results are not
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 class JsonWriter:

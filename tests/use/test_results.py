@@ -10,8 +10,9 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
 
+from electrain.atomic_files import replacing
 from electrain.results import ElectronicStructure
-from electrain.results_io import open_writer, read_json, replacing, to_dict
+from electrain.results_io import open_writer, read_json, to_dict
 
 STEP = 0.05
 

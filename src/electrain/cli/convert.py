@@ -1,9 +1,11 @@
 """``electrain convert``: metatrain's ``pet`` checkpoints to checkpoints of ``pet_mad``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from .common import fail
 
 if TYPE_CHECKING:
     from ..architectures.pet_mad.model import PETMAD
@@ -50,16 +52,16 @@ def convert(
     Example:  electrain convert pet-mad.ckpt model.ckpt && mtt export model.ckpt -o model.pt
     """
     if target.exists() and source.exists() and target.samefile(source):
-        _fail(f"{target} is the checkpoint to convert; give the result another name")
+        fail(f"{target} is the checkpoint to convert; give the result another name")
     if target.suffix != ".ckpt":
-        _fail(f"expected a name that ends with .ckpt for the result, got {target}")
+        fail(f"expected a name that ends with .ckpt for the result, got {target}")
     import torch  # takes seconds
 
     from ..architectures.pet_mad.conversion import AxisOptions
     from ..architectures.pet_mad.conversion import convert as convert_checkpoint
+    from ..atomic_files import replacing
     from ..checkpoint_files import read_checkpoint
     from ..quantities import BAND_GAP, FERMI_LEVEL
-    from ..results_io import replacing
 
     files = {BAND_GAP: band_gap_weights, FERMI_LEVEL: fermi_level_weights}
     try:
@@ -67,16 +69,16 @@ def convert(
         had_uncertainties = checkpoint.get("architecture_name") == "llpr"
         weights = {name: read_checkpoint(path) for name, path in files.items() if path is not None}
     except (ValueError, OSError) as error:
-        _fail(str(error))
+        fail(str(error))
     try:
         model = convert_checkpoint(checkpoint, AxisOptions(energy_start, energy_step, max_shift), weights)
     except ValueError as error:
-        _fail(f"{source} cannot be converted: {error}")
+        fail(f"{source} cannot be converted: {error}")
     try:
         with replacing(target) as partial:
             torch.save(model.get_checkpoint(), partial)
     except OSError as error:
-        _fail(str(error))
+        fail(str(error))
     _show(model, target)
     if had_uncertainties:
         typer.echo("\nUncertainties were not converted: calibrate them anew (`mtt train` with architecture llpr).")
@@ -111,8 +113,3 @@ def _show(model: "PETMAD", path: Path) -> None:
 def _adaptive(hypers: Any) -> str:
     number = hypers["num_neighbors_adaptive"]
     return "the same for all atoms" if number is None else f"smaller where atoms have more than {number:g} neighbors"
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(f"error: {message}", err=True)
-    raise typer.Exit(1)

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from .common import fail
+
 
 def demo(
     output: Annotated[
@@ -22,17 +24,12 @@ def demo(
 
     if output.exists() and any(output.iterdir()):
         if not overwrite:
-            typer.echo(
-                f"error: expected a new or empty folder, but {output} has files; --overwrite deletes them", err=True
-            )
-            raise typer.Exit(1)
+            fail(f"expected a new or empty folder, but {output} has files; --overwrite deletes them")
         if not (output / "data" / "manifest.json").exists():
-            typer.echo(f"error: {output} holds no earlier demo; it will not be deleted", err=True)
-            raise typer.Exit(1)
+            fail(f"{output} holds no earlier demo; it will not be deleted")
         shutil.rmtree(output)
     output.mkdir(parents=True, exist_ok=True)
     try:
         run_demo(output, typer.echo)
     except RuntimeError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from None
+        fail(error)

@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from .common import BatchSize, Device, MatmulPrecision, check_figure, fail
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -58,18 +60,9 @@ def dos(
             help="Show the electrons' heat capacity at this temperature, too.",
         ),
     ] = None,
-    device: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Such as cpu or cuda; by default the best that there is.")
-    ] = None,
-    batch_size: Annotated[
-        int, typer.Option(min=1, metavar="ATOMS", help="Atoms computed together; fewer need less memory.")
-    ] = 256,
-    matmul_precision: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME", help="highest, or faster: high (TensorFloat-32 on GPUs), medium (bfloat16 on CPUs)."
-        ),
-    ] = "highest",
+    device: Device = None,
+    batch_size: BatchSize = 256,
+    matmul_precision: MatmulPrecision = "highest",
 ) -> None:
     """Predict density of states, band gap and Fermi level of one structure or of thousands.
 
@@ -84,7 +77,7 @@ def dos(
     try:
         predictor = ElectronicStructureModel(model, device, matmul_precision=matmul_precision)
         if temperature is not None and not predictor.predicts_fermi_level:
-            _fail(f"--temperature needs a model with a Fermi level, {model} predicts none")
+            fail(f"--temperature needs a model with a Fermi level, {model} predicts none")
         report = _Report(
             has_fermi_level=predictor.predicts_fermi_level,
             has_uncertainty=predictor.predicts_uncertainty,
@@ -96,11 +89,11 @@ def dos(
     except BrokenPipeError:
         raise  # typer ends quietly when `| head` has seen enough
     except (ValueError, OSError) as error:
-        _fail(str(error))
+        fail(str(error))
     unplotted = None if plot is None else _try_to_plot(first_results, plot, window)
     report.summarise(output, None if unplotted else plot)
     if unplotted:
-        _fail(unplotted)
+        fail(unplotted)
 
 
 def _try_to_plot(
@@ -117,25 +110,16 @@ def _try_to_plot(
 def _check_options(
     *, per_atom: bool, output: Path | None, plot: Path | None, window: tuple[float, float] | None
 ) -> None:
-    from ..plotting import check_figure_path
-
     if per_atom and output is None and plot is None:
-        _fail("--per-atom needs a file to show it: add --output or --plot")
+        fail("--per-atom needs a file to show it: add --output or --plot")
     if window is not None and not window[0] < window[1]:
-        _fail(f"expected a window from a lower to a higher energy, got {window[0]:g} to {window[1]:g} eV")
+        fail(f"expected a window from a lower to a higher energy, got {window[0]:g} to {window[1]:g} eV")
     if plot is None:
         return
     try:
-        check_figure_path(plot)
+        check_figure(plot)
     except ValueError as error:
-        _fail(str(error))
-    if not plot.parent.is_dir():
-        _fail(f"cannot write {plot}: there is no folder {plot.parent}")
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(f"error: {message}", err=True)
-    raise typer.Exit(1)
+        fail(error)
 
 
 class _Report:
@@ -206,9 +190,9 @@ class _Report:
             beyond = f", the first {_MAX_PANELS} structures" if self.num_done > _MAX_PANELS else ""
             typer.echo(f"wrote {plot}{beyond}")
         if self.num_failed:
-            _fail(f"{self.num_failed} of {self.num_done + self.num_failed} could not be computed (see above)")
+            fail(f"{self.num_failed} of {self.num_done + self.num_failed} could not be computed (see above)")
         if self._num_incomplete:
-            _fail(f"{self._num_incomplete} of {self.num_done} heat capacities could not be computed (see above)")
+            fail(f"{self._num_incomplete} of {self.num_done} heat capacities could not be computed (see above)")
 
     def _write(self, line: str, *, err: bool = False) -> None:
         self._bar.clear()
@@ -299,8 +283,8 @@ def _write_all(
 
 
 def _save_plot(shown: "list[tuple[str, ElectronicStructure]]", path: Path, window: tuple[float, float] | None) -> None:
+    from ..atomic_files import replacing
     from ..plotting import plot_several
-    from ..results_io import replacing
 
     names = None if len(shown) == 1 else [Path(name).name for name, _ in shown]
     figure = plot_several([result for _, result in shown], window=window, names=names)

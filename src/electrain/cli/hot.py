@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from .common import fail
+
 
 def hot(
     model: Annotated[
@@ -32,8 +34,8 @@ def hot(
 
     Example:  electrain hot model.pt --temperature 10000 -o hot.pt
     """
+    from ..atomic_files import replacing
     from ..calculators import with_hot_electrons  # imports torch, which takes seconds
-    from ..results_io import replacing
 
     try:
         if output.suffix != ".pt":
@@ -43,8 +45,7 @@ def hot(
         with replacing(output) as temporary:
             hot_model.save(temporary)
     except (ValueError, OSError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from None
+        fail(error)
     typer.echo(f"wrote {output}: energy, forces and stress with electrons at {temperature:g} K")
 
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .common import fail
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -98,11 +100,9 @@ def prepare(
         _show_rejected(error.rejected, where="")
         raise typer.Exit(1) from None
     except FileExistsError as error:
-        typer.echo(f"error: {error}; --overwrite replaces a data set", err=True)
-        raise typer.Exit(1) from None
+        fail(f"{error}; --overwrite replaces a data set")
     except (ValueError, OSError, ImportError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from None
+        fail(error)
     except KeyboardInterrupt:
         typer.echo("\nstopped; the same command continues", err=True)
         raise typer.Exit(130) from None

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from .common import BatchSize, Device, MatmulPrecision, check_figure, check_folder, fail
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -48,18 +50,9 @@ def thermo(
     per_electron: Annotated[
         bool, typer.Option("--per-electron", help="Table and figure per electron instead of per atom.")
     ] = False,
-    device: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Such as cpu or cuda; by default the best that there is.")
-    ] = None,
-    batch_size: Annotated[
-        int, typer.Option(min=1, metavar="ATOMS", help="Atoms computed together; fewer need less memory.")
-    ] = 256,
-    matmul_precision: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME", help="highest, or faster: high (TensorFloat-32 on GPUs), medium (bfloat16 on CPUs)."
-        ),
-    ] = "highest",
+    device: Device = None,
+    batch_size: BatchSize = 256,
+    matmul_precision: MatmulPrecision = "highest",
 ) -> None:
     """Thermodynamics of the electrons in the mean density of states of a trajectory.
 
@@ -79,14 +72,14 @@ def thermo(
         _check_files(output, plot)
         predictor = ElectronicStructureModel(model, device, matmul_precision=matmul_precision)
         if not predictor.predicts_fermi_level:
-            _fail(f"{model} predicts no Fermi level: expected a model trained on it, frames are aligned on it")
+            fail(f"{model} predicts no Fermi level: expected a model trained on it, frames are aligned on it")
         average = EnsembleAverage()
         expected_electrons = _add_frames(average, predictor, trajectories, batch_size)
         result = average.thermodynamics(kelvin)
         _show(result, expected_electrons, per_electron=per_electron)
         _write(result, output, plot, per_electron=per_electron)
     except (ValueError, OSError) as error:
-        _fail(str(error))
+        fail(str(error))
 
 
 def _add_frames(
@@ -162,9 +155,9 @@ def _show(result: "Thermodynamics", expected_electrons: float | None, *, per_ele
 
 
 def _write(result: "Thermodynamics", output: Path | None, plot: Path | None, *, per_electron: bool) -> None:
+    from ..atomic_files import replacing
     from ..evaluation.thermodynamics_figure import plot_thermodynamics
     from ..evaluation.thermodynamics_files import write
-    from ..results_io import replacing
 
     for path in [] if output is None else write(result, output):
         typer.echo(f"wrote {path}")
@@ -177,15 +170,12 @@ def _write(result: "Thermodynamics", output: Path | None, plot: Path | None, *, 
 def _check_files(output: Path | None, plot: Path | None) -> None:
     """Before hours of work."""
     from ..evaluation.thermodynamics_files import check_path
-    from ..plotting import check_figure_path
 
     if output is not None:
         check_path(output)
+        check_folder(output)
     if plot is not None:
-        check_figure_path(plot)
-    for path in (output, plot):
-        if path is not None and not path.parent.is_dir():
-            raise ValueError(f"cannot write {path}: there is no folder {path.parent}")
+        check_figure(plot)
 
 
 def _read_temperatures(text: str) -> list[float]:
@@ -201,8 +191,3 @@ def _read_temperatures(text: str) -> list[float]:
     first, last, step = numbers
     count = int((last - first) / step + 1e-9) + 1
     return [first + step * index for index in range(count)]
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(f"error: {message}", err=True)
-    raise typer.Exit(1)

@@ -16,8 +16,8 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from metatrain.utils.data.writers import DiskDatasetWriter, MemmapWriter
 
+from ..atomic_files import atomically
 from ..structures import to_system
-from .atomic_files import atomically
 from .axis import SpectrumAxis
 from .chunks import read_samples, read_table
 from .table import Row

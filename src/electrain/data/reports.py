@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..atomic_files import atomically
 from ..quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL
-from .atomic_files import atomically
 from .selection import Selection, SourceFile
 from .settings import Settings
 from .splits import PARTS

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from .atomic_files import atomically, remove
+from ..atomic_files import atomically, remove
 from .formats import output_names
 from .settings import Settings
 from .sources import Damage, Piece, Source, cut_into_pieces, has_frames

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import __version__
-from ..results_io import replacing
+from ..atomic_files import replacing
 from ..spectra.fermi import BOLTZMANN
 from .thermodynamics import Estimate, Thermodynamics
 

@@ -14,6 +14,7 @@ from metatrain.utils.io import check_file_extension
 from metatrain.utils.logging import ROOT_LOGGER, MetricLogger
 from torch.utils.data import Subset
 
+from electrain.atomic_files import atomically
 from electrain.pet.precision import use_matmul_precision
 from electrain.quantities import DENSITY_OF_STATES
 from electrain.training.batches import Loaders, fit_baselines, intensive_targets, make_loaders
@@ -199,10 +200,8 @@ class Trainer(TrainerInterface[TrainerHypers]):
         )
         if self.best_model_state_dict is not None:
             checkpoint["best_model_state_dict"] = self.best_model_state_dict
-        final = Path(check_file_extension(path, ".ckpt"))
-        partial = final.with_name(final.name + ".part")
-        torch.save(checkpoint, partial)
-        partial.replace(final)
+        with atomically(Path(check_file_extension(path, ".ckpt"))) as unfinished:
+            torch.save(checkpoint, unfinished)
 
     @classmethod
     def load_checkpoint(
