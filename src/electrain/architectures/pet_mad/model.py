@@ -32,7 +32,7 @@ from .baselines import add_contribution, make_baselines, without_electronic_stru
 from .documentation import ModelHypers
 from .outputs import OutputLayout, check_target_set, checked_dataset_info, energy_grid, symmetric_stress
 from .restarts import agreed_hypers, check_elements, let_known_targets_be_found, restart_baselines
-from .systems import features_output, select, systems_to_batch
+from .systems import Selection, features_output, select, systems_to_batch
 
 
 def last_layer_features_name(target: str) -> str:
@@ -199,17 +199,29 @@ class PETMAD(ModelInterface[ModelHypers]):
                 # A structure without a selected atom has no density of states to read from: NaN.
                 predictions[name] = torch.where(selection.num_atoms > 0, values, torch.nan)
 
+        for name, labelled in self._labelled(predictions, outputs, batch.cells, selection).items():
+            results[name] = labelled
+        if self.training:
+            return results
+        return self._add_baselines(systems, outputs, results, selected_atoms)
+
+    def _labelled(
+        self,
+        predictions: dict[str, torch.Tensor],
+        outputs: dict[str, ModelOutput],
+        cells: torch.Tensor,
+        selection: Selection,
+    ) -> dict[str, TensorMap]:
+        """Predicted numbers with samples, components and properties; stresses per volume of their cells."""
+        results: dict[str, TensorMap] = {}
         for name, layout in self.layouts.items():
             if name in predictions:
                 per_atom = outputs[name].sample_kind == "atom"
                 values = predictions[name]
                 if name in self.stresses:
-                    cells = batch.cells[selection.system_of_atom] if per_atom else batch.cells
-                    values = symmetric_stress(values, cells)
+                    values = symmetric_stress(values, cells[selection.system_of_atom] if per_atom else cells)
                 results[name] = layout(values, selection.per_atom if per_atom else selection.per_system)
-        if self.training:
-            return results
-        return self._add_baselines(systems, outputs, results, selected_atoms)
+        return results
 
     def _reads_density_of_states(self, outputs: dict[str, ModelOutput]) -> bool:
         reads = False
