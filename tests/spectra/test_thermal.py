@@ -12,6 +12,7 @@ from electrain.spectra import (
     count_electrons,
     electronic_energy,
     electronic_entropy,
+    electronic_quantities,
     fermi_level,
     free_energy,
     heat_capacity,
@@ -277,3 +278,20 @@ def test_negative_values_at_the_level_are_an_error():
     assert count_electrons(dos, GRID, level + 0.1, 1.0) < count_electrons(dos, GRID, level, 1.0)
     with pytest.raises(ValueError, match=r"fewer electrons fit below a Fermi level higher than 0\.68.* eV at 1 K"):
         heat_capacity(dos, GRID, 1.0, 1.0)
+
+
+def test_all_quantities_at_once():
+    """Two spectra at three temperatures: the same as one by one, shapes included."""
+    spectra, electrons = torch.stack([METAL, 0.5 * METAL]), torch.tensor([ELECTRONS, 1.1])
+    temperatures = [0.0, 300.0, 4000.0]
+    found = electronic_quantities(spectra, GRID, electrons, temperatures)
+    single = (electronic_energy, electronic_entropy, free_energy, heat_capacity)
+    for values, function in zip(found[1:], single, strict=True):
+        expected = function(spectra, GRID, electrons, temperatures)
+        assert values.shape == expected.shape == (2, 3)
+        torch.testing.assert_close(values, expected, rtol=1e-13, atol=1e-16)
+    levels = [
+        [fermi_level(dos, GRID, float(n), t) for t in temperatures] for dos, n in zip(spectra, electrons, strict=True)
+    ]
+    torch.testing.assert_close(found.fermi_level, torch.tensor(levels, dtype=torch.float64), rtol=0, atol=0)
+    assert electronic_quantities(METAL, GRID, ELECTRONS, 300.0).entropy.shape == ()

@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 
 from ..results import ElectronicStructure
 from ..spectra import (
+    ElectronicQuantities,
     EnergyGrid,
     count_electrons,
-    electronic_entropy,
-    fermi_level,
-    free_energy,
-    heat_capacity,
+    electronic_quantities,
     heat_capacity_by_differences,
 )
 from ..spectra.fermi import BOLTZMANN
@@ -179,7 +177,7 @@ class EnsembleAverage:
         grid = EnergyGrid(self._first * self._step, self._step, size)
         mean = self._spectra.mean()[:size]
         values = _quantities(mean, grid, kelvin)
-        farthest = _REACH * BOLTZMANN * kelvin.max() + 2.0 * float(np.abs(values.fermi_level).max()) + 2.0
+        farthest = _REACH * BOLTZMANN * kelvin.max() + 2.0 * float(values.fermi_level.abs().max()) + 2.0
         blocks = self._spectra.blocks(np.pad(_reached(grid, values, kelvin), (0, self._end - self._known_end)))
         blocks = blocks._replace(means=blocks.means[:, :size])
         members = self._members[:, :size] / self.num_frames
@@ -191,8 +189,8 @@ class EnsembleAverage:
         )
 
         def estimate(name: str) -> Estimate:
-            varied = [np.array([getattr(one, name) for one in many]) for many in (of_blocks, of_members)]
-            return _estimate(getattr(values, name), *varied)
+            varied = [np.array([getattr(one, name).numpy() for one in many]) for many in (of_blocks, of_members)]
+            return _estimate(getattr(values, name).numpy(), *varied)
 
         electrons = _num_electrons(mean, grid)
         differences = heat_capacity_by_differences(_states(mean), grid, electrons, torch.tensor(kelvin))
@@ -206,31 +204,16 @@ class EnsembleAverage:
             density_of_states=_estimate(mean, without_one, members),
             temperatures=kelvin,
             heat_capacity_by_differences=differences.numpy(),
-            **{name: estimate(name) for name in _Quantities._fields},
+            fermi_level=estimate("fermi_level"),
+            electronic_energy=estimate("energy"),
+            entropy=estimate("entropy"),
+            free_energy=estimate("free_energy"),
+            heat_capacity=estimate("heat_capacity"),
         )
 
 
-class _Quantities(NamedTuple):
-    """In one density of states, shape ``(num_temperatures,)`` each; units as in :class:`Thermodynamics`."""
-
-    fermi_level: NDArray[np.float64]
-    electronic_energy: NDArray[np.float64]
-    entropy: NDArray[np.float64]
-    free_energy: NDArray[np.float64]
-    heat_capacity: NDArray[np.float64]
-
-
-def _quantities(spectrum: NDArray[np.float64], grid: EnergyGrid, kelvin: NDArray[np.float64]) -> _Quantities:
-    states, electrons, temperatures = _states(spectrum), _num_electrons(spectrum, grid), torch.tensor(kelvin)
-    free = free_energy(states, grid, electrons, temperatures).numpy()
-    entropy = electronic_entropy(states, grid, electrons, temperatures).numpy()
-    return _Quantities(
-        np.array([fermi_level(states, grid, electrons, temperature) for temperature in kelvin.tolist()]),
-        free + kelvin * entropy,
-        entropy,
-        free,
-        heat_capacity(states, grid, electrons, temperatures).numpy(),
-    )
+def _quantities(spectrum: NDArray[np.float64], grid: EnergyGrid, kelvin: NDArray[np.float64]) -> ElectronicQuantities:
+    return electronic_quantities(_states(spectrum), grid, _num_electrons(spectrum, grid), torch.from_numpy(kelvin))
 
 
 def _states(spectrum: NDArray[np.float64]) -> torch.Tensor:
@@ -241,10 +224,10 @@ def _num_electrons(spectrum: NDArray[np.float64], grid: EnergyGrid) -> float:
     return count_electrons(_states(spectrum), grid, energy=0.0)
 
 
-def _reached(grid: EnergyGrid, values: _Quantities, kelvin: NDArray[np.float64]) -> NDArray[np.float64]:
+def _reached(grid: EnergyGrid, values: ElectronicQuantities, kelvin: NDArray[np.float64]) -> NDArray[np.float64]:
     """Weights of the states that heat reaches: minus the derivative of the occupation at the highest temperature."""
     hottest = int(kelvin.argmax())
-    distance = (grid.energies().numpy() - values.fermi_level[hottest]) / (BOLTZMANN * kelvin[hottest])
+    distance = (grid.energies().numpy() - float(values.fermi_level[hottest])) / (BOLTZMANN * kelvin[hottest])
     return 1.0 / np.cosh(0.5 * np.clip(distance, -80.0, 80.0)) ** 2
 
 

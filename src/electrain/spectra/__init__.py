@@ -9,8 +9,10 @@ from .losses import SpectralLossTerms, spectral_loss, spectral_loss_terms
 from .metrics import AlignedErrors, AlignedRMSE, electrons_in_target, rotational_discrepancy
 from .postprocessing import Overlay, denoise, gaussian_filter, interpolated, overlay
 from .thermal import (
+    ElectronicQuantities,
     electronic_energy,
     electronic_entropy,
+    electronic_quantities,
     free_energy,
     heat_capacity,
     heat_capacity_by_differences,
@@ -19,6 +21,7 @@ from .thermal import (
 __all__ = [
     "AlignedErrors",
     "AlignedRMSE",
+    "ElectronicQuantities",
     "EnergyGrid",
     "Overlay",
     "SpectralLossTerms",
@@ -28,6 +31,7 @@ __all__ = [
     "density_of_states",
     "electronic_energy",
     "electronic_entropy",
+    "electronic_quantities",
     "electrons_in_target",
     "fermi_level",
     "free_energy",

@@ -14,7 +14,7 @@ import torch
 
 from .fermi import BOLTZMANN
 from .grid import EnergyGrid
-from .thermal import MIN_DISTANCE_TO_END, NEGLIGIBLE, NUM_POINTS, WINDOW
+from .quadrature import MIN_DISTANCE_TO_END, NEGLIGIBLE, NUM_POINTS, WINDOW
 
 
 class FermiLevels(NamedTuple):

@@ -19,16 +19,7 @@ from numpy.typing import NDArray
 
 from .fermi import BOLTZMANN, fermi_level
 from .grid import EnergyGrid
-
-# Functions of x are below e^-40 further away from the Fermi level, in units of kB T.
-WINDOW = 40
-# The nearest poles of the Fermi function are pi kB T away from the real axis: in intervals of kB T, the error of
-# eight points is (4 pi)^-16.
-NUM_POINTS = 8
-# Where a DOS may be cut, in units of kB T from the Fermi level: its occupation changes by 3e-7 there.
-MIN_DISTANCE_TO_END = 15.0
-# At the end of a DOS that is not cut, as a fraction of its maximum: Gaussians never vanish.
-NEGLIGIBLE = 1e-6
+from .quadrature import points_around, points_between
 
 Temperatures = float | Sequence[float] | torch.Tensor
 
@@ -105,6 +96,30 @@ def heat_capacity(
     return _for_all(_heat_capacity, dos, grid, num_electrons, temperature)
 
 
+class ElectronicQuantities(NamedTuple):
+    """Of one or several spectra at one or several temperatures, each of the shape of :func:`electronic_energy`."""
+
+    fermi_level: torch.Tensor  # eV, on the axis of the DOS
+    energy: torch.Tensor  # above the ground state | eV
+    entropy: torch.Tensor  # eV/K
+    free_energy: torch.Tensor  # above the ground state | eV
+    heat_capacity: torch.Tensor  # eV/K
+
+
+def electronic_quantities(
+    dos: torch.Tensor, grid: EnergyGrid, num_electrons: float | torch.Tensor, temperature: Temperatures
+) -> ElectronicQuantities:
+    """All of them, with one search for each Fermi level.
+
+    Parameters and errors as for :func:`heat_capacity`; without gradients.
+    """
+    temperatures = _checked_temperatures(temperature)
+    spectra, electrons = _checked(dos, grid, num_electrons)
+    values = torch.tensor(_loop(_quantities, spectra, grid, electrons, temperatures), dtype=torch.float64)
+    parts = values.to(dos.device).unbind(dim=-1)
+    return ElectronicQuantities(*(part.reshape(_shape_of(dos, temperature)) for part in parts))
+
+
 def heat_capacity_by_differences(
     dos: torch.Tensor,
     grid: EnergyGrid,
@@ -131,55 +146,6 @@ def heat_capacity_by_differences(
     return (difference / interval).reshape(_shape_of(dos, temperature))
 
 
-class _Points(NamedTuple):
-    """Where a DOS is integrated: ``DOS(E) = (1 - fraction) DOS[channel] + fraction DOS[channel + 1]``."""
-
-    channels: NDArray[np.int64]
-    fractions: NDArray[np.float64]
-    weights: NDArray[np.float64]  # of the quadrature | eV
-    energies: NDArray[np.float64]  # relative to the Fermi level | eV
-
-    def values_of(self, dos: NDArray) -> NDArray:
-        """Interpolate a DOS, states/eV."""
-        return (1.0 - self.fractions) * dos[self.channels] + self.fractions * dos[self.channels + 1]
-
-    def weights_of_channels(self, integrand: NDArray, size: int) -> NDArray:
-        """Return the derivatives of an integral with respect to the channels of the DOS, shape ``(size,)``."""
-        product = self.weights * integrand
-        lower = np.bincount(self.channels, weights=(1.0 - self.fractions) * product, minlength=size)
-        return lower + np.bincount(self.channels + 1, weights=self.fractions * product, minlength=size)
-
-
-def _points_between(grid: EnergyGrid, level: float, ends: NDArray, num_points: int) -> _Points:
-    """Gauss-Legendre points for an integral that is smooth between all channels and the given sorted energies.
-
-    :param ends: relative to the level, in eV.
-    """
-    ends = ends.clip(grid.start - level, grid.stop - level)
-    offset = (level - grid.start) / grid.step
-    first, last = math.ceil(offset + ends[0] / grid.step), math.floor(offset + ends[-1] / grid.step)
-    channels = (np.arange(first, last + 1) - offset) * grid.step
-    ends = np.sort(np.concatenate([ends, channels.clip(ends[0], ends[-1])]))
-    abscissas, weights = np.polynomial.legendre.leggauss(num_points)
-    lengths = np.diff(ends)
-    energies = (0.5 * (ends[1:] + ends[:-1])[:, None] + 0.5 * lengths[:, None] * abscissas).ravel()
-    positions = offset + energies / grid.step
-    lower = positions.astype(np.int64).clip(0, grid.size - 2)
-    return _Points(lower, positions - lower, (0.5 * lengths[:, None] * weights).ravel(), energies)
-
-
-def _points_around(values: NDArray, grid: EnergyGrid, level: float, temperature: float) -> _Points:
-    width = BOLTZMANN * temperature
-    for end, edge in ((values[0], grid.start), (values[-1], grid.stop)):
-        distance = abs(edge - level) / width
-        if distance < MIN_DISTANCE_TO_END and abs(end) > NEGLIGIBLE * values.max():
-            raise ValueError(
-                f"the DOS ends at {edge:g} eV with {end:g} states/eV, {distance:.3g} kB T from the Fermi level at "
-                f"{temperature:g} K, {level:g} eV: expected zero there, or at least {MIN_DISTANCE_TO_END:g} kB T"
-            )
-    return _points_between(grid, level, width * np.arange(-WINDOW, WINDOW + 1), NUM_POINTS)
-
-
 def _energy(values: NDArray, grid: EnergyGrid, num_electrons: float, temperature: float) -> float:
     level = _level(values, grid, num_electrons, temperature)
     free = _free_energy_at(values, grid, num_electrons, temperature, level)[0]
@@ -204,7 +170,7 @@ def _level(values: NDArray, grid: EnergyGrid, num_electrons: float, temperature:
 def _entropy_at(values: NDArray, grid: EnergyGrid, temperature: float, level: float) -> float:
     if temperature == 0:
         return 0.0
-    points = _points_around(values, grid, level, temperature)
+    points = points_around(values, grid, level, temperature)
     distance = np.abs(points.energies) / (BOLTZMANN * temperature)
     # Electrons and holes have the same entropy: that of |x| never overflows.
     entropy = np.log1p(np.exp(-distance)) + distance / (1.0 + np.exp(distance))
@@ -212,10 +178,23 @@ def _entropy_at(values: NDArray, grid: EnergyGrid, temperature: float, level: fl
 
 
 def _heat_capacity(values: NDArray, grid: EnergyGrid, num_electrons: float, temperature: float) -> float:
+    return _heat_capacity_at(values, grid, temperature, _level(values, grid, num_electrons, temperature))
+
+
+def _quantities(
+    values: NDArray, grid: EnergyGrid, num_electrons: float, temperature: float
+) -> tuple[float, float, float, float, float]:
     level = _level(values, grid, num_electrons, temperature)
+    free = _free_energy_at(values, grid, num_electrons, temperature, level)[0]
+    entropy = _entropy_at(values, grid, temperature, level)
+    heating = _heat_capacity_at(values, grid, temperature, level)
+    return level, free + temperature * entropy, entropy, free, heating
+
+
+def _heat_capacity_at(values: NDArray, grid: EnergyGrid, temperature: float, level: float) -> float:
     if temperature == 0:
         return 0.0
-    points = _points_around(values, grid, level, temperature)
+    points = points_around(values, grid, level, temperature)
     x = points.energies / (BOLTZMANN * temperature)
     density = points.weights * points.values_of(values) * (0.5 / np.cosh(0.5 * x)) ** 2
     moments = [float(np.sum(density * x**n)) for n in range(3)]
@@ -239,16 +218,16 @@ def _free_energy_at(
     """
     if temperature == 0:
         return 0.0, np.zeros(grid.size)
-    points = _points_around(values, grid, level, temperature)
+    points = points_around(values, grid, level, temperature)
     width = BOLTZMANN * temperature
     heating = -width * np.log1p(np.exp(-np.abs(points.energies) / width))
     weights = points.weights_of_channels(heating, grid.size)
 
     cold_level = _level(values, grid, num_electrons, 0.0)
     shift = level - cold_level
-    passed = _points_between(grid, level, np.sort([-shift, 0.0]), num_points=2)
+    passed = points_between(grid, level, np.sort([-shift, 0.0]), num_points=2)
     weights += math.copysign(1.0, shift) * passed.weights_of_channels(passed.energies, grid.size)
-    below = _points_between(grid, cold_level, np.array([grid.start - cold_level, 0.0]), num_points=1)
+    below = points_between(grid, cold_level, np.array([grid.start - cold_level, 0.0]), num_points=1)
     weights -= shift * below.weights_of_channels(np.ones_like(below.energies), grid.size)
     return float(weights @ values) + shift * num_electrons, weights
 
