@@ -117,9 +117,9 @@ class PointEdgeTransformer(nn.Module):
         # Only the feedforward featurizer combines edges through networks.
         num_combinations = 0 if self.residual else num_message_passing_layers
         self.combinations = nn.ModuleList(_combination(edge_width) for _ in range(num_combinations))
-        self.state_embedding: StateEmbedding | None = None
-        if system_conditioning:
-            self.state_embedding = StateEmbedding(node_width, max_charge, max_spin_multiplicity)
+        self.state_embedding = (
+            StateEmbedding(node_width, max_charge, max_spin_multiplicity) if system_conditioning else None
+        )
         self.heads = nn.ModuleDict()
 
     def interaction_range(self) -> float:

@@ -97,9 +97,9 @@ class PETMAD(ModelInterface[ModelHypers]):
         self.band_gap: str = BAND_GAP
         with_long_range = bool(hypers["long_range"]["enable"])
         self.neighbor_list = NeighborListOptions(self.network.cutoff, full_list=True, strict=with_long_range)
-        self.long_range: Optional[LongRange] = None
-        if with_long_range:
-            self.long_range = LongRange(hypers["long_range"], self.network.node_width, self.neighbor_list)
+        self.long_range = (
+            LongRange(hypers["long_range"], self.network.node_width, self.neighbor_list) if with_long_range else None
+        )
         self.new_targets, self.absent_targets = [], []
 
     def _add_output(self, name: str, info: TargetInfo) -> None:
