@@ -3,6 +3,7 @@
 import copy
 import gzip
 import shutil
+import sys
 from pathlib import Path
 
 import ase.io
@@ -18,6 +19,7 @@ from metatrain.cli.export import export_model
 from metatrain.cli.train import train_model
 from metatrain.pet.model import PET
 from metatrain.pet.modules.finetuning import apply_finetuning_strategy
+from metatrain.utils.architectures import get_default_hypers
 from metatrain.utils.data import DatasetInfo, TargetInfo
 from metatrain.utils.data.target_info import get_generic_target_info
 from metatrain.utils.io import model_from_checkpoint
@@ -38,6 +40,7 @@ from electrain.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL
 from electrain.spectra.grid import EnergyGrid
 
 STRESS = "non_conservative_stress"
+LONG_RANGE = {**get_default_hypers("pet")["model"]["long_range"], "enable": True, "use_ewald": True}
 AXIS = AxisOptions(start=-10.0, step=0.5)
 STRUCTURES = example_structures()
 HAS_VOLUME = [bool(atoms.pbc.all()) for atoms in STRUCTURES.values()]
@@ -104,6 +107,7 @@ COMBINATIONS = {
     "three layers": {"featurizer_type": "residual", **MODERN, "num_gnn_layers": 3, "d_node": 12},
     "temperature": {"featurizer_type": "residual", "num_attention_layers": 2, "attention_temperature": 1.3},
     "adaptive": {"featurizer_type": "feedforward", "num_neighbors_adaptive": 6, "zbl": True},
+    "charged": {"featurizer_type": "feedforward", "system_conditioning": True, "max_charge": 3},
     "adaptive, old": {
         "featurizer_type": "residual",
         "num_neighbors_adaptive": 6,
@@ -404,15 +408,6 @@ def test_other_networks_for_the_band_gap():
 # models that have no equal here
 
 
-def test_options_that_we_have_not():
-    with pytest.raises(ValueError, match=r"charge and spin multiplicity \(`system_conditioning`\)"):
-        convert(make_peer_model(("energy",), system_conditioning=True).get_checkpoint())
-    checkpoint = make_peer_model(("energy",)).get_checkpoint()
-    checkpoint["model_data"]["model_hypers"]["long_range"]["enable"] = True
-    with pytest.raises(ValueError, match=r"long-range \(Ewald\) features"):
-        convert(checkpoint)
-
-
 def test_targets_that_we_cannot_predict():
     with pytest.raises(ValueError, match="'mtt::bandgap' as a sum over atoms"):
         convert(make_peer_model((BAND_GAP,)).get_checkpoint())
@@ -497,6 +492,31 @@ def test_command(dos_file, tmp_path):
     ):
         assert line in output, output
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_command_on_a_model_with_more_inputs(tmp_path):
+    """What it says about them."""
+    pytest.importorskip("torchpme")
+    peer = make_peer_model(("energy",), system_conditioning=True, max_charge=3, long_range=LONG_RANGE)
+    torch.save(peer.get_checkpoint(), tmp_path / "peer.ckpt")
+    status, _, output = run(tmp_path / "peer.ckpt", tmp_path / "ours.ckpt")
+    assert status == 0, output
+    assert "network         feedforward, message-passing layers: 2, long-range features\n" in output
+    assert "reads           charge, -3 to 3 e, and spin multiplicity, 1 to 10\n" in output
+    assert f"parameters      {count_parameters(tmp_path / 'ours.ckpt'):,} (float64)" in output
+
+
+def count_parameters(path):
+    model = model_from_checkpoint(torch.load(path, weights_only=False), "export")
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def test_long_range_features_without_the_package(monkeypatch):
+    pytest.importorskip("torchpme")
+    checkpoint = make_peer_model(("energy",), long_range=LONG_RANGE).get_checkpoint()
+    monkeypatch.setitem(sys.modules, "torchpme", None)
+    with pytest.raises(ValueError, match="metatrain cannot load the model: `torch-pme` is required"):
+        convert(checkpoint)
 
 
 def test_command_on_a_model_with_uncertainties(tmp_path):

@@ -37,6 +37,9 @@ def make_network(featurizer: str) -> PointEdgeTransformer:
         normalization="LayerNorm",
         activation="SiLU",
         transformer_type="PostLN",
+        system_conditioning=False,
+        max_charge=10,
+        max_spin_multiplicity=10,
     )
     return network.double().eval()
 

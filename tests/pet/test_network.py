@@ -31,6 +31,9 @@ SMALL = {
     "normalization": "LayerNorm",
     "activation": "SiLU",
     "transformer_type": "PostLN",
+    "system_conditioning": False,
+    "max_charge": 10,
+    "max_spin_multiplicity": 10,
 }
 KINDS = {
     "residual": {},

@@ -96,6 +96,7 @@ class HotElectronModel(torch.nn.Module):
     energies: List[str]
     valence_electrons: List[float]
     neighbor_lists: List[NeighborListOptions]
+    inputs: Dict[str, ModelOutput]
 
     def __init__(
         self,
@@ -111,12 +112,17 @@ class HotElectronModel(torch.nn.Module):
         self.energies = energies
         self.valence_electrons = valence_electrons
         self.neighbor_lists = model.requested_neighbor_lists()
+        self.inputs = model.requested_inputs(use_new_names=True)
         # TorchScript: constants of modules cannot be read inside of `forward`
         self.density_of_states: str = DENSITY_OF_STATES
 
     def requested_neighbor_lists(self) -> List[NeighborListOptions]:
         """Those of the model."""
         return self.neighbor_lists
+
+    def requested_inputs(self) -> Dict[str, ModelOutput]:
+        """Those of the model."""
+        return self.inputs
 
     # metatomic compares the signature with these very annotations, `list` and `dict` will not do
     def forward(

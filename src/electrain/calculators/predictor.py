@@ -20,7 +20,7 @@ from ..quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL, ensemble_name
 from ..results import ElectronicStructure, Ensemble, Uncertainty
 from ..spectra.grid import EnergyGrid
 from ..spectra.postprocessing import denoise
-from ..structures import check_elements, check_structure, formula_of, to_system
+from ..structures import add_inputs, check_elements, check_structure, formula_of, read_input, to_system
 from .model_file import check_outputs, load_model, smearing_of, valence_electrons_of
 
 BATCH_SIZE = 256  # atoms; a published-size model takes 0.25 GB for them in a dense crystal
@@ -60,6 +60,7 @@ class ElectronicStructureModel:
         self._dtype: torch.dtype = getattr(torch, capabilities.dtype)
         # No skin: lists are never used for a second, similar structure.
         self._neighbor_lists = neighbor_lists_for_model("angstrom", model, skin=0.0)
+        self._inputs = list(model.requested_inputs(use_new_names=True))
         self._atomic_numbers = sorted(capabilities.atomic_types)
         quantities = (DENSITY_OF_STATES, BAND_GAP, FERMI_LEVEL)
         self._outputs = [
@@ -94,11 +95,13 @@ class ElectronicStructureModel:
     def check(self, atoms: Atoms) -> None:
         """Check that the model can work on a structure.
 
-        :raises ValueError: for no atoms, unknown elements, positions that are not finite, or atoms on top of
-            each other.
+        :raises ValueError: for no atoms, unknown elements, positions that are not finite, atoms on top of each other,
+            or a charge or spin multiplicity in ``atoms.info`` that is not an integer, if the model reads them.
         """
         check_structure(atoms)
         check_elements(atoms, self._atomic_numbers)
+        for name in self._inputs:
+            read_input(atoms, name)
 
     def num_valence_electrons(self, atoms: Atoms) -> float | None:
         """Electrons that the structure had in the calculations that the model learned from, if it knows them."""
@@ -180,7 +183,7 @@ class ElectronicStructureModel:
 
         :param batch: at least one structure.
         :param per_atom: also the contribution of each atom to the density of states.
-        :raises ValueError: as :meth:`check`, or if a prediction is not finite.
+        :raises ValueError: as :meth:`check`, if the model refuses a structure, or if a prediction is not finite.
         """
         for atoms in batch:
             self.check(atoms)
@@ -200,13 +203,20 @@ class ElectronicStructureModel:
         systems = [to_system(atoms) for atoms in batch]
         for calculator in self._neighbor_lists:
             calculator.add_neighbor_list(systems)
+        for system, atoms in zip(systems, batch, strict=True):
+            add_inputs(system, atoms, self._inputs)
         systems = [system.to(dtype=self._dtype, device=self.device) for system in systems]
         requested = {name: ModelOutput(sample_kind="system") for name in self._outputs}
         if per_atom:
             requested[DENSITY_OF_STATES] = ModelOutput(sample_kind="atom")
         options = ModelEvaluationOptions(length_unit="angstrom", outputs=requested)
         with torch.no_grad(), use_matmul_precision(self._matmul_precision):
-            predicted = self._model(systems, options, check_consistency=False)
+            try:
+                predicted = self._model(systems, options, check_consistency=False)
+            except torch.jit.Error as error:
+                # The last line says what happened, those before it where in the compiled code.
+                reason = str(error).strip().rpartition("\n")[2]
+                raise ValueError(reason.removeprefix("builtins.ValueError: ")) from None
         return {name: values.block() for name, values in predicted.items()}
 
     def _grid(self, density_of_states: TensorBlock) -> EnergyGrid:

@@ -90,7 +90,7 @@ def _show(model: "PETMAD", path: Path) -> None:
     from ase.data import chemical_symbols
 
     hypers: Any = model.hypers
-    parameters = list(model.network.parameters()) + list(model.spectrum_heads.parameters())
+    parameters = list(model.parameters())
     typer.echo(f"wrote {path}\n")
     for name, info in model.dataset_info.targets.items():
         what = info.description or ("per atom" if info.sample_kind == "atom" else "per structure")
@@ -105,7 +105,11 @@ def _show(model: "PETMAD", path: Path) -> None:
     typer.echo(
         f"network         {hypers['featurizer']}, message-passing layers: {hypers['num_message_passing_layers']}"
         f"{', ZBL repulsion' if hypers['zbl'] else ''}"
+        f"{', long-range features' if hypers['long_range']['enable'] else ''}"
     )
+    if hypers["system_conditioning"]:
+        charge, spin = hypers["max_charge"], hypers["max_spin_multiplicity"]
+        typer.echo(f"reads           charge, -{charge} to {charge} e, and spin multiplicity, 1 to {spin}")
     dtype = str(parameters[0].dtype).removeprefix("torch.")
     typer.echo(f"parameters      {sum(parameter.numel() for parameter in parameters):,} ({dtype})")
 

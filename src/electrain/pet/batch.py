@@ -15,6 +15,8 @@ class Batch(NamedTuple):
     centers: torch.Tensor  # (num_pairs,) int64 | atom i of the pair i -> j
     neighbors: torch.Tensor  # (num_pairs,) int64 | atom j; every pair i -> j comes with its reverse j -> i
     cell_shifts: torch.Tensor  # (num_pairs, 3) int64 | atom j sits at position_j + shift @ cell
+    # (num_systems, 2) int64 | charge (e) and spin multiplicity, for networks that read them
+    states: torch.Tensor | None = None
 
 
 class Edges(NamedTuple):

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from .batch import Batch, Edges, LayerInputs
+from .conditioning import StateEmbedding
 from .heads import PooledFeatures, PooledHead, sum_edges
 from .neighbors import find_edges, make_buckets
 from .transformer import MessagePassingLayer, attention_bias
@@ -49,6 +50,9 @@ class PointEdgeTransformer(nn.Module):
     :param normalization: ``"LayerNorm"`` or ``"RMSNorm"``.
     :param activation: ``"SiLU"`` or ``"SwiGLU"``.
     :param transformer_type: ``"PostLN"`` or ``"PreLN"``.
+    :param system_conditioning: whether charge and spin multiplicity (``Batch.states``) are read.
+    :param max_charge: largest absolute charge, in e.
+    :param max_spin_multiplicity: largest multiplicity.
     """
 
     def __init__(
@@ -73,6 +77,9 @@ class PointEdgeTransformer(nn.Module):
         normalization: str,
         activation: str,
         transformer_type: str,
+        system_conditioning: bool,
+        max_charge: int,
+        max_spin_multiplicity: int,
     ) -> None:
         super().__init__()
         if featurizer not in ("residual", "feedforward"):
@@ -110,6 +117,9 @@ class PointEdgeTransformer(nn.Module):
         # Only the feedforward featurizer combines edges through networks.
         num_combinations = 0 if self.residual else num_message_passing_layers
         self.combinations = nn.ModuleList(_combination(edge_width) for _ in range(num_combinations))
+        self.state_embedding = (
+            StateEmbedding(node_width, max_charge, max_spin_multiplicity) if system_conditioning else None
+        )
         self.heads = nn.ModuleDict()
 
     def interaction_range(self) -> float:
@@ -171,26 +181,52 @@ class PointEdgeTransformer(nn.Module):
             buckets=buckets,
         )
         messages = self.layers[0].edge_tokens.species(inputs.neighbor_elements)  # type: ignore
+        states = self._embedded_states(batch)
         if self.residual:
-            return self._residual(elements, messages, inputs, graph)
-        return self._feedforward(elements, messages, inputs, graph)
+            return self._residual(elements, messages, states, inputs, graph)
+        return self._feedforward(elements, messages, states, inputs, graph)
 
-    def _residual(self, elements: torch.Tensor, messages: torch.Tensor, inputs: LayerInputs, graph: Edges) -> Features:
+    def _embedded_states(self, batch: Batch) -> torch.Tensor | None:
+        """Features of every atom's structure (num_atoms, node_width), which all layers add to what they give."""
+        if self.state_embedding is None:
+            return None
+        states = batch.states
+        if states is None:
+            raise ValueError("the network reads charges and spin multiplicities (`states`), the batch has none")
+        return self.state_embedding(states).index_select(0, batch.system_of_atom)
+
+    def _residual(
+        self,
+        elements: torch.Tensor,
+        messages: torch.Tensor,
+        states: torch.Tensor | None,
+        inputs: LayerInputs,
+        graph: Edges,
+    ) -> Features:
         node_features: list[torch.Tensor] = []
         edge_features: list[torch.Tensor] = []
         for layer, embedding in zip(self.layers, self.node_embeddings):  # noqa: B905 (TorchScript: no strict=)
             nodes, edges = layer(embedding(elements), messages, inputs)
+            if states is not None:
+                nodes = nodes + states
             node_features.append(nodes)
             edge_features.append(edges)
             messages = 0.5 * (messages + edges.index_select(0, graph.reverse))
         return Features(nodes=node_features, edges=edge_features, graph=graph)
 
     def _feedforward(
-        self, elements: torch.Tensor, messages: torch.Tensor, inputs: LayerInputs, graph: Edges
+        self,
+        elements: torch.Tensor,
+        messages: torch.Tensor,
+        states: torch.Tensor | None,
+        inputs: LayerInputs,
+        graph: Edges,
     ) -> Features:
         nodes = self.node_embeddings[0](elements)
         for layer, combination in zip(self.layers, self.combinations):  # noqa: B905 (TorchScript: no strict=)
             nodes, edges = layer(nodes, messages, inputs)
+            if states is not None:
+                nodes = nodes + states
             both_ways = torch.cat([edges, edges.index_select(0, graph.reverse)], dim=1)
             messages = messages + edges + combination(both_ways)
         return Features(nodes=[nodes], edges=[messages], graph=graph)

@@ -27,6 +27,7 @@ from metatrain.utils.neighbor_lists import (
     get_system_with_neighbor_lists_transform,
 )
 from metatrain.utils.scaler import get_remove_scale_transform
+from metatrain.utils.system_data import get_system_data_transform
 from torch.utils.data import DataLoader, DistributedSampler, Subset
 
 from electrain.quantities import DIRECT_STRESS, FROM_DENSITY_OF_STATES, base_quantity
@@ -148,6 +149,9 @@ def _shared_transforms(model: Any, targets: dict[str, TargetInfo], device: torch
         return systems, batch_targets, extra
 
     transforms = [get_system_with_neighbor_lists_transform(get_requested_neighbor_lists(model))]
+    inputs = list(model.requested_inputs())
+    if inputs:
+        transforms.append(get_system_data_transform(inputs))
     if stresses:
         transforms.append(refuse_stress_without_volume)
     baseline, scaler = model.additive_models[0], model.scaler

@@ -104,6 +104,24 @@ def _model_1_to_2(checkpoint: dict[str, Any]) -> None:
     data["model_hypers"] = {**data["model_hypers"], "zbl": False}
 
 
+def _model_2_to_3(checkpoint: dict[str, Any]) -> None:
+    """Charge and spin multiplicity as input; long-range features."""
+    added = {
+        "system_conditioning": False,
+        "max_charge": 10,
+        "max_spin_multiplicity": 10,
+        "long_range": {
+            "enable": False,
+            "use_ewald": False,
+            "smearing": 1.4,
+            "kspace_resolution": 1.33,
+            "interpolation_nodes": 5,
+        },
+    }
+    data = checkpoint["model_data"]
+    data["model_hypers"] = {**data["model_hypers"], **added}
+
+
 def _trainer_1_to_2(checkpoint: dict[str, Any]) -> None:
     """Which parameters are trained; a choice of learning-rate schedules and of the precision of matrix products."""
     checkpoint["trainable_parameters"] = None
@@ -111,7 +129,7 @@ def _trainer_1_to_2(checkpoint: dict[str, Any]) -> None:
     checkpoint["train_hypers"] = {**checkpoint["train_hypers"], **added}
 
 
-_MODEL_UPGRADES: dict[int, Upgrade] = {1: _model_1_to_2}
+_MODEL_UPGRADES: dict[int, Upgrade] = {1: _model_1_to_2, 2: _model_2_to_3}
 _TRAINER_UPGRADES: dict[int, Upgrade] = {1: _trainer_1_to_2}
 
 

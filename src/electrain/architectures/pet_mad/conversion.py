@@ -68,12 +68,15 @@ def convert(
         "energy_grid": _energy_grid(info, axis),
         **network_options(peer.hypers),
         "zbl": bool(peer.hypers["zbl"]),
+        "long_range": dict(peer.hypers["long_range"]),
     }
     dtype = next(peer.backend.parameters()).dtype
     model = PETMAD(hypers, DatasetInfo(info.length_unit, info.atomic_types, targets)).to(dtype)
 
     merge_peer_low_rank(peer.backend)
     model.network.load_state_dict(network_state(peer.backend))
+    if model.long_range is not None:
+        model.long_range.featurizer.load_state_dict(peer.long_range_featurizer.state_dict())
     # All baselines and scales of theirs but those of the density of states have a place in ours.
     for own, theirs in zip([*model.additive_models, model.scaler], [*peer.additive_models, peer.scaler], strict=True):
         known = own.state_dict()
@@ -94,7 +97,7 @@ def convert(
 def pet_checkpoint(checkpoint: dict[str, Any]) -> dict[str, Any]:
     """The checkpoint of a ``pet`` model, also of one inside metatrain's ``llpr``.
 
-    :raises ValueError: for a checkpoint of another architecture, or of a model with options that we have not.
+    :raises ValueError: for a checkpoint of another architecture.
     """
     name = checkpoint.get("architecture_name")
     if name == "llpr":
@@ -109,13 +112,6 @@ def pet_checkpoint(checkpoint: dict[str, Any]) -> dict[str, Any]:
     missing += [key for key in ("model_state_dict", "best_model_state_dict") if key not in checkpoint]
     if missing:
         raise ValueError(f"the checkpoint of `pet` lacks {', '.join(missing)}")
-    hypers = data["model_hypers"]
-    if hypers.get("long_range", {}).get("enable", False):
-        raise ValueError("the model has long-range (Ewald) features (`long_range`), which pet_mad does not have")
-    if hypers.get("system_conditioning", False):
-        raise ValueError(
-            "the model depends on charge and spin multiplicity (`system_conditioning`), which pet_mad does not read"
-        )
     return checkpoint
 
 

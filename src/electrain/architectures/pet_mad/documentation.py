@@ -16,6 +16,8 @@ from typing import Annotated, Literal, Optional
 
 from metatrain.composition.documentation import FixedCompositionWeights
 from metatrain.scaler.documentation import FixedScalerWeights
+from metatrain.utils.hypers import init_with_defaults
+from metatrain.utils.long_range import LongRangeHypers
 from metatrain.utils.loss import LossSpecification
 from pydantic import AfterValidator
 from typing_extensions import NotRequired, TypedDict
@@ -86,6 +88,16 @@ class ModelHypers(TypedDict):
     """Normalize after or before attention and feed-forward network."""
     zbl: bool = False
     """Add the Ziegler-Biersack-Littmark repulsion between nuclei at short distances to all energies."""
+    system_conditioning: bool = False
+    """Read charge and spin multiplicity of each structure: ``extra_data`` of the training set, ``atoms.info`` in ASE;
+    0 and 1 where they are not given."""
+    max_charge: int = 10
+    """With ``system_conditioning``: largest absolute charge, in elementary charges."""
+    max_spin_multiplicity: int = 10
+    """With ``system_conditioning``: largest spin multiplicity, 2S + 1."""
+    long_range: LongRangeHypers = init_with_defaults(LongRangeHypers)
+    """Features of atoms far away: metatrain's, potentials of learned charges. They need the package torch-pme. Training
+    sums them up as Ewald did whatever ``use_ewald`` says, as in `pet`; predictions take a particle mesh."""
 
 
 class LowRankHypers(TypedDict):

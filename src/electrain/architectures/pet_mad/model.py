@@ -1,37 +1,28 @@
 """PET-MAD for metatrain: bridges metatomic systems and metatensor outputs to the network on plain tensors."""
 
-import copy
-import json
 from typing import Any, Dict, List, Literal, Optional
 
 import torch
 from metatensor.torch import Labels, TensorMap
-from metatomic.torch import (
-    AtomisticModel,
-    ModelCapabilities,
-    ModelMetadata,
-    ModelOutput,
-    NeighborListOptions,
-    System,
-)
+from metatomic.torch import AtomisticModel, ModelMetadata, ModelOutput, NeighborListOptions, System
 from metatrain.scaler import Scaler
 from metatrain.utils.abc import ModelInterface
 from metatrain.utils.architectures import get_default_hypers
 from metatrain.utils.data import DatasetInfo, TargetInfo
 from metatrain.utils.data.atom_pair_helpers import check_no_atom_pair_targets
-from metatrain.utils.dtype import dtype_to_str
-from metatrain.utils.metadata import merge_metadata
 
 from electrain.pet.heads import SpectrumConvolution, pool_systems, select_atoms
-from electrain.pet.low_rank import find_low_rank, merge_low_rank
 from electrain.pet.network import PointEdgeTransformer
 from electrain.quantities import BAND_GAP, DENSITY_OF_STATES, DIRECT_STRESS, FROM_DENSITY_OF_STATES, base_quantity
 
 from . import checkpoints
 from .baselines import add_contribution, make_baselines, without_electronic_structure
 from .documentation import ModelHypers
+from .exporting import export_model
+from .long_range import LongRange
 from .outputs import OutputLayout, check_target_set, checked_dataset_info, energy_grid, symmetric_stress
 from .restarts import agreed_hypers, check_elements, let_known_targets_be_found, restart_baselines
+from .states import read_states, state_inputs
 from .systems import Selection, features_output, select, systems_to_batch
 
 
@@ -48,7 +39,7 @@ class PETMAD(ModelInterface[ModelHypers]):
     :raises ValueError: for targets that do not fit the hyperparameters.
     """
 
-    __checkpoint_version__ = 2
+    __checkpoint_version__ = 3
     __supported_devices__ = ["cuda", "cpu"]  # noqa: RUF012 (metatrain's interface)
     __supported_dtypes__ = [torch.float32, torch.float64]  # noqa: RUF012
     __default_metadata__ = ModelMetadata(
@@ -81,8 +72,10 @@ class PETMAD(ModelInterface[ModelHypers]):
         elements[torch.tensor(self.atomic_types)] = torch.arange(len(self.atomic_types))
         self.register_buffer("element_of_type", elements)
 
-        network_hypers: Any = {name: value for name, value in hypers.items() if name not in ("energy_grid", "zbl")}
+        others = ("energy_grid", "zbl", "long_range")
+        network_hypers: Any = {name: value for name, value in hypers.items() if name not in others}
         self.network = PointEdgeTransformer(num_elements=len(self.atomic_types), **network_hypers)
+        self.reads_states: bool = hypers["system_conditioning"]
         self.spectrum_heads = torch.nn.ModuleDict()
         self.layouts = torch.nn.ModuleDict()
         self.outputs = {
@@ -102,7 +95,11 @@ class PETMAD(ModelInterface[ModelHypers]):
         # TorchScript: constants of other modules cannot be read inside `forward`
         self.density_of_states: str = DENSITY_OF_STATES
         self.band_gap: str = BAND_GAP
-        self.neighbor_list = NeighborListOptions(cutoff=self.network.cutoff, full_list=True, strict=False)
+        with_long_range = bool(hypers["long_range"]["enable"])
+        self.neighbor_list = NeighborListOptions(self.network.cutoff, full_list=True, strict=with_long_range)
+        self.long_range = (
+            LongRange(hypers["long_range"], self.network.node_width, self.neighbor_list) if with_long_range else None
+        )
         self.new_targets, self.absent_targets = [], []
 
     def _add_output(self, name: str, info: TargetInfo) -> None:
@@ -134,15 +131,20 @@ class PETMAD(ModelInterface[ModelHypers]):
 
         Clipped together, the large gradients of one part would slow the others down.
         """
-        return [self.network, *self.spectrum_heads.values()]
+        features = self.network if self.long_range is None else torch.nn.ModuleList([self.network, self.long_range])
+        return [features, *self.spectrum_heads.values()]
 
     def supported_outputs(self) -> dict[str, ModelOutput]:
         """All outputs, targets and features."""
         return self.outputs
 
     def requested_neighbor_lists(self) -> list[NeighborListOptions]:
-        """One full list within the cutoff; pairs beyond it do no harm."""
+        """One full list within the cutoff; pairs beyond it do no harm, except to long-range features."""
         return [self.neighbor_list]
+
+    def requested_inputs(self) -> dict[str, ModelOutput]:
+        """Charge and spin multiplicity, if the network reads them."""
+        return state_inputs() if self.reads_states else {}
 
     # metatomic compares the signature with these very annotations, `list` and `dict` will not do
     def forward(
@@ -159,8 +161,11 @@ class PETMAD(ModelInterface[ModelHypers]):
         results: dict[str, TensorMap] = {}
         if len(outputs) == 0:
             return results
-        batch = systems_to_batch(systems, self.neighbor_list, self.element_of_type, self.atomic_types)
+        states = read_states(systems) if self.reads_states else None
+        batch = systems_to_batch(systems, self.neighbor_list, self.element_of_type, self.atomic_types, states)
         features = self.network(batch)
+        if self.long_range is not None:
+            features = self.long_range(systems, batch, features)
         selection = select(batch, selected_atoms)
         if "feature" in outputs:
             pooled = self.network.pooled_features(features)
@@ -316,27 +321,4 @@ class PETMAD(ModelInterface[ModelHypers]):
 
     def export(self, metadata: Optional[ModelMetadata] = None) -> AtomisticModel:
         """Turn the model into a metatomic model for simulation engines; its metadata carries the energy axis."""
-        if find_low_rank(self.network) is not None:
-            merged_model = copy.deepcopy(self)
-            merge_low_rank(merged_model.network)
-            return merged_model.export(metadata)
-        dtype = next(self.network.parameters()).dtype
-        if dtype not in self.__supported_dtypes__:
-            raise ValueError(f"the model has dtype {dtype}, expected one of {self.__supported_dtypes__}")
-        self.to(dtype)
-        # The baseline's TensorMaps are no buffers: `to` does not move them.
-        self.additive_models[0].weights_to(torch.device("cpu"), torch.float64)  # type: ignore[operator]
-        repulsion_ranges = [float(model.cutoff_radius) for model in list(self.additive_models)[1:]]  # type: ignore
-        capabilities = ModelCapabilities(
-            outputs=self.outputs,
-            atomic_types=self.atomic_types,
-            interaction_range=max([self.network.interaction_range(), *repulsion_ranges]),
-            length_unit=self.dataset_info.length_unit,
-            supported_devices=self.__supported_devices__,
-            dtype=dtype_to_str(dtype),
-        )
-        # A copy: without metadata of the user's, what is merged is the class's own object, of all models.
-        merged = copy.deepcopy(merge_metadata(self.metadata, metadata))
-        if self.hypers["energy_grid"] is not None:
-            merged.extra = {**merged.extra, "energy_grid": json.dumps(dict(self.hypers["energy_grid"]))}
-        return AtomisticModel(self.eval(), merged, capabilities)
+        return export_model(self, metadata)

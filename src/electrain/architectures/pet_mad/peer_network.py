@@ -26,6 +26,9 @@ _OPTIONS = {
     "normalization": "normalization",
     "activation": "activation",
     "transformer_type": "transformer_type",
+    "system_conditioning": "system_conditioning",
+    "max_charge": "max_charge",
+    "max_spin_multiplicity": "max_spin_multiplicity",
 }
 # Parts of their parameters' names -> of ours, applied in this order.
 _RENAMED = [
@@ -44,6 +47,9 @@ _RENAMED = [
     (r"gnn_layers\.(\d+)\.neighbor_embedder", r"layers.\1.edge_tokens.species"),
     (r"^edge_embedder", "layers.0.edge_tokens.species"),
     (r"^node_embedders", "node_embeddings"),
+    (r"^system_conditioning\.(charge|spin_multiplicity)_embedding", r"state_embedding.\1"),
+    (r"^system_conditioning\.project\.0", "state_embedding.hidden"),
+    (r"^system_conditioning\.project\.2", "state_embedding.output"),
     (r"combination_norms\.(\d+)\.", r"combinations.\1.0."),
     (r"combination_mlps\.(\d+)\.0\.", r"combinations.\1.1."),
     (r"combination_mlps\.(\d+)\.2\.", r"combinations.\1.3."),

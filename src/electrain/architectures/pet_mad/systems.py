@@ -28,6 +28,7 @@ def systems_to_batch(
     options: NeighborListOptions,
     element_of_type: torch.Tensor,
     known_types: list[int],
+    states: Optional[torch.Tensor],
 ) -> Batch:
     """Concatenate systems with their neighbor lists.
 
@@ -35,6 +36,7 @@ def systems_to_batch(
     :param options: which neighbor list to take.
     :param element_of_type: (largest atomic number + 1,) index of each element, -1 for unknown ones.
     :param known_types: atomic numbers that the model knows, for the error message.
+    :param states: charges and spin multiplicities, for networks that read them.
     :raises ValueError: for an unknown element or a structure without atoms.
     """
     device = systems[0].positions.device
@@ -69,6 +71,7 @@ def systems_to_batch(
         centers=table[:, 0],
         neighbors=table[:, 1],
         cell_shifts=table[:, 2:],
+        states=states,
     )
 
 

@@ -8,6 +8,7 @@ import torch
 from metatensor.torch import TensorMap
 from metatomic.torch import ModelOutput, System
 from metatrain.utils.data import Dataset, unpack_batch
+from metatrain.utils.system_data import get_system_data_transform
 from torch.utils.data import Subset
 
 from electrain.quantities import (
@@ -211,8 +212,9 @@ def _batches(
     """Systems in the model's precision, and targets in their own, on the model's device."""
     model.model.eval()  # with baselines and scales
     parameter = next(model.model.network.parameters())
+    attach_inputs = get_system_data_transform(list(model.model.requested_inputs()))
     for batch in model._get_dataloader(datasets, batch_size, is_distributed=is_distributed):
-        systems, targets, _ = unpack_batch(batch)
+        systems, targets, _ = attach_inputs(*unpack_batch(batch))
         systems = [system.to(device=parameter.device, dtype=parameter.dtype) for system in systems]
         yield systems, {name: target.to(device=parameter.device) for name, target in targets.items()}
 

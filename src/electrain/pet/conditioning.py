@@ -1,0 +1,58 @@
+"""Charge and spin multiplicity of a structure as input to the network."""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+class StateEmbedding(nn.Module):
+    """Features of a structure's electronic state, to be added to those of its atoms.
+
+    ``W' silu(W [e_Q, f_M] + b) + b'`` with learned vectors e and f for every charge Q and spin multiplicity M = 2S + 1.
+    The outer map starts from zero: at first, a network is what it would be without.
+
+    :param width: features of an atom.
+    :param max_charge: charges from minus to plus this many elementary charges are known.
+    :param max_spin_multiplicity: multiplicities from 1 to this one are known.
+    """
+
+    def __init__(self, width: int, max_charge: int, max_spin_multiplicity: int) -> None:
+        super().__init__()
+        self.max_charge, self.max_spin_multiplicity = max_charge, max_spin_multiplicity
+        self.charge = nn.Embedding(2 * max_charge + 1, width)
+        self.spin_multiplicity = nn.Embedding(max_spin_multiplicity, width)
+        self.hidden = nn.Linear(2 * width, width)
+        self.output = nn.Linear(width, width)
+        nn.init.zeros_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        """Charge and multiplicity (num_systems, 2) int64 -> features (num_systems, width).
+
+        :raises ValueError: for a charge or a multiplicity that the embedding does not know.
+        """
+        charges, multiplicities = states.unbind(1)
+        _check_range("charge", charges, -self.max_charge, self.max_charge)
+        _check_range("spin multiplicity", multiplicities, 1, self.max_spin_multiplicity)
+        embedded = torch.cat(
+            [self.charge(charges + self.max_charge), self.spin_multiplicity(multiplicities - 1)], dim=1
+        )
+        return self.output(functional.silu(self.hidden(embedded)))
+
+
+def _check_range(quantity: str, values: torch.Tensor, lowest: int, highest: int) -> None:
+    known = (values >= lowest) & (values <= highest)
+    if not bool(known.all()):
+        worst = int(torch.argmin(known.to(torch.int64)))
+        raise ValueError(
+            "structure "
+            + str(worst)
+            + " of the batch has the "
+            + quantity
+            + " "
+            + str(int(values[worst]))
+            + ", the model knows "
+            + str(lowest)
+            + " to "
+            + str(highest)
+        )
