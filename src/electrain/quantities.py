@@ -7,8 +7,8 @@ FERMI_LEVEL = "mtt::efermi"  # eV, on the same energy axis as the density of sta
 # The fewest channels of a density of states that the band gap and Fermi level heads can read.
 MIN_CHANNELS = 737
 
-# Read from the density of states, one number per structure: not sums over atoms.
-FROM_DENSITY_OF_STATES = (BAND_GAP, FERMI_LEVEL)
+# One number per structure that does not grow with it: not sums over atoms.
+INTENSIVE = (BAND_GAP, FERMI_LEVEL)
 
 
 # metatomic's standard names; variants carry a suffix: "non_conservative_stress/pbe"

@@ -15,8 +15,9 @@ from tiny_models import (
     to_systems,
 )
 
+from electrain.architectures.pet_mad.systems import systems_to_batch
 from electrain.axis_labels import labels_to_grid
-from electrain.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL, FROM_DENSITY_OF_STATES
+from electrain.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL, INTENSIVE
 
 STRUCTURES = structures()
 
@@ -103,7 +104,7 @@ def test_properties_are_the_energy_axis(model, systems):
         assert axis is not None and axis.is_close(GRID)
 
 
-@pytest.mark.parametrize("name", FROM_DENSITY_OF_STATES)
+@pytest.mark.parametrize("name", INTENSIVE)
 def test_gap_and_fermi_level_read_the_spectrum_per_atom(model, systems, name):
     spectra = values(model, systems, DOS)
     sizes = torch.tensor([len(system) for system in systems], dtype=torch.float64)
@@ -125,14 +126,14 @@ def test_supercells(model, name):
     """Energies and densities of states double, gap and Fermi level stay."""
     atoms = STRUCTURES["bulk"]
     single, double = (values(model, to_systems([a], model), name) for a in (atoms, atoms * (2, 1, 1)))
-    expected = single if name in FROM_DENSITY_OF_STATES else 2 * single
+    expected = single if name in INTENSIVE else 2 * single
     torch.testing.assert_close(double, expected, rtol=1e-12, atol=1e-12)
 
 
 def test_negative_gaps_are_cut_in_evaluation_only(systems):
     model = make_model()
     with torch.no_grad():
-        for name in FROM_DENSITY_OF_STATES:
+        for name in INTENSIVE:
             model.spectrum_heads[name].last.weight.zero_()
             model.spectrum_heads[name].last.bias.fill_(-0.7)
     for training, gap in ((True, -0.7), (False, 0.0)):
@@ -143,7 +144,7 @@ def test_negative_gaps_are_cut_in_evaluation_only(systems):
         assert (values(model, systems, FERMI_LEVEL) == -0.7).all()
 
 
-@pytest.mark.parametrize("name", FROM_DENSITY_OF_STATES)
+@pytest.mark.parametrize("name", INTENSIVE)
 def test_gap_and_fermi_level_never_change_the_network(systems, name):
     model = make_varied(make_model()).train()
     model(systems, request([name]))[name].block().values.square().sum().backward()
@@ -165,7 +166,55 @@ def test_gap_and_fermi_level_leave_the_gradients_of_the_spectrum_alone(systems):
         assert (alone is None and together is None) or torch.equal(alone, together)
 
 
-@pytest.mark.parametrize("name", FROM_DENSITY_OF_STATES)
+def gap_from_atoms():
+    """In training mode, where negative gaps are not cut off."""
+    return make_varied(make_model(band_gap_from="atoms")).train()
+
+
+def test_a_gap_from_atoms_is_a_mean_over_atoms(systems):
+    model = gap_from_atoms()
+    head = model.network.heads[BAND_GAP]
+    for system, found in zip(systems, values(model, systems, BAND_GAP), strict=True):
+        batch = systems_to_batch([system], model.neighbor_list, model.element_of_type, model.atomic_types, None)
+        nodes, edges, graph = model.network(batch)
+        of_atoms = head(head.features(nodes, edges, graph.centers, graph.weights)).detach()
+        assert float(found) == pytest.approx(float(of_atoms.mean()), abs=1e-10)
+
+
+def test_supercells_have_the_same_gap_from_atoms():
+    model, atoms = gap_from_atoms(), STRUCTURES["bulk"]
+    single, double = (values(model, to_systems([a], model), BAND_GAP) for a in (atoms, atoms * (2, 1, 1)))
+    torch.testing.assert_close(double, single, rtol=1e-12, atol=1e-12)
+
+
+def test_a_negative_gap_from_atoms_is_cut_in_evaluation_only(systems):
+    model = gap_from_atoms()
+    raw = values(model, systems, BAND_GAP)
+    assert (raw < 0).any() and raw.std() > 1e-4
+    torch.testing.assert_close(values(model.eval(), systems, BAND_GAP), raw.clamp_min(0.0), rtol=0, atol=1e-14)
+
+
+def test_a_gap_from_atoms_needs_no_density_of_states(systems):
+    model = make_model(("energy", BAND_GAP), energy_grid=None, band_gap_from="atoms").train()
+    found = values(torch.jit.script(model), systems, BAND_GAP)
+    torch.testing.assert_close(found, values(model, systems, BAND_GAP), rtol=0, atol=1e-12)
+
+
+def test_the_gap_from_atoms_teaches_the_network(systems):
+    model = gap_from_atoms()
+    model(systems, request([BAND_GAP]))[BAND_GAP].block().values.square().sum().backward()
+    touched = {key for key, parameter in model.named_parameters() if parameter.grad is not None}
+    assert any(key.startswith("network.layers.0") for key in touched)
+    assert not any(DOS in key or FERMI_LEVEL in key for key in touched)
+
+
+@pytest.mark.parametrize("name", INTENSIVE)
+def test_gap_from_atoms_and_fermi_level_of_an_atom_make_no_sense(systems, name):
+    with pytest.raises(ValueError, match=f"{name} is a property of a whole structure, it cannot be computed per at"):
+        gap_from_atoms()(systems, request([name], "atom"))
+
+
+@pytest.mark.parametrize("name", INTENSIVE)
 def test_gap_and_fermi_level_of_an_atom_make_no_sense(model, systems, name):
     with pytest.raises(ValueError, match=f"{name} is a property of a whole structure, it cannot be computed per at"):
         model(systems, request([name], "atom"))
@@ -193,7 +242,7 @@ def test_selected_atoms(model, systems, name):
     assert (summed.values[[2, 3]] == 0).all()
 
 
-@pytest.mark.parametrize("name", FROM_DENSITY_OF_STATES)
+@pytest.mark.parametrize("name", INTENSIVE)
 def test_gap_and_fermi_level_of_selected_atoms(model, systems, name):
     """From the mean spectrum of the selected atoms."""
     spectra = model(systems, request([DOS], "atom"), SELECTION)[DOS].block()
@@ -241,7 +290,7 @@ def test_all_outputs_are_listed(model):
     outputs = model.supported_outputs()
     assert set(ALL_TARGETS) <= set(outputs)
     assert outputs[DOS].sample_kind == "atom"
-    for name in FROM_DENSITY_OF_STATES:
+    for name in INTENSIVE:
         assert outputs[name].unit == "eV"
         assert outputs[name].sample_kind == "system"
 

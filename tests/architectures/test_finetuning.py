@@ -365,7 +365,7 @@ def test_checkpoints_of_version_1(test_folder):
         checkpoint = torch.load(file, weights_only=False)
     assert "zbl" not in checkpoint["model_data"]["model_hypers"]
     checkpoint = Trainer.upgrade_checkpoint(PETMAD.upgrade_checkpoint(checkpoint))
-    assert (checkpoint["model_ckpt_version"], checkpoint["trainer_ckpt_version"]) == (2, 2)
+    assert (checkpoint["model_ckpt_version"], checkpoint["trainer_ckpt_version"]) == (3, 2)
     assert checkpoint["model_data"]["low_rank"] is None
     assert checkpoint["model_data"]["model_hypers"]["zbl"] is False
     assert checkpoint["train_hypers"]["learning_rate_schedule"] == "step_halving"
@@ -443,11 +443,13 @@ def test_an_energy_model_takes_up_the_density_of_states(tmp_path, method):
     train(trainer, model, make_dataset(("energy",), FRAMES), tmp_path)
     model = restored(trainer, model, tmp_path / "energy.ckpt", "finetune")
     without = copy.deepcopy(model)
-    model.restart(dataset_info(ALL_TARGETS), OmegaConf.create({"energy_grid": GRID_HYPERS, "edge_width": 8}))
+    options = {"energy_grid": GRID_HYPERS, "edge_width": 8, "band_gap_from": "atoms"}
+    model.restart(dataset_info(ALL_TARGETS), OmegaConf.create(options))
     trainer = new_trainer({"method": method}, num_epochs=2)
     train(trainer, model, make_dataset(ALL_TARGETS, FRAMES), tmp_path)
     found = restored(trainer, model, tmp_path / "both.ckpt", "export")
     assert found.hypers["energy_grid"] == GRID_HYPERS and found.grid is not None
+    assert list(found.spectrum_heads) == [FERMI_LEVEL] and BAND_GAP in found.network.heads
     assert predict(found, ALL_TARGETS)[DOS].abs().max() > 0
     assert "energy_grid" in found.export().metadata().extra
     with pytest.raises(ValueError, match="target 'mtt::dos' needs its energy axis: set `energy_grid` in"):

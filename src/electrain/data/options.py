@@ -28,7 +28,7 @@ architecture:
       max_shift: {max_shift} # channels that a prediction may be shifted to fit its target
       smearing: {smearing!r}
       reference: Fermi level
-{valence}  training:
+{valence}{gap}  training:
     num_epochs: {num_epochs}
     batch_size: {batch_size}
     learning_rate: 1.0e-4 # with a few hundred structures rather 1e-3, batches of 4 and a narrower network
@@ -44,6 +44,11 @@ final_eval: false
 _VALENCE = """\
       # of each element, from the numbers of electrons of these calculations; does not enter the training
       valence_electrons: {counts}
+"""
+
+_GAP_FROM_ATOMS = """\
+    # The paper's network, which reads the gap from the density of states, needs some thousand structures.
+    band_gap_from: atoms
 """
 
 _TARGETS = """\
@@ -77,7 +82,9 @@ training_set:
 """
 
 _ENERGY = """\
-    # The files hold {content}, too; NaN where unknown. To learn them as well, remove the "#":
+    # The files hold {content}, too; NaN where unknown. To learn them as well, remove the "#", and put
+    #     loss: {{"{dos}": {{weight: 0.05}}}}
+    # under `training`: the loss of a density of states begins with about 20, that of energies with 1.
     # {energy}:
     #   quantity: energy
     #   unit: eV
@@ -99,6 +106,9 @@ _NOT_HELD_OUT = """\
 # No structure could be held out: these are the training structures again, and errors on them say nothing about
 # others. Add more structures of the same elements.
 """
+
+# Training structures. The network that reads the gap from spectra overfits 257; the paper has some ten thousand.
+_FEW = 2000
 
 NUM_EPOCHS = 200
 BATCH_SIZE = 16
@@ -131,6 +141,7 @@ def options_yaml(
         max_shift=axis.max_shift,
         # JSON is YAML, with the quotes that "No" needs not to be a false.
         valence=_VALENCE.format(counts=json.dumps(dict(valence_electrons))) if valence_electrons else "",
+        gap=_GAP_FROM_ATOMS if num_train < _FEW else "",
         num_epochs=NUM_EPOCHS,
         batch_size=min(BATCH_SIZE, num_train),  # metatrain takes no more
         warmup_epochs=NUM_EPOCHS // 10,
@@ -145,6 +156,7 @@ def options_yaml(
         names = ["energies"] + ["forces"] * contents.forces + ["stresses"] * contents.stress
         text += _ENERGY.format(
             content=" and ".join([", ".join(names[:-1])] * (len(names) > 1) + names[-1:]),
+            dos=DENSITY_OF_STATES,
             energy=ENERGY,
             forces=_gradient("forces", is_there=contents.forces, form=form),
             stress=_gradient("stress", is_there=contents.stress, form=form),

@@ -34,6 +34,16 @@ def pool_systems(features: PooledFeatures, system_of_atom: torch.Tensor, num_sys
     )
 
 
+def average_systems(features: PooledFeatures) -> PooledFeatures:
+    """The mean over the atoms of each structure of what :func:`pool_systems` has summed; zero without atoms."""
+    num_atoms = features.num_nodes.clamp_min(1.0)
+    return PooledFeatures(
+        values=features.values / num_atoms.unsqueeze(1),
+        num_nodes=features.num_nodes / num_atoms,
+        edge_weight=features.edge_weight / num_atoms,
+    )
+
+
 def select_atoms(features: PooledFeatures, atoms: torch.Tensor) -> PooledFeatures:
     """The features of some atoms, (num_selected,) indices."""
     return PooledFeatures(features.values[atoms], features.num_nodes[atoms], features.edge_weight[atoms])

@@ -30,7 +30,7 @@ from metatrain.utils.scaler import get_remove_scale_transform
 from metatrain.utils.system_data import get_system_data_transform
 from torch.utils.data import DataLoader, DistributedSampler, Subset
 
-from electrain.quantities import DIRECT_STRESS, FROM_DENSITY_OF_STATES, base_quantity
+from electrain.quantities import DIRECT_STRESS, INTENSIVE, base_quantity
 
 from .composition import Datasets, fit_composition
 from .processes import Process
@@ -192,4 +192,4 @@ def check_volumes(name: str, systems: list[System], stress: TensorBlock) -> None
 def intensive_targets(names: Iterable[str], per_structure: list[str]) -> list[str]:
     """Targets whose errors are counted per structure: those asked for, and those that do not grow with it."""
     stresses = [name for name in names if base_quantity(name) == DIRECT_STRESS]
-    return list(dict.fromkeys([*per_structure, *FROM_DENSITY_OF_STATES, *stresses]))
+    return list(dict.fromkeys([*per_structure, *INTENSIVE, *stresses]))

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from electrain.pet.low_rank import LowRank, LowRankLinear, add_low_rank, merge_low_rank
-from electrain.quantities import DENSITY_OF_STATES, FROM_DENSITY_OF_STATES
+from electrain.quantities import DENSITY_OF_STATES
 
 METHODS = ("full", "lora", "heads")
 
@@ -107,7 +107,7 @@ def parameters_to_train(model: Any, strategy: Strategy) -> list[nn.Parameter]:
         return list(model.parameters())
     heads = _dataset_targets(model)
     if strategy.method == "lora":
-        heads = [target for target in heads if target in model.new_targets or target in FROM_DENSITY_OF_STATES]
+        heads = [target for target in heads if target in model.new_targets or target in model.spectrum_heads]
     chosen = [parameter for target in heads for parameter in model.head(target).parameters()]
     for module in model.modules():
         if isinstance(module, LowRankLinear):
@@ -132,7 +132,7 @@ def drop_absent_targets(model: Any, method: str) -> None:
 
     The density of states stays, untrained, while the dataset has a target that is read from it.
     """
-    read = [target for target in FROM_DENSITY_OF_STATES if target in _dataset_targets(model)]
+    read = [target for target in _dataset_targets(model) if target in model.spectrum_heads]
     kept = [target for target in model.absent_targets if target == DENSITY_OF_STATES and read]
     dropped = [target for target in model.absent_targets if target not in kept]
     for target in dropped:

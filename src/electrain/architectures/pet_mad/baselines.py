@@ -6,15 +6,13 @@ from metatrain.composition import CompositionModel
 from metatrain.utils.additive import ZBL
 from metatrain.utils.data import DatasetInfo
 
-from electrain.quantities import DENSITY_OF_STATES, FROM_DENSITY_OF_STATES
+from electrain.quantities import DENSITY_OF_STATES, INTENSIVE
 
 
 def without_electronic_structure(dataset_info: DatasetInfo) -> DatasetInfo:
     """The targets that have baselines and scales: those not given by or read from a density of states."""
     targets = {
-        name: info
-        for name, info in dataset_info.targets.items()
-        if name != DENSITY_OF_STATES and name not in FROM_DENSITY_OF_STATES
+        name: info for name, info in dataset_info.targets.items() if name != DENSITY_OF_STATES and name not in INTENSIVE
     }
     return DatasetInfo(dataset_info.length_unit, sorted(dataset_info.atomic_types), targets)
 

@@ -105,8 +105,9 @@ def _model_1_to_2(checkpoint: dict[str, Any]) -> None:
 
 
 def _model_2_to_3(checkpoint: dict[str, Any]) -> None:
-    """Charge and spin multiplicity as input; long-range features."""
+    """Charge and spin multiplicity as input; long-range features; what the band gap is read from."""
     added = {
+        "band_gap_from": "density_of_states",
         "system_conditioning": False,
         "max_charge": 10,
         "max_spin_multiplicity": 10,

@@ -66,6 +66,7 @@ def convert(
         )
     hypers: Any = {
         "energy_grid": _energy_grid(info, axis),
+        "band_gap_from": "density_of_states",
         **network_options(peer.hypers),
         "zbl": bool(peer.hypers["zbl"]),
         "long_range": dict(peer.hypers["long_range"]),

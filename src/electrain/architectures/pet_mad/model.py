@@ -11,16 +11,23 @@ from metatrain.utils.architectures import get_default_hypers
 from metatrain.utils.data import DatasetInfo, TargetInfo
 from metatrain.utils.data.atom_pair_helpers import check_no_atom_pair_targets
 
-from electrain.pet.heads import SpectrumConvolution, pool_systems, select_atoms
-from electrain.pet.network import PointEdgeTransformer
-from electrain.quantities import BAND_GAP, DENSITY_OF_STATES, DIRECT_STRESS, FROM_DENSITY_OF_STATES, base_quantity
+from electrain.pet.heads import SpectrumConvolution, average_systems, pool_systems, select_atoms
+from electrain.pet.network import Features, PointEdgeTransformer
+from electrain.quantities import BAND_GAP, DENSITY_OF_STATES, DIRECT_STRESS, INTENSIVE, base_quantity
 
 from . import checkpoints
 from .baselines import add_contribution, make_baselines, without_electronic_structure
 from .documentation import ModelHypers
 from .exporting import export_model
 from .long_range import LongRange
-from .outputs import OutputLayout, check_target_set, checked_dataset_info, energy_grid, symmetric_stress
+from .outputs import (
+    OutputLayout,
+    check_target_set,
+    checked_dataset_info,
+    energy_grid,
+    reads_density_of_states,
+    symmetric_stress,
+)
 from .restarts import agreed_hypers, check_elements, let_known_targets_be_found, restart_baselines
 from .states import read_states, state_inputs
 from .systems import Selection, features_output, select, systems_to_batch
@@ -56,6 +63,7 @@ class PETMAD(ModelInterface[ModelHypers]):
     outputs: dict[str, ModelOutput]
     feature_names: dict[str, str]
     stresses: list[str]
+    intensive: list[str]
     new_targets: list[str]
     absent_targets: list[str]
     last_layer_parameter_names: dict[str, list[str]]  # read by metatrain's `llpr`
@@ -72,7 +80,7 @@ class PETMAD(ModelInterface[ModelHypers]):
         elements[torch.tensor(self.atomic_types)] = torch.arange(len(self.atomic_types))
         self.register_buffer("element_of_type", elements)
 
-        others = ("energy_grid", "zbl", "long_range")
+        others = ("energy_grid", "band_gap_from", "zbl", "long_range")
         network_hypers: Any = {name: value for name, value in hypers.items() if name not in others}
         self.network = PointEdgeTransformer(num_elements=len(self.atomic_types), **network_hypers)
         self.reads_states: bool = hypers["system_conditioning"]
@@ -84,7 +92,7 @@ class PETMAD(ModelInterface[ModelHypers]):
         self.feature_names = {}
         self.last_layer_parameter_names = {}
         self.stresses = []
-        check_target_set(list(dataset_info.targets))
+        check_target_set(list(dataset_info.targets), hypers)
         for name, info in dataset_info.targets.items():
             self._add_output(name, info)
         self.last_layer_feature_size = 2 * self.network.num_readouts * self.network.head_width
@@ -95,6 +103,7 @@ class PETMAD(ModelInterface[ModelHypers]):
         # TorchScript: constants of other modules cannot be read inside `forward`
         self.density_of_states: str = DENSITY_OF_STATES
         self.band_gap: str = BAND_GAP
+        self.intensive = list(INTENSIVE)
         with_long_range = bool(hypers["long_range"]["enable"])
         self.neighbor_list = NeighborListOptions(self.network.cutoff, full_list=True, strict=with_long_range)
         self.long_range = (
@@ -105,12 +114,12 @@ class PETMAD(ModelInterface[ModelHypers]):
     def _add_output(self, name: str, info: TargetInfo) -> None:
         self.outputs[name] = ModelOutput(
             unit=info.unit,
-            sample_kind="system" if name in FROM_DENSITY_OF_STATES else "atom",
+            sample_kind="system" if name in INTENSIVE else "atom",
             description=info.description,
         )
         layout = OutputLayout(info.layout)
         self.layouts[name] = layout
-        if name in FROM_DENSITY_OF_STATES:
+        if reads_density_of_states(name, self.hypers):
             assert self.grid is not None  # their density of states needs it
             self.spectrum_heads[name] = SpectrumConvolution(self.grid.size)
             return
@@ -155,7 +164,8 @@ class PETMAD(ModelInterface[ModelHypers]):
     ) -> Dict[str, TensorMap]:
         """Predict the requested outputs, per atom or summed over the (selected) atoms of each structure.
 
-        Band gap and Fermi level are read from the density of states per atom, averaged over the (selected) atoms.
+        Band gap and Fermi level are read from the density of states per atom, or from features, averaged over the
+        (selected) atoms.
         Scales and baselines are applied in evaluation mode only; in training they are taken out of the targets.
         """
         results: dict[str, TensorMap] = {}
@@ -173,6 +183,22 @@ class PETMAD(ModelInterface[ModelHypers]):
                 pooled = select_atoms(pooled, selection.atoms)
             results["feature"] = features_output(pooled, outputs["feature"].sample_kind, selection)
 
+        predictions = self._evaluate_heads(features, outputs, selection, selected_atoms is not None, results)
+        for name, labelled in self._labelled(predictions, outputs, batch.cells, selection).items():
+            results[name] = labelled
+        if self.training:
+            return results
+        return self._add_baselines(systems, outputs, results, selected_atoms)
+
+    def _evaluate_heads(
+        self,
+        features: Features,
+        outputs: dict[str, ModelOutput],
+        selection: Selection,
+        some_atoms: bool,
+        results: dict[str, TensorMap],
+    ) -> dict[str, torch.Tensor]:
+        """Predicted numbers; ``results`` gets the features that enter last linear maps, where asked for."""
         predictions: dict[str, torch.Tensor] = {}
         spectra = torch.zeros(0)
         for name, head in self.network.heads.items():
@@ -180,35 +206,33 @@ class PETMAD(ModelInterface[ModelHypers]):
             read_by_others = name == self.density_of_states and self._reads_density_of_states(outputs)
             if name in outputs or feature_name in outputs or read_by_others:
                 pooled = head.features(features.nodes, features.edges, features.graph.centers, features.graph.weights)  # type: ignore[operator]
-                if selected_atoms is not None:
+                if some_atoms:
                     pooled = select_atoms(pooled, selection.atoms)
                 if feature_name in outputs:
                     results[feature_name] = features_output(pooled, outputs[feature_name].sample_kind, selection)
                 if name in outputs and outputs[name].sample_kind == "atom":
                     predictions[name] = head(pooled)
                 if (name in outputs and outputs[name].sample_kind != "atom") or read_by_others:
-                    summed = pool_systems(pooled, selection.system_of_atom, len(systems))
-                    values = head(summed)
+                    summed = pool_systems(pooled, selection.system_of_atom, len(selection.num_atoms))
+                    values = head(average_systems(summed) if name == self.band_gap else summed)
                     if name in outputs and outputs[name].sample_kind != "atom":
                         predictions[name] = values
                     if read_by_others:
                         spectra = values / summed.num_nodes.clamp_min(1.0).unsqueeze(1)
         for name, spectrum_head in self.spectrum_heads.items():
             if name in outputs:
+                # Detached: these heads read the density of states and never change it.
+                predictions[name] = spectrum_head(spectra.detach())
+        for name in self.intensive:
+            if name in predictions:
                 if outputs[name].sample_kind != "system":
                     raise ValueError(name + " is a property of a whole structure, it cannot be computed per atom")
-                # Detached: these heads read the density of states and never change it.
-                values = spectrum_head(spectra.detach())
+                values = predictions[name]
                 if name == self.band_gap and not self.training:
                     values = torch.relu(values)
-                # A structure without a selected atom has no density of states to read from: NaN.
+                # A structure without a selected atom has nothing to read from: NaN.
                 predictions[name] = torch.where(selection.num_atoms > 0, values, torch.nan)
-
-        for name, labelled in self._labelled(predictions, outputs, batch.cells, selection).items():
-            results[name] = labelled
-        if self.training:
-            return results
-        return self._add_baselines(systems, outputs, results, selected_atoms)
+        return predictions
 
     def _labelled(
         self,
@@ -274,7 +298,7 @@ class PETMAD(ModelInterface[ModelHypers]):
         dataset_info = checked_dataset_info(dataset_info, self.grid)
         known = self.dataset_info.targets  # type: ignore[has-type]
         merged = self.dataset_info.union(dataset_info)  # type: ignore[has-type]
-        check_target_set(list(merged.targets))
+        check_target_set(list(merged.targets), self.hypers)
         self.new_targets = [name for name in merged.targets if name not in known]
         self.absent_targets = [name for name in known if name not in dataset_info.targets]
         for name in self.new_targets:

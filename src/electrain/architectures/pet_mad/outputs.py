@@ -15,7 +15,7 @@ from electrain.quantities import (
     DIRECT_FORCE_DEPRECATED,
     DIRECT_STRESS,
     FERMI_LEVEL,
-    FROM_DENSITY_OF_STATES,
+    INTENSIVE,
     base_quantity,
 )
 from electrain.spectra.grid import EnergyGrid
@@ -97,7 +97,7 @@ def check_target(name: str, info: TargetInfo, grid: EnergyGrid | None) -> None:
         _check_shape(name, info, "system", [3, 3])
     if name == DENSITY_OF_STATES:
         _check_density_of_states(info, grid)
-    if name in FROM_DENSITY_OF_STATES:
+    if name in INTENSIVE:
         num_values = sum(math.prod(shape) for shape in info.blocks_shape.values())
         if not info.is_scalar or info.sample_kind != "system" or num_values != 1:
             raise ValueError(
@@ -152,10 +152,15 @@ def _check_density_of_states(info: TargetInfo, grid: EnergyGrid | None) -> None:
         )
 
 
-def check_target_set(names: list[str]) -> None:
+def reads_density_of_states(name: str, hypers: ModelHypers) -> bool:
+    """Whether a target is read from the predicted density of states."""
+    return name == FERMI_LEVEL or (name == BAND_GAP and hypers["band_gap_from"] == "density_of_states")
+
+
+def check_target_set(names: list[str], hypers: ModelHypers) -> None:
     """Raise a ``ValueError`` if a target is missing that another one is read from."""
-    for name in (BAND_GAP, FERMI_LEVEL):
-        if name in names and DENSITY_OF_STATES not in names:
+    for name in names:
+        if reads_density_of_states(name, hypers) and DENSITY_OF_STATES not in names:
             raise ValueError(
                 f"target {name!r} is read from the predicted density of states: "
                 f"the model also needs the target {DENSITY_OF_STATES!r}, got {names}"

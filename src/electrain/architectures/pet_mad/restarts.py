@@ -17,7 +17,8 @@ from .baselines import energies_of
 def agreed_hypers(known: Any, options: Mapping[str, Any]) -> Any:
     """The hyperparameters of a model that goes on with the given options.
 
-    Only an energy axis may be added to a model that has none: it can take up the density of states later. Valence
+    Only an energy axis may be added to a model that has none, and with it what the band gap is to be read from: it can
+    take up the density of states later. Valence
     electrons are those of the options for the elements that these have, otherwise those of the model.
 
     :param known: all hyperparameters of the model.
@@ -28,6 +29,7 @@ def agreed_hypers(known: Any, options: Mapping[str, Any]) -> Any:
     hypers = dict(known)
     if hypers["energy_grid"] is None and plain.get("energy_grid") is not None:
         hypers["energy_grid"] = plain["energy_grid"]
+        hypers["band_gap_from"] = plain.get("band_gap_from", hypers["band_gap_from"])
     if hypers["energy_grid"] is not None and plain.get("energy_grid") is not None:
         name = "valence_electrons"
         electrons = {**(hypers["energy_grid"].get(name) or {}), **(plain["energy_grid"].get(name) or {})}

@@ -22,7 +22,7 @@ from electrain.quantities import (
     BAND_GAP,
     DENSITY_OF_STATES,
     DIRECT_STRESS,
-    FROM_DENSITY_OF_STATES,
+    INTENSIVE,
     base_quantity,
     ensemble_name,
     uncertainty_name,
@@ -74,7 +74,7 @@ class PETMADUncertainty(LLPRUncertaintyModel):
         self.outputs_list = [name for name in targets if self._is_linear(name)]
         self.ensemble_weight_sizes = dict(self.hypers["num_ensemble_members"])
         read_from_members = DENSITY_OF_STATES in self.ensemble_weight_sizes
-        self.propagated = [name for name in targets if name in FROM_DENSITY_OF_STATES and read_from_members]
+        self.propagated = [name for name in targets if name in model.spectrum_heads and read_from_members]
         self.ensemble_gradient_outputs = []
         self.derived_outputs = {}
         # TorchScript: constants of other modules cannot be read inside `forward`
@@ -102,14 +102,14 @@ class PETMADUncertainty(LLPRUncertaintyModel):
 
     def _is_linear(self, name: str) -> bool:
         """Whether a target is a sum over atoms that is linear in the features, in one block."""
-        if name in FROM_DENSITY_OF_STATES or base_quantity(name) == DIRECT_STRESS:
+        if name in INTENSIVE or base_quantity(name) == DIRECT_STRESS:
             return False
         return len(self.dataset_info.targets[name].layout) == 1
 
     def _why_not(self, name: str) -> str:
-        if name in FROM_DENSITY_OF_STATES:
+        if name in self.model.spectrum_heads:
             return f"it is read from an ensemble of {DENSITY_OF_STATES}, `num_ensemble_members` has none"
-        return "it is not linear in the last-layer features, in one block"
+        return "it is not a sum over atoms that is linear in the last-layer features, in one block"
 
     def _check_dataset(self, wrapped: ModelCapabilities) -> None:
         if self.dataset_info.length_unit.lower() != wrapped.length_unit.lower():
@@ -130,7 +130,7 @@ class PETMADUncertainty(LLPRUncertaintyModel):
 
     def _check_members(self) -> None:
         for name, number in self.hypers["num_ensemble_members"].items():
-            if name in FROM_DENSITY_OF_STATES:
+            if name in self.model.spectrum_heads:
                 raise ValueError(
                     f"`num_ensemble_members` has {name!r}, which is read from the density of states: ask for "
                     f"members of {DENSITY_OF_STATES!r}, each of them gives one of {name!r}"
