@@ -61,9 +61,9 @@ ROWS = data_with_gaps()
 DATASET = make_dataset(ALL_TARGETS, FRAMES, rows=ROWS)
 
 
-def make_base(targets=ALL_TARGETS):
+def make_base(targets=ALL_TARGETS, **options):
     """Predicts spectra that are smooth and near the targets, shifted by eight channels."""
-    model = make_varied(make_model(targets))
+    model = make_varied(make_model(targets, **options))
     if DOS in targets:
         head = model.network.heads[DOS]
         last = head.last
@@ -397,6 +397,16 @@ def test_without_an_ensemble_of_spectra_nothing_is_read_from_it(base):
     for name in (BAND_GAP, FERMI_LEVEL):
         assert name in outputs
         assert not {uncertainty_name(name), ensemble_name(name)} & set(outputs)
+
+
+def test_a_gap_from_atoms_has_no_uncertainty():
+    """It is a mean over atoms, not read from members of the density of states."""
+    from_atoms = make_base(band_gap_from="atoms")
+    outputs = make_llpr({DOS: 2}, from_atoms).supported_outputs()
+    assert BAND_GAP in outputs and uncertainty_name(FERMI_LEVEL) in outputs
+    assert not {uncertainty_name(BAND_GAP), ensemble_name(BAND_GAP)} & set(outputs)
+    with pytest.raises(ValueError, match="no ensemble of 'mtt::bandgap': it is not a sum over atoms that is linear"):
+        make_llpr({BAND_GAP: 2}, from_atoms)
 
 
 def test_targets_that_were_not_calibrated_have_no_uncertainty(base):
