@@ -67,6 +67,16 @@ def test_per_atom_equals_mapping_every_edge(head, inputs):
     torch.testing.assert_close(head(head.features(*inputs)).detach(), expected, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("part_size", [1, 7, NUM_EDGES])
+def test_edges_in_parts_give_the_same(head, inputs, part_size):
+    # with gradients there are no parts
+    leaves = [[values.clone().requires_grad_() for values in features] for features in inputs[:2]]
+    whole = head.features(*leaves, *inputs[2:])
+    with torch.no_grad():
+        parts = torch.jit.script(head).features(*inputs, part_size)
+    torch.testing.assert_close(parts.values, whole.values.detach(), rtol=1e-12, atol=1e-12)
+
+
 def test_per_system_equals_the_sum_over_atoms(head, inputs):
     expected = torch.zeros(NUM_SYSTEMS, OUT_SIZE, dtype=torch.float64)
     for atom, values in enumerate(map_every_edge_then_sum(head, *inputs)):

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from electrain.pet.precision import check_matmul_precision, use_matmul_precision
+from electrain.pet.precision import check_matmul_precision, has_bfloat16_products, use_matmul_precision
 
 
 def settings() -> tuple[str, bool, bool]:
@@ -20,9 +20,24 @@ def test_the_former_setting_comes_back(precision):
     with use_matmul_precision(precision):
         assert torch.get_float32_matmul_precision() == precision
         assert torch.backends.cuda.math_sdp_enabled()
-        # the fused kernel of CPUs is left out where it would be slow
-        assert torch.backends.cuda.flash_sdp_enabled() == (precision != "medium")
     assert settings() == before
+
+
+@pytest.mark.parametrize("bfloat16", [True, False])
+def test_fused_attention_is_left_out_where_it_would_be_slow(bfloat16, monkeypatch):
+    monkeypatch.setattr("electrain.pet.precision.has_bfloat16_products", lambda: bfloat16)
+    for precision in ("highest", "high"):
+        with use_matmul_precision(precision):
+            assert torch.backends.cuda.flash_sdp_enabled()
+    with use_matmul_precision("medium"):
+        assert torch.backends.cuda.flash_sdp_enabled() == (not bfloat16)
+
+
+def test_without_instructions_for_it_nothing_changes():
+    left, right = torch.randn(2, 256, 256, generator=torch.Generator().manual_seed(0))
+    with use_matmul_precision("medium"):
+        inside = left @ right
+    assert torch.equal(inside, left @ right) == (not has_bfloat16_products())
 
 
 def test_also_after_an_error_and_when_nested():

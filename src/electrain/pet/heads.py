@@ -8,6 +8,9 @@ from torch.nn import functional
 
 from .transformer import OverwritingSiLU
 
+# TorchScript: functions cannot read module-level numbers, so it is a default argument below.
+_EDGES_AT_ONCE = 1024
+
 
 class PooledFeatures(NamedTuple):
     """What a head's last linear map needs of each sample, an atom or a whole structure."""
@@ -72,6 +75,7 @@ class PooledHead(nn.Module):
 
     def __init__(self, *, node_width: int, edge_width: int, head_width: int, num_readouts: int, out_size: int) -> None:
         super().__init__()
+        self.head_width = head_width
         self.node_trunks = nn.ModuleList(_trunk(node_width, head_width) for _ in range(num_readouts))
         self.edge_trunks = nn.ModuleList(_trunk(edge_width, head_width) for _ in range(num_readouts))
         self.last = nn.Linear(2 * num_readouts * head_width, out_size)
@@ -93,6 +97,7 @@ class PooledHead(nn.Module):
         edge_features: list[torch.Tensor],
         centers: torch.Tensor,
         weights: torch.Tensor,
+        part_size: int = _EDGES_AT_ONCE,
     ) -> PooledFeatures:
         """Features of every atom: for each readout layer the node's, then the weighted sum over its edges.
 
@@ -100,12 +105,19 @@ class PooledHead(nn.Module):
         :param edge_features: per readout layer (num_edges, edge_width).
         :param centers: (num_edges,) atom to which each edge belongs.
         :param weights: (num_edges,) cutoff function.
+        :param part_size: how many edges are evaluated at once on a CPU without gradients.
         """
         num_atoms = len(node_features[0])
         parts: list[torch.Tensor] = []
         for readout, (node_trunk, edge_trunk) in enumerate(zip(self.node_trunks, self.edge_trunks)):  # noqa: B905
             parts.append(node_trunk(node_features[readout]))
-            parts.append(sum_edges(edge_trunk(edge_features[readout]), centers, weights, num_atoms))
+            # In parts where no gradient needs what is in between: less memory, and it stays in the caches.
+            edges = edge_features[readout]
+            size = max(1, len(edges)) if edges.requires_grad or edges.is_cuda else part_size
+            sums = edges.new_zeros(num_atoms, self.head_width)
+            for part, atoms, cutoffs in zip(edges.split(size), centers.split(size), weights.split(size)):  # noqa: B905
+                sums.index_add_(0, atoms, edge_trunk(part) * cutoffs.unsqueeze(1))
+            parts.append(sums)
         return PooledFeatures(
             values=torch.cat(parts, dim=1),
             num_nodes=torch.ones(num_atoms, dtype=weights.dtype, device=weights.device),

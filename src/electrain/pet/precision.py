@@ -15,6 +15,11 @@ def check_matmul_precision(precision: str) -> None:
         raise ValueError(f"matmul_precision must be one of {', '.join(MATMUL_PRECISIONS)}, got {precision!r}")
 
 
+def has_bfloat16_products() -> bool:
+    """Whether the processor multiplies float32 matrices in bfloat16 when asked for ``"medium"``."""
+    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 @contextmanager
 def use_matmul_precision(precision: str) -> Iterator[None]:
     """How products of float32 matrices are computed inside of a ``with`` block; float64 stays as it is.
@@ -32,9 +37,9 @@ def use_matmul_precision(precision: str) -> Iterator[None]:
     check_matmul_precision(precision)
     former = torch.get_float32_matmul_precision()
     attention = [SDPBackend.MATH, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.CUDNN_ATTENTION]
-    if precision != "medium":
-        # On CPUs this kernel multiplies tiny blocks, for which bfloat16 is ten times slower; on GPUs it does not
-        # take float32 anyway.
+    if precision != "medium" or not has_bfloat16_products():
+        # With bfloat16 products this kernel of CPUs multiplies tiny blocks, for which they are ten times slower; on
+        # GPUs it does not take float32 anyway.
         attention.append(SDPBackend.FLASH_ATTENTION)
     torch.set_float32_matmul_precision(precision)
     try:

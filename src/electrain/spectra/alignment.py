@@ -2,6 +2,7 @@
 
 import torch
 from scipy.fft import next_fast_len
+from torch.nn.functional import pad
 
 # Shifts whose costs differ by less than this fraction of all squares are taken as equal: it is above the
 # round-off of the FFT, so the choice among equals does not depend on the batch or on the device.
@@ -46,21 +47,36 @@ def best_shift(prediction: torch.Tensor, target: torch.Tensor, trusted: torch.Te
     :raises TypeError: for a mask that is not bool.
     """
     check_spectra(prediction, target, trusted)
-    num_predicted, num_channels = prediction.shape[1], target.shape[1]
-    num_shifts = num_predicted - num_channels + 1
-    values = prediction.double()
-    squares = values**2
-    known = torch.where(trusted, target, 0.0).double()
-    # The window never passes the end of the prediction, so this circular correlation does not wrap around.
-    size = next_fast_len(num_predicted, real=True)
-    spectrum = torch.fft.rfft(trusted.double(), n=size).conj() * torch.fft.rfft(squares, n=size)
-    spectrum -= 2.0 * torch.fft.rfft(known, n=size).conj() * torch.fft.rfft(values, n=size)
-    in_window = torch.fft.irfft(spectrum, n=size)[:, :num_shifts]
-    below_window = torch.nn.functional.pad(squares[:, : num_shifts - 1].cumsum(dim=1), (1, 0))
-    cost = in_window + below_window
-    scale = squares.sum(dim=1, keepdim=True) + (known**2).sum(dim=1, keepdim=True)
+    num_shifts = prediction.shape[1] - target.shape[1] + 1
+    values, known = prediction.double(), torch.where(trusted, target, 0.0).double()
+    square_sums = pad((values**2).cumsum(dim=1), (1, 0))
+    below_window = square_sums[:, :num_shifts]
+    in_window = _sums_over_runs(square_sums, trusted, num_shifts)
+    cost = below_window + in_window - 2.0 * _correlation(known, values)
+    scale = square_sums[:, -1:] + (known**2).sum(dim=1, keepdim=True)
     lowest = cost.amin(dim=1, keepdim=True)
     return (cost <= lowest + _TIE_TOLERANCE * scale).to(torch.uint8).argmax(dim=1)
+
+
+def _correlation(known: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """``sum_i known[i] values[shift + i]`` for all shifts at which the whole of ``known`` is inside of ``values``."""
+    num_predicted = values.shape[1]
+    # The window never passes the end of the prediction, so this circular correlation does not wrap around.
+    size = next_fast_len(num_predicted, real=True)
+    spectrum = torch.fft.rfft(known, n=size).conj() * torch.fft.rfft(values, n=size)
+    return torch.fft.irfft(spectrum, n=size)[:, : num_predicted - known.shape[1] + 1]
+
+
+def _sums_over_runs(prefix_sums: torch.Tensor, trusted: torch.Tensor, num_shifts: int) -> torch.Tensor:
+    """Sum over the trusted channels for each shift: differences of prefix sums at the ends of each run of channels.
+
+    :param prefix_sums: shape ``(batch, num_predicted + 1)``.
+    :return: shape ``(batch, num_shifts)``.
+    """
+    changes = pad(trusted.to(torch.int8), (1, 1)).diff(dim=1)  # 1 where a run begins, -1 behind its end
+    rows, channels = torch.nonzero(changes, as_tuple=True)
+    sums = prefix_sums.unfold(1, num_shifts, 1)[rows, channels] * -changes[rows, channels].unsqueeze(1)
+    return sums.new_zeros(len(trusted), num_shifts).index_add(0, rows, sums)
 
 
 def take_window(prediction: torch.Tensor, shift: torch.Tensor, size: int) -> torch.Tensor:

@@ -3,8 +3,9 @@
 from typing import NamedTuple
 
 import torch
+from torch.nn.functional import pad
 
-from .alignment import best_shift, take_window
+from .alignment import best_shift
 
 
 class SpectralLossTerms(NamedTuple):
@@ -43,21 +44,37 @@ def spectral_loss_terms(
     """
     shift = best_shift(prediction, target, trusted)
     num_predicted, num_channels = prediction.shape[1], target.shape[1]
-    channel = torch.arange(num_predicted, device=prediction.device)
+    channel = torch.arange(num_predicted, device=prediction.device, dtype=torch.int32)
+    # The target moves to the prediction, not the other way round: a window of the prediction would have to be put
+    # back for its gradient.
+    known = _move(torch.where(trusted, target, 0.0), shift, num_predicted)
+    counted = _move(trusted.to(prediction.dtype), shift, num_predicted)
 
     # Subtracted before it is squared: the expanded square would round small losses to zero in float32.
-    difference = torch.where(trusted, take_window(prediction, shift, num_channels) - target, 0.0)
-    below = torch.where(channel < shift.unsqueeze(1), prediction, 0.0)
-    alignment = step * ((difference**2).sum(dim=1) + (below**2).sum(dim=1))
+    difference = (prediction - known) * counted
+    room = num_predicted - num_channels
+    below = torch.where(channel[:room] < shift.unsqueeze(1), prediction[:, :room], 0.0)
+    alignment = step * (_sum_of_squares(difference) + _sum_of_squares(below))
 
     num_trusted = (trusted * (channel[:num_channels] + 1)).amax(dim=1)
-    first_above = torch.where(num_trusted > 0, shift + num_trusted, num_predicted)
-    slope = torch.where(channel[1:] >= first_above.unsqueeze(1), prediction.diff(dim=1) / step, 0.0)
-    gradient = step * (slope**2).sum(dim=1)
+    first_above = torch.where(num_trusted > 0, shift + num_trusted, num_predicted).to(torch.int32)
+    slope = torch.where(channel[1:] >= first_above.unsqueeze(1), prediction.diff(dim=1), 0.0)
+    gradient = _sum_of_squares(slope) / step
 
-    excess = torch.where(trusted, step * difference.cumsum(dim=1), 0.0)
-    cumulative = step * (excess**2).sum(dim=1)
+    excess = difference.cumsum(dim=1) * counted
+    cumulative = step**3 * _sum_of_squares(excess)
     return SpectralLossTerms(alignment, gradient, cumulative, shift)
+
+
+def _sum_of_squares(values: torch.Tensor) -> torch.Tensor:
+    return torch.linalg.vecdot(values, values)
+
+
+def _move(values: torch.Tensor, shift: torch.Tensor, size: int) -> torch.Tensor:
+    """``size`` channels with the values from channel ``shift`` on, zero below and above."""
+    room = size - values.shape[1]
+    rows = torch.arange(len(values), device=values.device)
+    return pad(values, (room, room)).unfold(1, size, 1)[rows, room - shift]
 
 
 def spectral_loss(
