@@ -100,7 +100,7 @@ def read_input(atoms: Atoms, name: str) -> int:
     except (TypeError, ValueError):
         number = np.nan
     if not number.is_integer():
-        raise ValueError(f"expected an integer as {name} in atoms.info, got {value!r}")
+        raise ValueError(f"expected an integer as {name} in atoms.info, got {value}")
     return int(number)
 
 

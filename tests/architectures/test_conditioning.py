@@ -12,6 +12,7 @@ from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic_ase import MetatomicCalculator
 from metatrain.cli.train import train_model
 from metatrain.llpr import LLPRUncertaintyModel
+from metatrain.utils.architectures import get_default_hypers
 from metatrain.utils.data import Dataset
 from metatrain.utils.evaluate_model import evaluate_model
 from metatrain.utils.io import model_from_checkpoint
@@ -20,6 +21,7 @@ from peer_models import make_peer_model, target_info
 from structures import example_structures
 from tiny_models import (
     dataset_info,
+    make_dataset,
     make_model,
     make_varied,
     request,
@@ -29,6 +31,7 @@ from tiny_models import (
 )
 
 from electrain.architectures.pet_mad.conversion import convert
+from electrain.architectures.pet_mad.trainer import Trainer
 from electrain.calculators import ElectronicStructureModel, with_hot_electrons
 from electrain.quantities import DENSITY_OF_STATES
 
@@ -205,7 +208,7 @@ def test_densities_of_states(exported):
     assert np.abs(np.diff(expected, axis=0)).max(axis=1).min() > 1e-2
     for info, message in (
         ({"charge": 0.5}, r"structure 0 \(H2O\): expected an integer as charge in atoms.info, got 0.5"),
-        ({"spin": "high"}, r"expected an integer as spin_multiplicity in atoms.info, got 'high'"),
+        ({"spin": "high"}, r"expected an integer as spin_multiplicity in atoms.info, got high"),
         ({"charge": 20}, r"^structure 0 of the batch has the charge 20, the model knows -3 to 3$"),
     ):
         with pytest.raises(ValueError, match=message):
@@ -284,6 +287,17 @@ def test_training_restart_and_fine_tuning(ions, tmp_path, monkeypatch):
     name = "network.state_embedding.charge.weight"
     best = checkpoint["best_model_state_dict"][name]
     torch.testing.assert_close(tuned["model_state_dict"][name], best, rtol=0, atol=0)
+
+
+def test_training_without_states(tmp_path, caplog):
+    """Is possible, and said."""
+    model = make_model(("energy",), system_conditioning=True)
+    data = make_dataset(("energy",), training_structures(2))
+    hypers = {**get_default_hypers("pet_mad")["training"], "num_epochs": 1, "batch_size": 2, "num_workers": 0}
+    Trainer(hypers).train(model, torch.float64, [torch.device("cpu")], [data], [data], str(tmp_path))
+    for part in ("training", "validation"):
+        expected = f"reads charge and spin_multiplicity, but the {part} set has none (`extra_data`): taken as 0 and 1"
+        assert expected in caplog.text
 
 
 def test_conditioning_cannot_be_switched_on_later():

@@ -1,6 +1,7 @@
 """Data loaders whose batches come with neighbor lists, rotated, and without baselines and scales."""
 
 import copy
+import logging
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -100,6 +101,8 @@ def make_loaders(
 ) -> Loaders:
     """Set up shuffled training batches (rotated at random if asked for) and validation batches."""
     transforms = _shared_transforms(model, targets, process.device)
+    for part, datasets in (("training", train_datasets), ("validation", val_datasets)):
+        _warn_of_missing_inputs(list(model.requested_inputs()), part, datasets)
     rotate = O3Augmenter(target_info_dict=targets, extra_data_info_dict=model.dataset_info.extra_data)
     first = [rotate.apply_random_augmentations] if hypers["rotational_augmentation"] else []
     train_collate = CollateFn(target_keys=list(targets), callables=[*first, *transforms])
@@ -128,6 +131,15 @@ def make_loaders(
         validation=Batches(val_loaders, shuffle=False),
         epoch_samplers=epoch_samplers,
     )
+
+
+def _warn_of_missing_inputs(inputs: list[str], part: str, datasets: Datasets) -> None:
+    for dataset in datasets:
+        missing = [name for name in inputs if len(dataset) > 0 and name not in dataset[0]._fields]
+        if missing:
+            logging.warning(
+                f"The model reads {' and '.join(missing)}, but the {part} set has none (`extra_data`): taken as 0 and 1"
+            )
 
 
 def _sampler(dataset: Dataset | Subset, process: Process, shuffle: bool) -> DistributedSampler | None:

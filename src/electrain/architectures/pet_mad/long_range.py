@@ -43,7 +43,7 @@ class LongRange(torch.nn.Module):
                     + " of the batch is periodic in "
                     + str(periodic)
                     + " direction(s): long-range features are those of molecules or of crystals that are periodic in "
-                    + "all three; give a slab or a wire a cell with vacuum around it"
+                    + "all three; make a slab or a wire periodic in all of them, with vacuum in between"
                 )
         nodes = features.nodes
         short_range = torch.stack(nodes).sum(dim=0) * len(nodes) ** -0.5
