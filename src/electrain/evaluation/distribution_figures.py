@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..periodic_table import COLORS, plot_periodic_table
 from ..plotting import plot_comparison
-from .figures import NamedFigure
+from .figures import NamedFigure, plain_numbers
 from .summary import ALL, ErrorTable, root_mean_square
 
 if TYPE_CHECKING:
@@ -77,14 +77,12 @@ def _plot_distribution(panel: "Axes", table: ErrorTable, examples: dict[int, int
         known = np.sort(rows.dos_errors()[np.isfinite(rows.dos_errors())])
         if len(known):
             color, width = ("black", 1.8) if name == ALL else (f"C{index}", 1.2)
-            shares = np.arange(1, len(known) + 1) / len(known)
-            panel.step(known, shares, where="post", label=name, color=color, linewidth=width)
+            shares = np.arange(len(known) + 1) / len(known)
+            panel.step(known[[0, *range(len(known))]], shares, where="post", label=name, color=color, linewidth=width)
     places = [percentile / 100 for percentile in examples]
     panel.plot(errors[list(examples.values())], places, "o", color="black", markerfacecolor="white", zorder=3)
     panel.set_xscale("log")
-    panel.xaxis.set_major_formatter("{x:g}")
-    panel.xaxis.set_minor_formatter("{x:g}")
-    panel.tick_params(axis="x", which="minor", labelsize=7)
+    plain_numbers(panel.xaxis)
     panel.set_ylim(0.0, 1.03)
     panel.set_xlabel(f"DOS error of a structure ({_DOS_UNIT})")
     panel.set_ylabel("fraction of structures")

@@ -12,6 +12,7 @@ from .summary import ALL, ErrorTable, Summary, mean_absolute, root_mean_square
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 _DOS_UNIT = r"eV$^{-1/2}$"
@@ -62,6 +63,7 @@ def errors_by_subset(summary: Summary) -> NamedFigure | None:
                 panel.vlines(positions, 0.0, values, color=color, alpha=0.25, linewidth=1.0)
         if logarithmic:
             panel.set_yscale("log")
+            plain_numbers(panel.yaxis)
         else:
             panel.set_ylim(bottom=0.0)
         panel.axvline(len(summary) - 1.5, color="0.8", linewidth=0.8)
@@ -176,9 +178,7 @@ def learning_curve(sizes: Sequence[int], summaries: Sequence[Summary]) -> NamedF
         panel.set_yscale("log")
         panel.set_xticks(sorted(sizes), [str(size) for size in sorted(sizes)])
         panel.set_xticks([], minor=True)
-        panel.yaxis.set_major_formatter("{x:g}")
-        panel.yaxis.set_minor_formatter("{x:g}")
-        panel.tick_params(axis="y", which="minor", labelsize=7)
+        plain_numbers(panel.yaxis)
         panel.set_xlabel("training structures")
         _finish(panel, title=label, ylabel=f"error ({unit})")
     caption = "Errors of models trained on different numbers of structures; both axes are logarithmic."
@@ -203,6 +203,15 @@ def calibration_figure(found: Mapping[str, Calibration]) -> NamedFigure | None:
         "standard deviations, 68 % and 95 % lie in the shaded areas."
     )
     return NamedFigure("calibration", caption, figure)
+
+
+def plain_numbers(axis: "Axis") -> None:
+    """Label a logarithmic axis with plain numbers: decades, and what is between them where there are few."""
+    from matplotlib.ticker import LogFormatter
+
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(1.5, 0.7)))
+    axis.set_tick_params(which="minor", labelsize=7)
 
 
 def _new_figure(width: float, height: float) -> "Figure":

@@ -65,7 +65,7 @@ def calibration_row(values: Calibration) -> dict[str, Any]:
         "ratio": values.ratio,
         "within_1": values.within(1),
         "within_2": values.within(2),
-        "rank_correlation": values.correlation if len(values.errors) > 1 else math.nan,
+        "rank_correlation": values.correlation,
     }
 
 

@@ -54,7 +54,8 @@ def viewer_data(part: PreparedPart, table: ErrorTable, files: list[Path]) -> dic
     wanted = set(chosen)
     frames = [item.atoms for index, item in enumerate(part.structures()) if index in wanted]
     energies = part.axis.target_grid.energies().numpy()
-    shown = (energies >= _WINDOW[0]) & (energies <= _WINDOW[1])
+    margin = 1e-6  # eV, for ends that are channels up to round-off
+    shown = (energies >= _WINDOW[0] - margin) & (energies <= _WINDOW[1] + margin)
     spectra = []
     for index in chosen:
         predicted, target = read_spectra(files, index)
@@ -64,7 +65,7 @@ def viewer_data(part: PreparedPart, table: ErrorTable, files: list[Path]) -> dic
             structures=[_plain(atoms) for atoms in frames],
             properties=_properties(table, chosen),
             metadata={"name": f"{part.path.name}: true and predicted densities of states"},
-            settings=_settings(table, chosen, frames),
+            settings=_settings(table, chosen),
         ),
         "energies": _numbers(energies[shown]),
         "spectra": spectra,
@@ -107,7 +108,7 @@ def _properties(table: ErrorTable, chosen: list[int]) -> dict[str, Any]:
     }
 
 
-def _settings(table: ErrorTable, chosen: list[int], frames: list[Atoms]) -> dict[str, Any]:
+def _settings(table: ErrorTable, chosen: list[int]) -> dict[str, Any]:
     import chemiscope
 
     known = _properties(table, chosen)
@@ -117,7 +118,7 @@ def _settings(table: ErrorTable, chosen: list[int], frames: list[Atoms]) -> dict
         x=x,
         y=y,
         map_color=_DOS_ERROR,
-        structure_settings={"unitCell": True, "bonds": True, "spaceFilling": False},
+        structure_settings={"unitCell": True, "bonds": True, "spaceFilling": False, "packedCell": True},
     )
 
 
