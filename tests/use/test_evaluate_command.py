@@ -16,11 +16,12 @@ from small_models import GRID
 from typer.testing import CliRunner
 
 import electrain.evaluation.chunk_files as chunk_files
+from electrain.calculators import ElectronicStructureModel
 from electrain.cli import app
 from electrain.data import prepare_dataset
 from electrain.data.prepared import PreparedPart
 from electrain.evaluation.figures import learning_curve
-from electrain.evaluation.report import chosen_for_rotation, evaluate_models, report_tables
+from electrain.evaluation.report import chosen_for_rotation, evaluate_models, report_tables, report_text
 from electrain.evaluation.summary import ALL
 
 GRID_ENDS = (GRID["start"] + GRID["max_shift"] * GRID["step"], GRID["start"] + (GRID["size"] - 1) * GRID["step"])
@@ -256,6 +257,19 @@ def test_several_models(part, level_file, dos_only_file, tmp_path):
     x, y = panel.lines[0].get_data()
     assert x.tolist() == [50, 100]
     np.testing.assert_allclose(y, [second["dos_rmse_per_electron"], first["dos_rmse_per_electron"]])
+
+
+def test_uncertainties(part, frames, uncertain_file, tmp_path):
+    evaluation = evaluate_models([uncertain_file], part, tmp_path, num_rotated=0)
+    (found,) = evaluation.models
+    model = ElectronicStructureModel(uncertain_file, "cpu")
+    expected = [model.predict(labelled.atoms).uncertainty for labelled in part.structures()]
+    for column, field in {"gap_uncertainty": "band_gap", "level_uncertainty": "fermi_level"}.items():
+        np.testing.assert_allclose(found.table.column(column), [getattr(item, field) for item in expected], rtol=1e-8)
+    errors = found.table.column("predicted_level") - found.table.column("true_level")
+    ratio = math.sqrt(np.mean((errors / found.table.column("level_uncertainty")) ** 2))
+    (line,) = [line for line in report_text(evaluation).splitlines() if line.startswith("mtt::efermi")]
+    assert line.split()[1:3] == [str(len(frames)), f"{ratio:.2f}"]
 
 
 def test_energies_alone(dataset, energy_only_file, tmp_path, monkeypatch):

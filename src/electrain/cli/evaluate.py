@@ -50,7 +50,7 @@ def evaluate(
     Example:  electrain evaluate data -m model.pt -o report
     """
     from ..data.prepared import PreparedPart  # imports torch, which takes seconds
-    from ..evaluation.report import evaluate_models, left_out, report_text, write_report
+    from ..evaluation.report import evaluate_models, report_text, write_report
 
     try:
         sizes = _read_sizes(training_sizes)
@@ -66,9 +66,6 @@ def evaluate(
             overwrite=overwrite,
         )
         typer.echo(report_text(evaluation))
-        for model in evaluation.models:
-            for reason, count in left_out(model.table).items():
-                typer.echo(f"note: {model.name} left out {count} structures: {reason}", err=True)
         write_report(evaluation, output, typer.echo)
     except (ValueError, OSError) as error:
         fail(error)

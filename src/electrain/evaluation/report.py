@@ -128,7 +128,7 @@ def chosen_for_rotation(entries: Sequence[Entry], count: int) -> list[bool]:
     members: dict[str, list[int]] = {}
     for index, entry in enumerate(entries):
         members.setdefault(entry.subset, []).append(index)
-    chosen = set()
+    chosen: set[int] = set()
     for indices in members.values():
         number = min(count, len(indices))
         chosen.update(indices[place * len(indices) // number] for place in range(number))
@@ -225,7 +225,7 @@ def _facts(evaluation: Evaluation) -> dict[str, str]:
         "electrain": __version__,
     }
     for reason, count in left_out(first.table).items():
-        facts[f"left out, {count}"] = reason
+        facts[f"left out, {count} structures"] = reason
     return facts
 
 
