@@ -269,7 +269,7 @@ def test_uncertainties(part, frames, uncertain_file, tmp_path):
     errors = found.table.column("predicted_level") - found.table.column("true_level")
     ratio = math.sqrt(np.mean((errors / found.table.column("level_uncertainty")) ** 2))
     (line,) = [line for line in report_text(evaluation).splitlines() if line.startswith("mtt::efermi")]
-    assert line.split()[1:3] == [str(len(frames)), f"{ratio:.2f}"]
+    assert line.split()[1:3] == [str(len(frames)), f"{ratio:.3g}"]
 
 
 def test_energies_alone(dataset, energy_only_file, tmp_path, monkeypatch):

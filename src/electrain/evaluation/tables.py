@@ -48,13 +48,11 @@ def text_table(columns: Mapping[str, Mapping[str, float]]) -> str:
 
 def calibration_table(calibrations: Mapping[str, Calibration]) -> str:
     """How errors and predicted uncertainties compare, a row for each quantity."""
-    lines = [f"{'uncertainty of':40}{'structures':>12}{'ratio':>8}{'within 1':>10}{'within 2':>10}{'rank corr.':>12}"]
+    heads = ("structures", "ratio", "within 1", "within 2", "rank corr.")
+    lines = [f"{'uncertainty of':40}" + "".join(f"  {head:>10}" for head in heads)]
     for name, values in calibrations.items():
-        row = calibration_row(values)
-        lines.append(
-            f"{name:40}{row['structures']:12d}{row['ratio']:8.2f}{row['within_1']:10.2f}{row['within_2']:10.2f}"
-            f"{row['rank_correlation']:12.2f}"
-        )
+        count, *numbers = calibration_row(values).values()
+        lines.append(f"{name:40}  {count:10d}" + "".join(f"  {value:10.3g}" for value in numbers))
     return "\n".join(lines)
 
 
