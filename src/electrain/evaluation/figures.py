@@ -206,11 +206,15 @@ def calibration_figure(found: Mapping[str, Calibration]) -> NamedFigure | None:
 
 
 def plain_numbers(axis: "Axis") -> None:
-    """Label a logarithmic axis with plain numbers: decades, and what is between them where there are few."""
-    from matplotlib.ticker import LogFormatter
+    """Label a logarithmic axis with plain numbers: decades, 2 and 5 between them, and all on a short axis."""
+
+    def minor(value: float, _: object) -> str:
+        low, high = axis.get_view_interval()
+        text = f"{value:.3g}"
+        return text if high < 5 * low or text.strip("0.") in ("2", "5") else ""
 
     axis.set_major_formatter("{x:g}")
-    axis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(1.5, 0.7)))
+    axis.set_minor_formatter(minor)
     axis.set_tick_params(which="minor", labelsize=7)
 
 

@@ -17,7 +17,7 @@ function drawSpectra(index) {
   const energies = report.energies, [target, predicted] = report.spectra[index];
   const first = energies[0], last = energies[energies.length - 1];
   const values = [...target, ...predicted].filter((value) => value !== null);
-  const top = 1.05 * Math.max(1e-6, ...values), low = Math.min(0, ...values);
+  const top = 1.05 * Math.max(1e-6, ...values), low = 1.05 * Math.min(0, ...values);
   const x = (energy) => LEFT + ((energy - first) / (last - first)) * (WIDTH - LEFT - RIGHT);
   const y = (value) => HEIGHT - BOTTOM - ((value - low) / (top - low)) * (HEIGHT - TOP - BOTTOM);
   const line = (spectrum) => {
