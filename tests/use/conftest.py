@@ -10,7 +10,7 @@ import torch
 from ase import Atoms
 from ase.build import bulk, fcc111, molecule
 from metals import ELECTRONS, as_metal
-from small_models import ALL_TARGETS, GRID, make_model
+from small_models import ALL_TARGETS, GRID, make_model, make_uncertain_model
 
 from electrain.calculators import ElectronicStructureModel
 
@@ -44,6 +44,14 @@ def energy_only_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of the energy alone."""
     path = tmp_path_factory.mktemp("energy_only") / "energy.pt"
     make_model(["energy"], torch.float32).export().save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def uncertain_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of the electronic structure with uncertainties."""
+    path = tmp_path_factory.mktemp("uncertain") / "model.pt"
+    make_uncertain_model().export().save(str(path))
     return path
 
 

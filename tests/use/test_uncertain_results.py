@@ -9,10 +9,8 @@ import pytest
 import torch
 from ase.build import bulk, molecule
 from metatomic.torch import ModelEvaluationOptions, ModelOutput
-from metatrain.llpr import LLPRUncertaintyModel
-from metatrain.utils.data import DatasetInfo
 from metatrain.utils.neighbor_lists import get_system_with_neighbor_lists
-from small_models import ELEMENTS, GRID, make_model, target_info
+from small_models import GRID, NUM_MEMBERS
 from test_results import make_result
 from typer.testing import CliRunner
 
@@ -25,9 +23,7 @@ from electrain.spectra import EnergyGrid, count_electrons, heat_capacity
 from electrain.structures import to_system
 
 CLOSE = {"rtol": 1e-9, "atol": 1e-10}
-TARGETS = ["mtt::dos", "mtt::bandgap", "mtt::efermi"]
 KINDS = ("_uncertainty", "_ensemble")
-NUM_MEMBERS = 3
 STRUCTURES = [bulk("Si"), molecule("H2O")]
 
 
@@ -35,30 +31,6 @@ STRUCTURES = [bulk("Si"), molecule("H2O")]
 def close_figures():
     yield
     plt.close("all")
-
-
-@pytest.fixture(scope="module")
-def uncertain_file(tmp_path_factory):
-    """An exported model with made-up deviations instead of calibrated ones."""
-    base = make_model(TARGETS, torch.float64)
-    torch.nn.init.constant_(base.network.heads["mtt::dos"].last.bias, 1.0)
-    model = LLPRUncertaintyModel(
-        {"num_ensemble_members": {"mtt::dos": NUM_MEMBERS}},
-        DatasetInfo("angstrom", ELEMENTS, {name: target_info(name) for name in TARGETS}),
-    )
-    model.set_wrapped_model(base)
-    torch.manual_seed(0)
-    layer = model.llpr_ensemble_layers["mtt::dos"]
-    channels = torch.arange(GRID["size"])
-    with torch.no_grad():
-        layer.amplitudes.weight.normal_(0.0, 0.02)
-        for mode in layer.modes[:8]:
-            mode.copy_(torch.exp(-0.5 * ((channels - 800 * torch.rand(1)) / 50) ** 2))
-        model.get_buffer("cholesky_mtt::aux::dos_uncertainty").copy_(torch.eye(model.ll_feat_size))
-        model.get_buffer("multiplier_mtt::aux::dos_uncertainty").copy_(torch.linspace(0.1, 0.2, GRID["size"]))
-    path = tmp_path_factory.mktemp("uncertain") / "model.pt"
-    model.to(torch.float64).export().save(str(path))
-    return path
 
 
 @pytest.fixture(scope="module")

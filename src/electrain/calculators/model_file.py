@@ -20,15 +20,20 @@ def load_model(path: str | Path) -> AtomisticModel:
     :raises FileNotFoundError: if there is no such file.
     :raises ModelFileError: if it is a checkpoint, something else, or a model of other quantities.
     """
+    model = load_any_model(path)
+    check_outputs(model.capabilities(), str(path))
+    return model
+
+
+def load_any_model(path: str | Path) -> AtomisticModel:
+    """Load an exported metatomic model of any quantities; errors as :func:`load_model`."""
     path = Path(path)
     _check_kind(path)
     try:
-        model = load_atomistic_model(path)
+        return load_atomistic_model(path)
     except Exception as error:  # torch and metatomic raise all kinds of errors
         first_line = str(error).strip().partition("\n")[0]
         raise ModelFileError(f"{path} cannot be loaded as a metatomic model: {first_line}") from error
-    check_outputs(model.capabilities(), str(path))
-    return model
 
 
 def check_outputs(capabilities: ModelCapabilities, name: str) -> None:

@@ -8,6 +8,7 @@ from .. import __version__
 from .convert import convert
 from .demo import demo
 from .dos import dos
+from .evaluate import evaluate
 from .hot import hot
 from .prepare import prepare
 from .thermo import thermo
@@ -33,6 +34,7 @@ def main(
 
 app.command()(prepare)
 app.command()(dos)
+app.command()(evaluate)
 app.command()(thermo)
 app.command()(hot)
 app.command()(demo)

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from ase.data import chemical_symbols
 
+from ..periodic_table import plot_periodic_table
 from .axis import SpectrumAxis
 from .table import Row
 from .targets import Sample
@@ -19,8 +19,6 @@ _WINDOW = (-15.0, 15.0)  # eV from the Fermi level
 _LINE = "#1f4e79"
 _SHADE = "#9dc3e6"
 _MISSING = "#d1495b"
-_NUM_COLUMNS = 18
-_LANTHANIDES, _ACTINIDES = range(57, 72), range(89, 104)
 
 
 def plot_summary(samples: Sequence[Sample], rows: Sequence[Row], axis: SpectrumAxis, path: Path) -> None:
@@ -80,41 +78,12 @@ def _plot_trusted_energies(panel: "Axes", rows: Sequence[Row]) -> None:
 
 def _plot_elements(panel: "Axes", rows: Sequence[Row]) -> None:
     """The periodic table; color: in how many structures an element is."""
-    from matplotlib import colormaps
     from matplotlib.colors import LogNorm
-    from matplotlib.patches import Rectangle
 
     counts: Counter[str] = Counter()
     for row in rows:
         counts.update(row.identity.elements)
     norm = LogNorm(1, max(2, *counts.values()))
-    colors = colormaps["viridis_r"]
-    for number in range(1, 104):
-        x, y = _place(number)
-        symbol = chemical_symbols[number]
-        color = colors(0.1 + 0.9 * norm(counts[symbol])) if counts[symbol] else "white"
-        is_dark = bool(counts[symbol]) and 0.1 + 0.9 * norm(counts[symbol]) > 0.5
-        panel.add_patch(Rectangle((x, -y), 0.94, 0.94, facecolor=color, edgecolor="0.8", linewidth=0.5))
-        text_color = "white" if is_dark else "black" if counts[symbol] else "0.7"
-        panel.text(x + 0.47, 0.6 - y, symbol, ha="center", va="center", fontsize=7, color=text_color)
-        if counts[symbol]:
-            number_of = f"{counts[symbol]}" if counts[symbol] < 10_000 else f"{counts[symbol] / 1000:.0f}k"
-            panel.text(x + 0.47, 0.22 - y, number_of, ha="center", va="center", fontsize=4.5, color=text_color)
-    panel.set_xlim(-0.2, _NUM_COLUMNS + 0.2)
-    panel.set_ylim(-9.6, 1.2)
-    panel.set_aspect("equal")
-    panel.set_axis_off()
+    texts = {symbol: f"{n}" if n < 10_000 else f"{n / 1000:.0f}k" for symbol, n in counts.items()}
+    plot_periodic_table(panel, {symbol: float(norm(n)) for symbol, n in counts.items()}, texts)
     panel.set_title(f"{len(counts)} elements; number of structures with each", loc="left", fontsize=10)
-
-
-def _place(number: int) -> tuple[float, float]:
-    """Column and row of an element; lanthanides and actinides below the others."""
-    for row, series in enumerate((_LANTHANIDES, _ACTINIDES)):
-        if number in series:
-            return 2.0 + number - series[0], 7.5 + row
-    noble = (0, 2, 10, 18, 36, 54, 86, 118)
-    period = next(index for index, last in enumerate(noble) if number <= last)
-    position, length = number - noble[period - 1], noble[period] - noble[period - 1]
-    left = {1: 1, 2: 2, 3: 2}.get(period, 3 if period < 6 else 2)
-    column = position - 1 if position <= left else _NUM_COLUMNS - 1 - (length - position)
-    return float(column), float(period - 1)

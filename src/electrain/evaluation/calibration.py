@@ -48,7 +48,9 @@ class Calibration(NamedTuple):
 
     @property
     def correlation(self) -> float:
-        """Spearman's rank correlation of uncertainties and absolute errors."""
+        """Spearman's rank correlation of uncertainties and absolute errors; NaN where either are all the same."""
+        if np.ptp(self.uncertainties) == 0 or np.ptp(np.abs(self.errors)) == 0:
+            return float("nan")
         return float(spearmanr(self.uncertainties, np.abs(self.errors)).statistic)
 
 

@@ -9,7 +9,8 @@ import torch
 from ..data import Calculation, SpectrumAxis, dos_target
 from ..data.targets import band_gap
 from ..results import ElectronicStructure
-from ..spectra import AlignedErrors, AlignedRMSE, electrons_in_target, spectral_loss_terms, take_window
+from ..spectra import AlignedErrors, AlignedRMSE
+from .aligned import align
 from .composition_baseline import CompositionBaseline
 
 # The baseline's only free parameter is chosen on the test set itself, in its favor.
@@ -42,21 +43,18 @@ def compare(calculation: Calculation, result: ElectronicStructure, axis: Spectru
     :param result: what a model says of the same structure.
     :param axis: the model's energy axis.
     """
-    target = dos_target(calculation, axis)[axis.max_shift :]
-    trusted = ~torch.isnan(target)
-    prediction = torch.from_numpy(np.asarray(result.density_of_states, dtype=np.float64)).unsqueeze(0)
-    terms = spectral_loss_terms(prediction, target.unsqueeze(0), trusted.unsqueeze(0), axis.grid.step)
-    electrons = electrons_in_target(target.unsqueeze(0), trusted.unsqueeze(0), axis.grid.step)
-    fermi_level = float(terms.shift - axis.max_shift) * axis.grid.step
+    target = dos_target(calculation, axis)
+    prediction = torch.from_numpy(np.asarray(result.density_of_states, dtype=np.float64))
+    aligned = align(prediction, target, axis)
     return Comparison(
         calculation=calculation,
         result=result,
         energies=axis.target_grid.energies(),
-        predicted=take_window(prediction, terms.shift, len(target))[0],
-        target=target,
-        error=float((terms.alignment / electrons).sqrt()),
+        predicted=aligned.predicted,
+        target=target[axis.max_shift :],
+        error=aligned.per_electron,
         dft_band_gap=band_gap(calculation),
-        fermi_level_error=None if result.fermi_level is None else result.fermi_level - fermi_level,
+        fermi_level_error=None if result.fermi_level is None else result.fermi_level - aligned.shift,
     )
 
 

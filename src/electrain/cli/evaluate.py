@@ -1,0 +1,78 @@
+"""``electrain evaluate``: errors of models on a data set, with tables, figures and a report."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .common import BatchSize, Device, MatmulPrecision, fail
+
+
+def evaluate(
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="Folder that `electrain prepare` wrote.")],
+    models: Annotated[
+        list[Path],
+        typer.Option(
+            "--model",
+            "-m",
+            metavar="FILE",
+            help="Exported model (.pt). The report is about the first one, others are compared with it.",
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the report.")],
+    part: Annotated[str, typer.Option(metavar="NAME", help="train, validation or test.")] = "test",
+    rotations: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Rotational discrepancy of N structures of each subset: 38 more predictions for each.",
+        ),
+    ] = 5,
+    training_sizes: Annotated[
+        str,
+        typer.Option(
+            metavar="N,N,...", help="Structures that each of several models was trained on, for learning curves."
+        ),
+    ] = "",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the evaluation of something else in the folder.")
+    ] = False,
+    device: Device = None,
+    batch_size: BatchSize = 256,
+    matmul_precision: MatmulPrecision = "highest",
+) -> None:
+    """Errors of a model on a part of a data set: densities of states, gaps, Fermi levels, energies, forces, stresses.
+
+    Writes tables (text, CSV, JSON), figures (PNG, PDF) and report.html, which opens without network. What was
+    predicted is kept: a run that was interrupted continues, and another model can be added.
+
+    Example:  electrain evaluate data -m model.pt -o report
+    """
+    from ..data.prepared import PreparedPart  # imports torch, which takes seconds
+    from ..evaluation.report import evaluate_models, report_text, write_report
+
+    try:
+        sizes = _read_sizes(training_sizes)
+        evaluation = evaluate_models(
+            models,
+            PreparedPart(dataset, part),
+            output,
+            num_rotated=rotations,
+            training_sizes=sizes,
+            device=device,
+            batch_size=batch_size,
+            matmul_precision=matmul_precision,
+            overwrite=overwrite,
+        )
+        typer.echo(report_text(evaluation))
+        write_report(evaluation, output, typer.echo)
+    except (ValueError, OSError) as error:
+        fail(error)
+
+
+def _read_sizes(text: str) -> list[int]:
+    try:
+        return [int(word) for word in text.split(",")] if text else []
+    except ValueError:
+        raise ValueError(f"expected numbers of training structures such as 100,200,400, got {text!r}") from None

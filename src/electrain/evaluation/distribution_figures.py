@@ -1,0 +1,126 @@
+"""Figures of how errors are distributed: among structures, with examples, and among elements."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from ase.formula import Formula
+from numpy.typing import NDArray
+
+from ..periodic_table import COLORS, plot_periodic_table
+from ..plotting import plot_comparison
+from .figures import NamedFigure, plain_numbers
+from .summary import ALL, ErrorTable, root_mean_square
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_PERCENTILES = (10, 25, 50, 75, 90, 100)
+_WINDOW = (-15.0, 10.0)  # eV from the Fermi level
+_DOS_UNIT = r"eV$^{-1/2}$"
+
+# Aligned prediction and target of a structure, by its number.
+Spectra = Callable[[int], tuple[NDArray[np.float64], NDArray[np.float64]]]
+
+
+def at_percentiles(errors: NDArray[np.float64]) -> dict[int, int]:
+    """Structures at chosen percentiles of the known errors: percentile -> number of the structure.
+
+    The first one at or above each percentile; 100 is the worst.
+    """
+    order = np.argsort(errors, kind="stable")[: int(np.isfinite(errors).sum())]
+    ranks = [max(0, -(-percentile * len(order) // 100) - 1) for percentile in _PERCENTILES]
+    return {percentile: int(order[rank]) for percentile, rank in zip(_PERCENTILES, ranks, strict=True)}
+
+
+def error_distribution(table: ErrorTable, energies: NDArray[np.float64], spectra: Spectra) -> NamedFigure | None:
+    """Cumulative distribution of errors, and examples from it, figure 2 of the paper.
+
+    :param table: all structures.
+    :param energies: of the target grid, in eV from the Fermi level.
+    :param spectra: reads the densities of states of one structure.
+    :return: ``None`` without densities of states.
+    """
+    from matplotlib.figure import Figure
+
+    errors = table.dos_errors()
+    if not np.isfinite(errors).any():
+        return None
+    figure = Figure(figsize=(10.0, 8.6), layout="constrained")
+    upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=(1, 1.7))[:, 0]
+    examples = at_percentiles(errors)
+    _plot_distribution(upper.subplots(), table, examples)
+    panels = lower.subplots(3, 2).ravel()
+    for panel, (percentile, index) in zip(panels, examples.items(), strict=True):
+        predicted, target = spectra(index)
+        entry = table.entries[index]
+        position = "worst" if percentile == 100 else f"{percentile} %"
+        title = f"{position}:  {entry.name} ({entry.subset})   {errors[index]:.2f} {_DOS_UNIT}"
+        plot_comparison(energies, predicted, target, panel, window=_WINDOW, title=title)
+        panel.title.set_fontsize(8.5)
+        if panel is not panels[0]:
+            panel.get_legend().remove()
+        if panel not in panels[-2:]:
+            panel.set_xlabel("")
+    caption = (
+        "Top: fraction of structures with errors (root of the alignment term per electron) up to a value, for each "
+        "subset; circles mark the examples. Below: true and predicted densities of states of structures at these "
+        "percentiles of all errors; hatched where too few bands were computed."
+    )
+    return NamedFigure("error_distribution", caption, figure)
+
+
+def _plot_distribution(panel: "Axes", table: ErrorTable, examples: dict[int, int]) -> None:
+    errors = table.dos_errors()
+    subsets = table.subsets()
+    for index, (name, rows) in enumerate(subsets.items()):
+        known = np.sort(rows.dos_errors()[np.isfinite(rows.dos_errors())])
+        if len(known):
+            color, width = ("black", 1.8) if name == ALL else (f"C{index}", 1.2)
+            shares = np.arange(len(known) + 1) / len(known)
+            panel.step(known[[0, *range(len(known))]], shares, where="post", label=name, color=color, linewidth=width)
+    places = [percentile / 100 for percentile in examples]
+    panel.plot(errors[list(examples.values())], places, "o", color="black", markerfacecolor="white", zorder=3)
+    panel.set_xscale("log")
+    plain_numbers(panel.xaxis)
+    panel.set_ylim(0.0, 1.03)
+    panel.set_xlabel(f"DOS error of a structure ({_DOS_UNIT})")
+    panel.set_ylabel("fraction of structures")
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.legend(frameon=False, fontsize=8, loc="upper left")
+
+
+def errors_by_element(table: ErrorTable) -> NamedFigure | None:
+    """Root mean square error of the structures with each element on a periodic table; ``None`` without errors."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+    from matplotlib.figure import Figure
+
+    values = element_errors(table)
+    if not values:
+        return None
+    figure = Figure(figsize=(8.0, 4.6), layout="constrained")
+    panel = figure.subplots()
+    top = max(error for error, _ in values.values())
+    shades = {symbol: error / top for symbol, (error, _) in values.items()}
+    texts = {symbol: f"{error:.2f} ({count})" for symbol, (error, count) in values.items()}
+    plot_periodic_table(panel, shades, texts)
+    colors = ScalarMappable(Normalize(-top / 9, top), COLORS)  # the table leaves out the lightest tenth of the colors
+    bar = figure.colorbar(colors, ax=panel, shrink=0.7, label=f"DOS RMSE ({_DOS_UNIT})")
+    bar.ax.set_ylim(0.0, top)
+    caption = (
+        "Root mean square DOS error (eq. 10) of the structures that contain each element; in brackets how many there "
+        "are. Elements with few structures say little."
+    )
+    return NamedFigure("errors_by_element", caption, figure)
+
+
+def element_errors(table: ErrorTable) -> dict[str, tuple[float, int]]:
+    """Root mean square DOS error, in eV^-1/2, of the structures with each element, and their number."""
+    errors = table.dos_errors()
+    found: dict[str, list[float]] = {}
+    for entry, error in zip(table.entries, errors, strict=True):
+        if np.isfinite(error):
+            for symbol in Formula(entry.formula).count():
+                found.setdefault(symbol, []).append(float(error))
+    return {symbol: (root_mean_square(np.array(values)), len(values)) for symbol, values in sorted(found.items())}

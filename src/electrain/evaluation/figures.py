@@ -1,0 +1,234 @@
+"""Figures of an evaluation, after those of the PET-MAD-DOS paper."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ..plotting import plot_calibration
+from .calibration import Calibration
+from .channel_errors import ChannelErrors
+from .summary import ALL, ErrorTable, Summary, mean_absolute, root_mean_square
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+
+_DOS_UNIT = r"eV$^{-1/2}$"
+_COLORS = ("#1f4e79", "#d1495b", "#edae49")
+_GAPS = {
+    "predicted_gap": "model",
+    "predicted_gap_counted": "counting in predicted DOS",
+    "true_gap_counted": "counting in true DOS",
+}
+# of the panels of errors by subset: title, unit, logarithmic, and the lines: label -> metric
+_PANELS: tuple[tuple[str, str, bool, dict[str, str]], ...] = (
+    (
+        "density of states",
+        _DOS_UNIT,
+        True,
+        {"RMSE (eq. 10)": "dos_rmse_per_electron", "rotational discrepancy (eq. 11)": "rotational_discrepancy"},
+    ),
+    ("band gap, model", "eV", False, {"MAE": "gap_head_mae", "RMSE": "gap_head_rmse"}),
+    ("Fermi level, model", "eV", False, {"MAE": "fermi_head_mae", "RMSE": "fermi_head_rmse"}),
+    ("energy", "meV/atom", False, {"MAE": "energy_mae", "RMSE": "energy_rmse"}),
+    ("forces", r"meV/$\mathrm{\AA}$", False, {"MAE": "forces_mae", "RMSE": "forces_rmse"}),
+    ("stress", r"meV/$\mathrm{\AA}^3$", False, {"MAE": "stresses_mae", "RMSE": "stresses_rmse"}),
+)
+
+
+class NamedFigure(NamedTuple):
+    """A figure with the name of its files and a caption."""
+
+    name: str
+    caption: str
+    figure: "Figure"
+
+
+def errors_by_subset(summary: Summary) -> NamedFigure | None:
+    """Errors of every subset, figures 1 and 4 of the paper; ``None`` without errors."""
+    shown = [panel for panel in _PANELS if any(key in summary[ALL] for key in panel[3].values())]
+    if not shown:
+        return None
+    num_rows = (len(shown) + 1) // 2
+    figure = _new_figure(10.0, 0.6 + 2.7 * num_rows)
+    panels = figure.subplots(num_rows, min(2, len(shown)), squeeze=False).ravel()
+    positions = np.arange(len(summary))
+    for panel, (title, unit, logarithmic, lines) in zip(panels, shown, strict=False):
+        for (label, key), color, marker in zip(lines.items(), _COLORS, "os", strict=False):
+            values = np.array([row.get(key, np.nan) for row in summary.values()])
+            if np.isfinite(values).any():
+                panel.plot(positions, values, marker, color=color, label=label, markersize=6)
+                panel.vlines(positions, 0.0, values, color=color, alpha=0.25, linewidth=1.0)
+        if logarithmic:
+            panel.set_yscale("log")
+            plain_numbers(panel.yaxis)
+        else:
+            panel.set_ylim(bottom=0.0)
+        panel.axvline(len(summary) - 1.5, color="0.8", linewidth=0.8)
+        names = [f"{'all' if name == ALL else name}\n({row['structures']:.0f})" for name, row in summary.items()]
+        panel.set_xticks(positions, names, fontsize=8)
+        panel.set_xlim(-0.5, len(summary) - 0.5)
+        _finish(panel, title=title, ylabel=f"error ({unit})")
+        panel.legend(frameon=False, fontsize=8)
+    for panel in panels[len(shown) :]:
+        panel.set_axis_off()
+    caption = "Errors of each subset and of all structures; in brackets the number of structures."
+    return NamedFigure("errors_by_subset", caption, figure)
+
+
+def gap_parity(table: ErrorTable) -> NamedFigure | None:
+    """Band gaps over those of DFT, read in three ways; ``None`` without gaps."""
+    shown = [name for name in _GAPS if len(table.differences(name, "true_gap"))]
+    if not shown:
+        return None
+    figure = _new_figure(0.4 + 3.5 * len(shown), 3.9)
+    panels = figure.subplots(1, len(shown), squeeze=False, sharex=True, sharey=True)[0]
+    top = 1.05 * max(1.0, *(float(np.nanmax(table.column(name))) for name in (*shown, "true_gap")))
+    subsets = {name: rows for name, rows in table.subsets().items() if name != ALL} or {ALL: table}
+    for panel, name in zip(panels, shown, strict=True):
+        panel.plot([0, top], [0, top], color="0.6", linewidth=0.8)
+        for index, (subset, rows) in enumerate(subsets.items()):
+            panel.plot(
+                rows.column("true_gap"),
+                rows.column(name),
+                ".",
+                color=f"C{index}",
+                alpha=0.75,
+                label=subset,
+                markersize=6,
+            )
+        errors = table.differences(name, "true_gap")
+        numbers = (
+            f"MAE {mean_absolute(errors):.2f} eV\nRMSE {root_mean_square(errors):.2f} eV\n{len(errors)} structures"
+        )
+        panel.text(0.03, 0.97, numbers, transform=panel.transAxes, va="top", fontsize=8)
+        panel.set_aspect("equal")
+        panel.set_xlabel("DFT band gap (eV)")
+        _finish(panel, title=_GAPS[name], ylabel="")
+    panels[0].set_ylabel("band gap (eV)")
+    panels[0].set_xlim(-0.03 * top, top)
+    panels[0].set_ylim(-0.03 * top, top)
+    if len(subsets) > 1:
+        figure.legend(
+            *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=8, frameon=False
+        )
+    caption = (
+        "Band gaps read from the predicted density of states by the model, and the traditional way (Fermi level by "
+        "counting electrons, states below 0.1 states/eV/atom counting as none) from the predicted and the true density "
+        "of states, over the gaps of DFT. Densities of states without a gap's upper edge or with too few electrons "
+        "are left out."
+    )
+    return NamedFigure("gap_parity", caption, figure)
+
+
+def errors_by_energy(models: Mapping[str, ChannelErrors]) -> NamedFigure:
+    """Errors at each energy of one or several models, figure S7 of the paper."""
+    figure = _new_figure(8.0, 4.2)
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    first = next(iter(models.values()))
+    known = first.num_structures > 0
+    visible = known & (first.target_per_atom > 1e-3)
+    top.fill_between(
+        first.energies[known],
+        first.target_per_atom[known],
+        color="0.85",
+        linewidth=0,
+        label="true DOS, root mean square",
+    )
+    for index, (name, errors) in enumerate(models.items()):
+        label = "RMSE" if len(models) == 1 else f"RMSE, {name}"
+        top.plot(errors.energies, errors.rmse_per_atom, color=_color(index), linewidth=1.1, label=label)
+    bottom.plot(first.energies[known], first.num_structures[known], color="0.3", linewidth=1.1)
+    bottom.set_ylim(bottom=0.0)
+    # Semicore states lie far below: the axis shows valence and conduction states.
+    low = max(-25.0, float(first.energies[visible][0])) if visible.any() else float(first.energies[0])
+    bottom.set_xlim(low, float(first.energies[known][-1]))
+    inside = known & (first.energies >= low)
+    top.set_ylim(0.0, 1.08 * float(np.max(first.target_per_atom[inside])))
+    for panel in (top, bottom):
+        panel.axvline(0.0, color="0.3", linewidth=0.8, linestyle="--")
+    _finish(top, title="", ylabel="states/eV/atom")
+    _finish(bottom, title="", ylabel="structures")
+    bottom.set_xlabel(r"$E - E_\mathrm{F}$ (eV)")
+    top.legend(frameon=False, fontsize=8)
+    caption = (
+        "Root mean square error of the density of states per atom at each energy, after the shift that fits each "
+        "structure best, beside the root mean square of the true density of states. Below: how many structures have "
+        "enough bands to be compared at that energy. Semicore states below are in error_by_energy.csv."
+    )
+    return NamedFigure("error_by_energy", caption, figure)
+
+
+def learning_curve(sizes: Sequence[int], summaries: Sequence[Summary]) -> NamedFigure | None:
+    """Errors over the number of training structures, figures S1 to S4 of the paper; ``None`` without errors."""
+    lines = {"density of states, RMSE (eq. 10)": ("dos_rmse_per_electron", _DOS_UNIT)}
+    lines |= {"band gap, MAE": ("gap_head_mae", "eV"), "energy, MAE": ("energy_mae", "meV/atom")}
+    shown = {label: line for label, line in lines.items() if all(line[0] in summary[ALL] for summary in summaries)}
+    if not shown:
+        return None
+    order = np.argsort(sizes)
+    figure = _new_figure(0.4 + 3.4 * len(shown), 3.2)
+    panels = figure.subplots(1, len(shown), squeeze=False)[0]
+    for panel, (label, (key, unit)) in zip(panels, shown.items(), strict=True):
+        values = np.array([summary[ALL][key] for summary in summaries])
+        panel.plot(np.array(sizes)[order], values[order], "o-", color=_COLORS[0])
+        panel.set_xscale("log")
+        panel.set_yscale("log")
+        panel.set_xticks(sorted(sizes), [str(size) for size in sorted(sizes)])
+        panel.set_xticks([], minor=True)
+        plain_numbers(panel.yaxis)
+        panel.set_xlabel("training structures")
+        _finish(panel, title=label, ylabel=f"error ({unit})")
+    caption = "Errors of models trained on different numbers of structures; both axes are logarithmic."
+    return NamedFigure("learning_curve", caption, figure)
+
+
+def calibration_figure(found: Mapping[str, Calibration]) -> NamedFigure | None:
+    """Actual errors over predicted uncertainties, PET-MAD paper, figure S6; ``None`` without uncertainties."""
+    positive = {name: values for name, values in found.items() if (values.uncertainties > 0).any()}
+    if not positive:
+        return None
+    num_rows = (len(positive) + 1) // 2
+    figure = _new_figure(9.0, 3.6 * num_rows)
+    panels = figure.subplots(num_rows, min(2, len(positive)), squeeze=False).ravel()
+    for panel, (name, values) in zip(panels, positive.items(), strict=False):
+        chosen = values.uncertainties > 0
+        plot_calibration(values.uncertainties[chosen], values.errors[chosen], panel, unit=values.unit, title=name)
+    for panel in panels[len(positive) :]:
+        panel.set_axis_off()
+    caption = (
+        "Actual errors over predicted uncertainties, a point for each structure. Of Gaussian errors with the predicted "
+        "standard deviations, 68 % and 95 % lie in the shaded areas."
+    )
+    return NamedFigure("calibration", caption, figure)
+
+
+def plain_numbers(axis: "Axis") -> None:
+    """Label a logarithmic axis with plain numbers: decades, 2 and 5 between them, and all on a short axis."""
+
+    def minor(value: float, _: object) -> str:
+        low, high = axis.get_view_interval()
+        text = f"{value:.3g}"
+        return text if high < 5 * low or text.strip("0.") in ("2", "5") else ""
+
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(minor)
+    axis.set_tick_params(which="minor", labelsize=7)
+
+
+def _new_figure(width: float, height: float) -> "Figure":
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _color(index: int) -> str:
+    return _COLORS[index] if index < len(_COLORS) else f"C{index}"
+
+
+def _finish(panel: "Axes", *, title: str, ylabel: str) -> None:
+    panel.set_title(title, loc="left", fontsize=10)
+    panel.set_ylabel(ylabel)
+    panel.spines[["top", "right"]].set_visible(False)

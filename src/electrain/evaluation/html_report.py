@@ -1,0 +1,106 @@
+"""One HTML file with everything in it: tables, figures, and a viewer of structures and densities of states."""
+
+import base64
+import html
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from io import BytesIO
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from ..atomic_files import replacing
+from .calibration import Calibration
+from .figures import NamedFigure
+from .summary import Summary
+from .tables import calibration_row, metric_label, number
+from .viewer import as_script, chemiscope_library
+
+_FOLDER = "report_page"
+_NO_VIEWER = (
+    "<p>Structures and their densities of states are shown here if chemiscope is installed when the report is made: "
+    "<code>pip install 'electrain[report]'</code>.</p>"
+)
+
+
+def write_html(
+    path: Path,
+    *,
+    title: str,
+    facts: Mapping[str, str],
+    tables: Mapping[str, Summary],
+    calibrations: Mapping[str, Calibration],
+    figures: Sequence[NamedFigure],
+    viewer: Mapping[str, Any] | None,
+) -> None:
+    """Write the report; it opens without network.
+
+    :param path: of the file.
+    :param title: of the page.
+    :param facts: what was evaluated and how, shown as a list.
+    :param tables: heading -> name of the column -> key of the metric -> value.
+    :param calibrations: errors beside uncertainties, by quantity; may be empty.
+    :param figures: with captions.
+    :param viewer: what :func:`~electrain.evaluation.viewer.viewer_data` returns, or ``None`` for a page without it.
+    """
+    library = None if viewer is None else chemiscope_library()
+    page = Template(_part("page.html")).substitute(
+        title=html.escape(title),
+        style=_part("style.css"),
+        facts="".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>" for name, text in facts.items()),
+        tables="".join(_table(heading, columns) for heading, columns in tables.items()) + _calibrations(calibrations),
+        figures="".join(map(_figure, figures)),
+        viewer=_NO_VIEWER if library is None else _viewer(library, viewer),
+    )
+    with replacing(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _part(name: str) -> str:
+    return (resources.files(__package__) / _FOLDER / name).read_text(encoding="utf-8")
+
+
+def _table(heading: str, columns: Summary) -> str:
+    keys = list(next(iter(columns.values())))
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in columns)
+    rows = "".join(
+        f"<tr><th>{html.escape(metric_label(key))}</th>"
+        + "".join(f"<td>{number(key, row[key])}</td>" for row in columns.values())
+        + "</tr>"
+        for key in keys
+    )
+    return f"<h3>{html.escape(heading)}</h3><div class='wide'><table><tr><th></th>{head}</tr>{rows}</table></div>"
+
+
+def _calibrations(calibrations: Mapping[str, Calibration]) -> str:
+    if not calibrations:
+        return ""
+    names = (
+        "structures",
+        "error / uncertainty, root mean square",
+        "within 1 (0.68)",
+        "within 2 (0.95)",
+        "rank correlation",
+    )
+    head = "".join(f"<th>{name}</th>" for name in names)
+    rows = ""
+    for name, values in calibrations.items():
+        cells = (f"{value:.2f}" if isinstance(value, float) else value for value in calibration_row(values).values())
+        rows += f"<tr><th>{html.escape(name)}</th>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+    note = "<p>In brackets: for Gaussian errors with the predicted standard deviations. Their ratio would be 1.</p>"
+    return f"<h3>Uncertainties</h3><table><tr><th></th>{head}</tr>{rows}</table>{note}"
+
+
+def _figure(item: NamedFigure) -> str:
+    buffer = BytesIO()
+    item.figure.savefig(buffer, format="png", dpi=130)
+    image = base64.b64encode(buffer.getvalue()).decode("ascii")
+    caption = html.escape(item.caption)
+    return (
+        f"<figure id='{item.name}'><img alt='{caption}' src='data:image/png;base64,{image}'>"
+        f"<figcaption>{caption}</figcaption></figure>"
+    )
+
+
+def _viewer(library: str, data: Mapping[str, Any] | None) -> str:
+    return Template(_part("viewer.html")).substitute(library=library, data=as_script(data), script=_part("viewer.js"))

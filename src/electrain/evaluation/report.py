@@ -1,0 +1,256 @@
+"""The whole evaluation: predict, summarise, draw, write."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import __version__
+from ..atomic_files import replacing
+from ..data.prepared import Entry, PreparedPart
+from .channel_errors import ChannelErrors, channel_errors
+from .chunk_files import evaluate_part, open_folder, read_spectra
+from .distribution_figures import error_distribution, errors_by_element
+from .figures import (
+    NamedFigure,
+    calibration_figure,
+    errors_by_energy,
+    errors_by_subset,
+    gap_parity,
+    learning_curve,
+)
+from .html_report import write_html
+from .summary import ALL, ErrorTable, Summary, calibrations, summarise
+from .tables import (
+    calibration_row,
+    calibration_table,
+    metric_label,
+    text_table,
+    write_channels,
+    write_json,
+    write_structures,
+    write_summary,
+)
+from .tested_model import TestedModel
+from .viewer import chemiscope_library, viewer_data
+
+
+@dataclass(frozen=True, eq=False)
+class ModelEvaluation:
+    """What is known of one model.
+
+    :param path: its file.
+    :param name: for tables and figures.
+    :param files: of its predictions.
+    :param table: numbers of all structures.
+    :param summary: errors of all subsets.
+    :param channels: errors at each energy, ``None`` without densities of states.
+    """
+
+    path: Path
+    name: str
+    files: list[Path]
+    table: ErrorTable
+    summary: Summary
+    channels: ChannelErrors | None
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What is known of all models, on one part of a data set.
+
+    :param part: the part.
+    :param models: the first one is what the report is about, others are compared with it.
+    :param training_sizes: of the models, empty if unknown.
+    """
+
+    part: PreparedPart
+    models: list[ModelEvaluation]
+    training_sizes: list[int]
+
+
+def evaluate_models(
+    models: Sequence[Path],
+    part: PreparedPart,
+    report: Path,
+    *,
+    num_rotated: int,
+    training_sizes: Sequence[int] = (),
+    device: str | None = None,
+    batch_size: int = 256,
+    matmul_precision: str = "highest",
+    overwrite: bool = False,
+) -> Evaluation:
+    """Predict a part of a data set with one or several models, and compare.
+
+    Predictions go into ``report/predictions``, a file for every 64 structures; an evaluation that was interrupted
+    continues with what is there.
+
+    :param models: exported ``.pt`` files.
+    :param part: of a data set that ``electrain prepare`` wrote.
+    :param report: folder to write; new or empty, or with an evaluation of the same data set.
+    :param num_rotated: for how many structures of each subset the rotational discrepancy is computed.
+    :param training_sizes: structures that each model was trained on, for learning curves.
+    :param device: as for :class:`~electrain.calculators.ElectronicStructureModel`.
+    :param batch_size: how many atoms are computed together, at most.
+    :param matmul_precision: as for the same class.
+    :param overwrite: replace the evaluation of another data set.
+    :raises ValueError: if a model and the data set do not fit, or a model can compute none of the structures.
+    :raises FileExistsError: if the folder has other files.
+    """
+    if training_sizes and len(training_sizes) != len(models):
+        raise ValueError(
+            f"expected a number of training structures for each of the {len(models)} models, got {len(training_sizes)}"
+        )
+    if any(size < 1 for size in training_sizes):
+        raise ValueError(f"expected positive numbers of training structures, got {list(training_sizes)}")
+    tested = [
+        TestedModel(path, part, device, batch_size=batch_size, matmul_precision=matmul_precision) for path in models
+    ]
+    folder = open_folder(report, part, num_rotated, overwrite=overwrite)
+    rotate = chosen_for_rotation(part.entries, num_rotated)
+    names = _short_names(models)
+    found = []
+    for path, name, model in zip(models, names, tested, strict=True):
+        files = evaluate_part(model, path, part, folder, rotate)
+        table = ErrorTable.read(part.entries, files)
+        if all(table.reasons):
+            raise ValueError(f"{path} can compute none of the {len(part)} structures: {table.reasons[0]}")
+        found.append(ModelEvaluation(path, name, files, table, summarise(table), channel_errors(files, part)))
+    return Evaluation(part, found, list(training_sizes))
+
+
+def chosen_for_rotation(entries: Sequence[Entry], count: int) -> list[bool]:
+    """Choose up to so many structures of each subset, evenly over its order in the file."""
+    members: dict[str, list[int]] = {}
+    for index, entry in enumerate(entries):
+        members.setdefault(entry.subset, []).append(index)
+    chosen: set[int] = set()
+    for indices in members.values():
+        number = min(count, len(indices))
+        chosen.update(indices[place * len(indices) // number] for place in range(number))
+    return [index in chosen for index in range(len(entries))]
+
+
+def left_out(table: ErrorTable) -> dict[str, int]:
+    """Reasons for which structures were left out, and how many for each."""
+    return dict(Counter(reason for reason in table.reasons if reason).most_common())
+
+
+def report_tables(evaluation: Evaluation) -> dict[str, Summary]:
+    """Tables by heading: errors of subsets and, for several models, of all structures by model."""
+    first = evaluation.models[0]
+    tables = {f"Errors of {first.name}": first.summary}
+    if len(evaluation.models) > 1:
+        keys = [key for key in first.summary[ALL] if all(key in model.summary[ALL] for model in evaluation.models)]
+        rows = {model.name: {key: model.summary[ALL][key] for key in keys} for model in evaluation.models}
+        tables["All structures, by model"] = rows
+    return tables
+
+
+def report_figures(evaluation: Evaluation) -> list[NamedFigure]:
+    """Draw all figures for which there are data."""
+    first = evaluation.models[0]
+    energies = evaluation.part.axis.target_grid.energies().numpy()
+    channels = {model.name: model.channels for model in evaluation.models if model.channels is not None}
+    figures = [
+        errors_by_subset(first.summary),
+        error_distribution(first.table, energies, lambda index: read_spectra(first.files, index)),
+        gap_parity(first.table),
+        errors_by_energy(channels) if channels else None,
+        errors_by_element(first.table),
+        calibration_figure(calibrations(first.table)),
+    ]
+    if len(evaluation.training_sizes) > 1:
+        figures.append(learning_curve(evaluation.training_sizes, [model.summary for model in evaluation.models]))
+    return [figure for figure in figures if figure is not None]
+
+
+def report_text(evaluation: Evaluation) -> str:
+    """Return the text of ``summary.txt``."""
+    facts = "\n".join(f"{name}: {value}" for name, value in _facts(evaluation).items())
+    blocks = [facts, *(f"{heading}\n\n{text_table(rows)}" for heading, rows in report_tables(evaluation).items())]
+    uncertain = calibrations(evaluation.models[0].table)
+    if uncertain:
+        blocks.append(calibration_table(uncertain))
+    return "\n\n".join(blocks) + "\n"
+
+
+def write_report(evaluation: Evaluation, folder: Path, say: Callable[[str], None]) -> None:
+    """Write tables, figures and the HTML report.
+
+    :param evaluation: of one or several models.
+    :param folder: that holds the predictions.
+    :param say: shows a line to the user.
+    """
+    first = evaluation.models[0]
+    uncertain = calibrations(first.table)
+    with replacing(folder / "summary.txt") as temporary:
+        temporary.write_text(report_text(evaluation), encoding="utf-8")
+    write_summary(folder / "summary.csv", first.summary)
+    write_json(folder / "summary.json", _json(evaluation))
+    write_structures(folder / "structures.csv", first.table)
+    if first.channels is not None:
+        write_channels(folder / "error_by_energy.csv", first.channels)
+    say(f"wrote {folder}/summary.txt, .csv, .json, structures.csv")
+    figures = report_figures(evaluation)
+    (folder / "figures").mkdir(exist_ok=True)
+    for item in figures:
+        for ending in ("png", "pdf"):
+            with replacing(folder / "figures" / f"{item.name}.{ending}") as temporary:
+                item.figure.savefig(temporary, dpi=150)
+    say(f"wrote {folder}/figures/ ({len(figures)} figures as .png and .pdf)")
+    has_viewer = chemiscope_library() is not None and np.isfinite(first.table.dos_errors()).any()
+    write_html(
+        folder / "report.html",
+        title=f"{first.name} on {evaluation.part.path.name}",
+        facts=_facts(evaluation),
+        tables=report_tables(evaluation),
+        calibrations=uncertain,
+        figures=figures,
+        viewer=viewer_data(evaluation.part, first.table, first.files) if has_viewer else None,
+    )
+    say(f"wrote {folder}/report.html")
+
+
+def _facts(evaluation: Evaluation) -> dict[str, str]:
+    part, first = evaluation.part, evaluation.models[0]
+    facts = {
+        "model": str(first.path),
+        "data set": f"{part.folder}, part {part.part}, {len(part)} structures",
+        "energy axis": f"{part.axis.grid}, relative to the Fermi level; smearing {part.axis.smearing:g} eV",
+        "electrain": __version__,
+    }
+    for reason, count in left_out(first.table).items():
+        facts[f"left out, {count} structures"] = reason
+    return facts
+
+
+def _json(evaluation: Evaluation) -> dict[str, Any]:
+    first = evaluation.models[0]
+    names = first.summary[ALL]
+    return {
+        "electrain": __version__,
+        "dataset": str(evaluation.part.folder),
+        "part": evaluation.part.part,
+        "labels": {key: metric_label(key) for key in names},
+        "models": [
+            {
+                "model": str(model.path),
+                "training_structures": evaluation.training_sizes[index] if evaluation.training_sizes else None,
+                "left_out": left_out(model.table),
+                "subsets": model.summary,
+                "uncertainties": {key: calibration_row(item) for key, item in calibrations(model.table).items()},
+            }
+            for index, model in enumerate(evaluation.models)
+        ],
+    }
+
+
+def _short_names(models: Sequence[Path]) -> list[str]:
+    """Names of files, with their folders where those differ."""
+    names = [path.name for path in models]
+    return names if len(set(names)) == len(names) else [str(path) for path in models]

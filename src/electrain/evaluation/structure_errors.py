@@ -1,0 +1,206 @@
+"""What is compared for one structure: predictions and calculation side by side, and their differences."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..data import SpectrumAxis
+from ..data.prepared import LabelledStructure
+from ..results import ElectronicStructure
+from ..spectra import EnergyGrid, fermi_level, gap_from_dos, rotational_discrepancy
+from ..training.calibration import aligned_residuals
+from .aligned import Aligned, align
+from .tested_model import PredictedEnergy, TestedModel
+
+# Below it a density of states counts as zero when a gap is read from it: PET-MAD-DOS paper, table 2.
+GAP_THRESHOLD = 0.1  # states/eV/atom
+
+
+class StructureErrors(NamedTuple):
+    """Numbers of one structure; NaN for what the model or the data set does not have.
+
+    Fermi levels are on the model's axis, the true one where it lies after alignment. "Counted" quantities are read
+    from a density of states the traditional way, see :func:`gap_by_counting`.
+    """
+
+    num_atoms: float
+    alignment: float = math.nan  # alignment term AL | states^2/eV
+    electrons: float = math.nan  # in the trusted range of the target
+    discrepancy: float = math.nan  # rotational, eq. 11 | eV^-1/2
+    true_gap: float = math.nan  # eV
+    predicted_gap: float = math.nan  # eV, by the model's head
+    predicted_gap_counted: float = math.nan  # eV, from the predicted density of states
+    true_gap_counted: float = math.nan  # eV, from the true density of states
+    true_level: float = math.nan  # eV
+    predicted_level: float = math.nan  # eV, by the model's head
+    predicted_level_counted: float = math.nan  # eV, from the predicted density of states
+    true_energy: float = math.nan  # eV
+    predicted_energy: float = math.nan  # eV
+    num_forces: float = 0.0  # components
+    forces_absolute: float = 0.0  # sum over components of |error| | eV/A
+    forces_squared: float = 0.0  # sum over components of error^2 | eV^2/A^2
+    num_stresses: float = 0.0  # components
+    stresses_absolute: float = 0.0  # eV/A^3
+    stresses_squared: float = 0.0  # eV^2/A^6
+    dos_error: float = math.nan  # root mean square over trusted channels | states/eV, if there is an uncertainty
+    dos_uncertainty: float = math.nan  # the same of its uncertainty | states/eV
+    gap_uncertainty: float = math.nan  # eV
+    level_uncertainty: float = math.nan  # eV
+    energy_uncertainty: float = math.nan  # eV
+
+
+class Compared(NamedTuple):
+    """One structure: its numbers, and spectra on the target grid in states/eV, shape ``(num_channels,)``."""
+
+    errors: StructureErrors
+    predicted: NDArray[np.float32]  # shifted to fit best; NaN without a prediction
+    target: NDArray[np.float32]  # NaN where not trusted
+
+
+def compare_structure(
+    labelled: LabelledStructure,
+    axis: SpectrumAxis,
+    result: ElectronicStructure | None,
+    energy: PredictedEnergy | None,
+    rotated: NDArray[np.float64] | None,
+) -> Compared:
+    """Compare all predictions for one structure with its calculation.
+
+    :param labelled: the structure with its targets.
+    :param axis: of predictions and targets.
+    :param result: the predicted electronic structure, if any.
+    :param energy: the predicted energy, if any.
+    :param rotated: densities of states of rotated copies, shape ``(num_rotations, axis.grid.size)``, if computed.
+    """
+    target = torch.from_numpy(labelled.density_of_states)
+    values: dict[str, float] = {"num_atoms": float(len(labelled.atoms)), "true_gap": labelled.band_gap}
+    window = target[axis.max_shift :]
+    predicted = torch.full_like(window, math.nan)
+    if result is not None:
+        prediction = torch.from_numpy(np.asarray(result.density_of_states, dtype=np.float64))
+        aligned = align(prediction, target, axis)
+        predicted = aligned.predicted
+        values |= _spectral(labelled, axis, prediction, aligned, result)
+        values |= _uncertain(result, prediction, target, axis)
+        if rotated is not None:
+            trusted = ~torch.isnan(window)
+            copies = torch.from_numpy(rotated).unsqueeze(1)
+            spread = rotational_discrepancy(copies, window.unsqueeze(0), trusted.unsqueeze(0), axis.grid.step)
+            values["discrepancy"] = float(spread)
+    if energy is not None:
+        values |= _energetic(labelled, energy)
+    spectra = (predicted.float().numpy(), window.float().numpy())
+    return Compared(StructureErrors(**values), *spectra)
+
+
+def gap_by_counting(dos: torch.Tensor, grid: EnergyGrid, num_electrons: float, num_atoms: int) -> tuple[float, float]:
+    """Read Fermi level and band gap from a density of states, the traditional way.
+
+    The level is where the integral reaches the number of electrons; the gap is the range around it in which the density
+    of states stays below 0.1 states/eV/atom (PET-MAD-DOS paper, section II.2 and table 2).
+
+    :param dos: shape ``(grid.size,)``, in states/eV.
+    :param grid: its energies.
+    :param num_electrons: of the calculation; NaN if unknown.
+    :param num_atoms: in the structure.
+    :return: both in eV; NaN where the density of states holds too few electrons, or the gap has no upper edge in it.
+    """
+    if not math.isfinite(num_electrons):
+        return math.nan, math.nan
+    try:
+        level = fermi_level(dos, grid, num_electrons)
+    except ValueError:
+        return math.nan, math.nan
+    try:
+        return level, gap_from_dos(dos, grid, level, GAP_THRESHOLD * num_atoms)
+    except ValueError:
+        return level, math.nan
+
+
+def _spectral(
+    labelled: LabelledStructure,
+    axis: SpectrumAxis,
+    prediction: torch.Tensor,
+    aligned: Aligned,
+    result: ElectronicStructure,
+) -> dict[str, float]:
+    num_atoms, electrons = len(labelled.atoms), labelled.entry.num_electrons
+    level, gap = gap_by_counting(prediction, axis.grid, electrons, num_atoms)
+    window = torch.from_numpy(labelled.density_of_states)[axis.max_shift :]
+    trusted = window[~torch.isnan(window)]
+    true_gap = math.nan
+    if len(trusted):
+        grid = EnergyGrid(axis.target_grid.start, axis.grid.step, len(trusted))
+        true_gap = gap_by_counting(trusted, grid, electrons, num_atoms)[1]
+    return {
+        "alignment": aligned.alignment,
+        "electrons": aligned.electrons,
+        "predicted_gap": math.nan if result.band_gap is None else result.band_gap,
+        "predicted_gap_counted": gap,
+        "true_gap_counted": true_gap,
+        "true_level": aligned.shift,
+        "predicted_level": math.nan if result.fermi_level is None else result.fermi_level,
+        "predicted_level_counted": level,
+    }
+
+
+def _uncertain(
+    result: ElectronicStructure, prediction: torch.Tensor, target: torch.Tensor, axis: SpectrumAxis
+) -> dict[str, float]:
+    if result.uncertainty is None:
+        return {}
+    residuals = aligned_residuals(prediction.unsqueeze(0), target.unsqueeze(0), axis.max_shift)[0][0]
+    known = torch.isfinite(residuals)
+    if not known.any():
+        return {}
+    spread = torch.from_numpy(np.asarray(result.uncertainty.density_of_states, dtype=np.float64))
+    gap, level = result.uncertainty.band_gap, result.uncertainty.fermi_level
+    return {
+        "dos_error": float(residuals[known].square().mean().sqrt()),
+        "dos_uncertainty": float(spread[known].square().mean().sqrt()),
+        "gap_uncertainty": math.nan if gap is None else gap,
+        "level_uncertainty": math.nan if level is None else level,
+    }
+
+
+def _energetic(labelled: LabelledStructure, energy: PredictedEnergy) -> dict[str, float]:
+    values = {"true_energy": labelled.energy, "predicted_energy": energy.energy}
+    if energy.uncertainty is not None:
+        values["energy_uncertainty"] = energy.uncertainty
+    for name, predicted, true in (
+        ("forces", energy.forces, labelled.forces),
+        ("stresses", energy.stress, labelled.stress),
+    ):
+        if predicted is not None:
+            errors = (predicted - true)[np.isfinite(true)]
+            values[f"num_{name}"] = float(errors.size)
+            values[f"{name}_absolute"] = float(np.abs(errors).sum())
+            values[f"{name}_squared"] = float((errors**2).sum())
+    return values
+
+
+def compare_structures(
+    structures: list[LabelledStructure], model: TestedModel, axis: SpectrumAxis, rotate: list[bool]
+) -> list[Compared]:
+    """Predict a few structures and compare them.
+
+    :param structures: that the model can compute.
+    :param model: the model.
+    :param axis: of model and data set.
+    :param rotate: for which of them to compute the rotational discrepancy, if the model has densities of states.
+    """
+    atoms = [labelled.atoms for labelled in structures]
+    results, energies = model.electronic_structures(atoms), model.energies(atoms)
+    return [
+        compare_structure(
+            labelled,
+            axis,
+            result,
+            energy,
+            model.rotated_spectra(labelled.atoms) if wanted and result is not None else None,
+        )
+        for labelled, result, energy, wanted in zip(structures, results, energies, rotate, strict=True)
+    ]

@@ -1,0 +1,126 @@
+"""Tables of an evaluation as text, CSV and JSON."""
+
+import csv
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..atomic_files import replacing
+from .calibration import Calibration
+from .channel_errors import ChannelErrors
+from .structure_errors import StructureErrors
+from .summary import METRICS, ErrorTable, Summary
+
+
+def metric_label(key: str) -> str:
+    """Name and unit of a metric for readers."""
+    metric = next(metric for metric in METRICS if metric.key == key)
+    return f"{metric.label} ({metric.unit})" if metric.unit else metric.label
+
+
+def number(key: str, value: float) -> str:
+    """A value of a metric for readers: three digits, or a whole number of structures."""
+    if not math.isfinite(value):
+        return "-"
+    metric = next(metric for metric in METRICS if metric.key == key)
+    if not metric.unit or value >= 100:
+        return f"{value:.0f}"
+    return f"{value:.1e}" if 0 < value < 1e-3 else f"{value:.3g}"
+
+
+def text_table(columns: Mapping[str, Mapping[str, float]]) -> str:
+    """Metrics as rows, subsets (or models) as columns.
+
+    :param columns: name of the column -> key of the metric -> value; the same metrics in all.
+    """
+    keys = list(next(iter(columns.values())))
+    labels = {key: metric_label(key) for key in keys}
+    left = max(map(len, labels.values()))
+    widths = {name: max(len(name), 8) for name in columns}
+    lines = [" " * left + "".join(f"  {name:>{widths[name]}}" for name in columns)]
+    for key in keys:
+        cells = (f"  {number(key, columns[name][key]):>{widths[name]}}" for name in columns)
+        lines.append(f"{labels[key]:{left}}{''.join(cells)}")
+    return "\n".join(lines)
+
+
+def calibration_table(calibrations: Mapping[str, Calibration]) -> str:
+    """How errors and predicted uncertainties compare, a row for each quantity."""
+    heads = ("structures", "ratio", "within 1", "within 2", "rank corr.")
+    lines = [f"{'uncertainty of':40}" + "".join(f"  {head:>10}" for head in heads)]
+    for name, values in calibrations.items():
+        count, *numbers = calibration_row(values).values()
+        lines.append(f"{name:40}  {count:10d}" + "".join(f"  {value:10.3g}" for value in numbers))
+    return "\n".join(lines)
+
+
+def calibration_row(values: Calibration) -> dict[str, Any]:
+    """Numbers that say whether uncertainties are right; see :class:`Calibration`."""
+    return {
+        "structures": len(values.errors),
+        "ratio": values.ratio,
+        "within_1": values.within(1),
+        "within_2": values.within(2),
+        "rank_correlation": values.correlation,
+    }
+
+
+def write_summary(path: Path, summary: Summary) -> None:
+    """Write a table with a row for each subset."""
+    keys = list(next(iter(summary.values())))
+    units = {metric.key: metric.unit for metric in METRICS}
+    header = ["subset", *(f"{key} ({units[key]})" if units[key] else key for key in keys)]
+    _write_csv(path, header, ([name, *(row[key] for key in keys)] for name, row in summary.items()))
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON, ``null`` for what is not known."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(_without_nan(content), indent=2) + "\n", encoding="utf-8")
+
+
+def write_structures(path: Path, table: ErrorTable) -> None:
+    """Write a table with a row for each structure; columns are those of :class:`StructureErrors`."""
+    header = ("number", "id", "formula", "subset", "left out", "DOS error (eV^-1/2)", *StructureErrors._fields)
+    rows = zip(table.entries, table.reasons, table.dos_errors(), table.values.tolist(), strict=True)
+    _write_csv(
+        path,
+        header,
+        (
+            (index, entry.name, entry.formula, entry.subset, reason, float(error), *values)
+            for index, (entry, reason, error, values) in enumerate(rows)
+        ),
+    )
+
+
+def write_channels(path: Path, errors: ChannelErrors) -> None:
+    """Write errors at each energy."""
+    header = (
+        *("energy from the Fermi level (eV)", "structures", "RMSE (states/eV)", "RMSE per atom (states/eV/atom)"),
+        "true DOS per atom, root mean square (states/eV/atom)",
+    )
+    columns = (errors.energies, errors.num_structures, errors.rmse, errors.rmse_per_atom, errors.target_per_atom)
+    _write_csv(path, header, zip(*(column.tolist() for column in columns), strict=True))
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows([_cell(value) for value in row] for row in rows)
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, float):
+        return f"{value:.8g}" if math.isfinite(value) else ""
+    return value
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,153 @@
+"""A model and a data set that fit each other, and what one predicts for the structures of the other."""
+
+import json
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from ase import Atoms
+from metatomic.torch import AtomisticModel, ModelOutput
+from metatomic_ase import MetatomicCalculator
+from numpy.typing import NDArray
+
+from ..calculators import ElectronicStructureModel, Rotations, average_electronic_structure, in_batches
+from ..calculators.model_file import load_any_model
+from ..data.prepared import PreparedPart
+from ..data.targets import ENERGY
+from ..quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL, uncertainty_name
+from ..results import ElectronicStructure
+from ..spectra.grid import EnergyGrid
+from ..structures import check_elements, check_structure
+
+# "a Lebedev angular grid" of 38 directions: exact up to degree 9
+_LEBEDEV_DEGREE = 9
+
+
+class PredictedEnergy(NamedTuple):
+    """Energy of one structure and its derivatives, as far as they were computed."""
+
+    energy: float  # eV
+    forces: NDArray[np.float64] | None = None  # (num_atoms, 3) | eV/A
+    stress: NDArray[np.float64] | None = None  # (3, 3) | eV/A^3
+    uncertainty: float | None = None  # eV, standard deviation
+
+
+class TestedModel:
+    """An exported model, asked for what a data set can be compared with.
+
+    :param path: the ``.pt`` file.
+    :param part: of the data set.
+    :param device: as for :class:`~electrain.calculators.ElectronicStructureModel`.
+    :param batch_size: how many atoms are computed together, at most.
+    :param matmul_precision: as for the same class.
+    :raises FileNotFoundError: if there is no such file.
+    :raises ModelFileError: if it is no exported model.
+    :raises ValueError: for a model that predicts nothing that the data set has, or on another energy axis.
+    """
+
+    __test__ = False  # pytest takes a class of this name for its own
+
+    def __init__(
+        self, path: Path, part: PreparedPart, device: str | None, *, batch_size: int, matmul_precision: str
+    ) -> None:
+        model = load_any_model(path)
+        outputs = model.capabilities().outputs
+        self.name, self._batch_size = str(path), batch_size
+        self._numbers = sorted(model.capabilities().atomic_types)
+        self._with_derivatives = part.has["forces"] or part.has["stress"]
+        has_energy = ENERGY in outputs and part.has["energy"]
+        if DENSITY_OF_STATES not in outputs and not has_energy:
+            predicted = ", ".join(sorted(name for name in outputs if "feature" not in name)) or "nothing"
+            targets = [DENSITY_OF_STATES, BAND_GAP, FERMI_LEVEL, *(name for name, there in part.has.items() if there)]
+            raise ValueError(
+                f"expected a model of a quantity that {part.folder} has ({', '.join(targets)}), but {path} "
+                f"predicts {predicted}"
+            )
+        self.electronic: ElectronicStructureModel | None = None
+        if DENSITY_OF_STATES in outputs:
+            _check_axis(model, path, part)
+            self.electronic = ElectronicStructureModel(model, device, matmul_precision=matmul_precision)
+        self._potential: MetatomicCalculator | None = None
+        if has_energy:
+            # No skin: lists are never used for a second, similar structure.
+            self._potential = MetatomicCalculator(model, device=device, neighbor_skin=0.0)
+        self._has_energy_uncertainty = has_energy and uncertainty_name(ENERGY) in outputs
+
+    def check(self, atoms: Atoms) -> None:
+        """Raise a ``ValueError`` for a structure that the model cannot compute."""
+        check_structure(atoms)
+        check_elements(atoms, self._numbers)
+
+    def electronic_structures(self, structures: Sequence[Atoms]) -> Iterator[ElectronicStructure | None]:
+        """Predict densities of states and all that belongs to them, in the order of the structures."""
+        if self.electronic is None:
+            return iter([None] * len(structures))
+        return self.electronic.predict_many(structures, batch_size=self._batch_size)
+
+    def energies(self, structures: Sequence[Atoms]) -> Iterator[PredictedEnergy | None]:
+        """Predict energies and, where the data set has any, forces and stresses, in the order of the structures."""
+        if self._potential is None:
+            yield from [None] * len(structures)
+            return
+        for batch in in_batches(structures, self._batch_size):
+            # Stresses come if all structures of a call have a volume.
+            found: dict[int, PredictedEnergy] = {}
+            for periodic in (True, False):
+                chosen = [index for index, atoms in enumerate(batch) if bool(atoms.pbc.all()) == periodic]
+                if chosen:
+                    predicted = self._energies_of_batch([batch[index] for index in chosen])
+                    found.update(zip(chosen, predicted, strict=True))
+            yield from (found[index] for index in range(len(batch)))
+
+    def _energies_of_batch(self, batch: list[Atoms]) -> list[PredictedEnergy]:
+        assert self._potential is not None
+        with warnings.catch_warnings():
+            # torch warns about the gradients of positions that were strained
+            warnings.filterwarnings("ignore", message="The .grad attribute of a Tensor that is not a leaf")
+            results = self._potential.compute_energy(batch, compute_forces_and_stresses=self._with_derivatives)
+        nothing = [None] * len(batch)
+        uncertainties: Sequence[float | None] = nothing
+        if self._has_energy_uncertainty:
+            name = uncertainty_name(ENERGY)
+            values = self._potential.run_model(batch, {name: ModelOutput(sample_kind="system")})[name]
+            uncertainties = values.block().values.detach().flatten().double().cpu().tolist()
+        columns = (results["energy"], results.get("forces", nothing), results.get("stress", nothing), uncertainties)
+        return [
+            PredictedEnergy(
+                float(energy),
+                None if forces is None else np.asarray(forces, dtype=np.float64),
+                None if stress is None else np.asarray(stress, dtype=np.float64).reshape(3, 3),
+                uncertainty,
+            )
+            for energy, forces, stress, uncertainty in zip(*columns, strict=True)
+        ]
+
+    def rotated_spectra(self, atoms: Atoms) -> NDArray[np.float64]:
+        """Densities of states of the 38 rotated copies of eq. 11, shape ``(38, num_channels)``, in states/eV."""
+        assert self.electronic is not None
+        rotations = Rotations.axis_directions(_LEBEDEV_DEGREE)
+        return average_electronic_structure(self.electronic, atoms, rotations, batch_size=self._batch_size).spectra
+
+
+def _check_axis(model: AtomisticModel, path: Path, part: PreparedPart) -> None:
+    """Raise a ``ValueError`` if targets and predictions are not on one energy axis."""
+    text = model.metadata().extra.get("energy_grid")
+    if text is None:
+        raise ValueError(f"the metadata of {path} have no energy_grid: expected a model that pet_mad made")
+    axis = json.loads(text)
+    grid, theirs = EnergyGrid(axis["start"], axis["step"], axis["size"]), part.axis
+    if not grid.is_close(theirs.grid) or axis["max_shift"] != theirs.max_shift:
+        low, high = grid.extended_below(-axis["max_shift"]).start, grid.stop
+        raise ValueError(
+            f"{path} and {part.folder} have different energy axes: the model's is {grid}, {axis['max_shift']} of them "
+            f"for shifts, the data set's {theirs.grid}, {theirs.max_shift} of them for shifts; prepare the data set "
+            f"again with --step {grid.step:g} --grid {low:g} {high:g} --max-shift {axis['max_shift'] * grid.step:g}"
+        )
+    smearing = axis.get("smearing")
+    if smearing is not None and abs(smearing - theirs.smearing) > 1e-6:
+        raise ValueError(
+            f"{path} learned densities of states smeared by {smearing:g} eV, those of {part.folder} are smeared by "
+            f"{theirs.smearing:g} eV"
+        )

@@ -1,0 +1,126 @@
+"""Structures and their densities of states for the chemiscope viewer in the HTML report."""
+
+import json
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from ..data.prepared import PreparedPart
+from .chunk_files import read_spectra
+from .summary import ErrorTable
+
+# A browser holds all of them in memory.
+MAX_SHOWN = 300
+_WINDOW = (-15.0, 10.0)  # eV from the Fermi level
+_DIGITS = 4
+
+_DOS_ERROR = "DOS error (eV^-1/2)"
+_TRUE_GAP, _PREDICTED_GAP = "band gap, DFT (eV)", "band gap, model (eV)"
+
+
+def chemiscope_library() -> str | None:
+    """JavaScript of the viewer, ``None`` if the package is not installed."""
+    try:
+        return (resources.files("chemiscope") / "sphinx" / "static" / "chemiscope.min.js").read_text(encoding="utf-8")
+    except (ModuleNotFoundError, FileNotFoundError):
+        return None
+
+
+def chosen_structures(table: ErrorTable) -> list[int]:
+    """Numbers of the structures to show: all with a known error, or some from the best to the worst."""
+    errors = table.dos_errors()
+    order = np.argsort(errors, kind="stable")[: int(np.isfinite(errors).sum())]
+    if len(order) > MAX_SHOWN:
+        order = order[np.linspace(0, len(order) - 1, MAX_SHOWN).round().astype(int)]
+    return sorted(order.tolist())
+
+
+def viewer_data(part: PreparedPart, table: ErrorTable, files: list[Path]) -> dict[str, Any]:
+    """Everything that the page's script needs, as JSON can hold it.
+
+    :param part: that was evaluated.
+    :param table: of its structures.
+    :param files: of the predictions.
+    :return: the ``dataset`` for chemiscope, and ``energies`` (eV), ``spectra`` (pairs of true and predicted values,
+        states/eV, ``None`` where unknown) and ``titles`` for the plot beside it.
+    """
+    import chemiscope
+
+    chosen = chosen_structures(table)
+    wanted = set(chosen)
+    frames = [item.atoms for index, item in enumerate(part.structures()) if index in wanted]
+    energies = part.axis.target_grid.energies().numpy()
+    margin = 1e-6  # eV, for ends that are channels up to round-off
+    shown = (energies >= _WINDOW[0] - margin) & (energies <= _WINDOW[1] + margin)
+    spectra = []
+    for index in chosen:
+        predicted, target = read_spectra(files, index)
+        spectra.append([_numbers(target[shown]), _numbers(predicted[shown])])
+    return {
+        "dataset": chemiscope.create_input(
+            structures=[_plain(atoms) for atoms in frames],
+            properties=_properties(table, chosen),
+            metadata={"name": f"{part.path.name}: true and predicted densities of states"},
+            settings=_settings(table, chosen),
+        ),
+        "energies": _numbers(energies[shown]),
+        "spectra": spectra,
+        "titles": [f"{table.entries[index].name} ({table.entries[index].subset})" for index in chosen],
+    }
+
+
+def as_script(data: Any) -> str:
+    """JSON that can stand between script tags: names from a data set must not end them."""
+    return json.dumps(data, separators=(",", ":")).replace("</", "<\\/").replace("<!--", "<\\!--")
+
+
+def _plain(atoms: Atoms) -> Atoms:
+    """Without cell where the structure is no crystal: the viewer draws any it finds."""
+    return Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell if atoms.pbc.all() else None, pbc=atoms.pbc)
+
+
+def _properties(table: ErrorTable, chosen: list[int]) -> dict[str, Any]:
+    rows = np.array(chosen)
+    gap, true_gap = table.column("predicted_gap"), table.column("true_gap")
+    numbers = {
+        _DOS_ERROR: table.dos_errors(),
+        _TRUE_GAP: true_gap,
+        _PREDICTED_GAP: gap,
+        "band gap, error (eV)": gap - true_gap,
+        "Fermi level, error (eV)": table.column("predicted_level") - table.column("true_level"),
+        "energy, error (eV/atom)": (table.column("predicted_energy") - table.column("true_energy"))
+        / table.column("num_atoms"),
+        "atoms": table.column("num_atoms"),
+    }
+    # The viewer takes no missing values: quantities that some structures lack are not shown.
+    known = {name: values[rows].round(6) for name, values in numbers.items() if np.isfinite(values[rows]).all()}
+    labels = {
+        "id": [table.entries[index].name for index in chosen],
+        "subset": [table.entries[index].subset for index in chosen],
+    }
+    return {
+        **{name: {"target": "structure", "values": values.tolist()} for name, values in known.items()},
+        **{name: {"target": "structure", "values": values} for name, values in labels.items()},
+    }
+
+
+def _settings(table: ErrorTable, chosen: list[int]) -> dict[str, Any]:
+    import chemiscope
+
+    known = _properties(table, chosen)
+    has_gaps = _TRUE_GAP in known and _PREDICTED_GAP in known
+    x, y = (_TRUE_GAP, _PREDICTED_GAP) if has_gaps else ("atoms", _DOS_ERROR)
+    return chemiscope.quick_settings(
+        x=x,
+        y=y,
+        map_color=_DOS_ERROR,
+        structure_settings={"unitCell": True, "bonds": True, "spaceFilling": False, "packedCell": True},
+    )
+
+
+def _numbers(values: NDArray[np.float64]) -> list[float | None]:
+    return [round(float(value), _DIGITS) if np.isfinite(value) else None for value in values]

@@ -1,0 +1,132 @@
+"""Uncertainties of structures, percentiles, and how numbers are shown."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from ase.build import bulk
+
+from electrain.data import SpectrumAxis
+from electrain.data.prepared import Entry, LabelledStructure
+from electrain.evaluation.calibration import ENERGY, SPECTRUM
+from electrain.evaluation.distribution_figures import at_percentiles, element_errors
+from electrain.evaluation.figures import calibration_figure
+from electrain.evaluation.structure_errors import StructureErrors, compare_structure, gap_by_counting
+from electrain.evaluation.summary import ALL, ErrorTable, calibrations, summarise
+from electrain.evaluation.tables import calibration_row, calibration_table, number, text_table, write_json
+from electrain.evaluation.tested_model import PredictedEnergy
+from electrain.evaluation.viewer import MAX_SHOWN, as_script, chosen_structures
+from electrain.quantities import BAND_GAP, FERMI_LEVEL
+from electrain.results import ElectronicStructure, Uncertainty
+from electrain.spectra import EnergyGrid
+
+AXIS = SpectrumAxis(EnergyGrid(-5.0, 0.1, 120), 20, 0.3)
+ENTRY = Entry("silicon", "Si", "bulk", 8.0)
+
+
+def spectrum(center):
+    return torch.exp(-0.5 * (AXIS.grid.energies() - center) ** 2).numpy()
+
+
+def labelled(**changes):
+    target = spectrum(0.0)
+    target[:20], target[100:] = 0.0, np.nan
+    values = {"density_of_states": target, "band_gap": 1.0, "energy": 3.0} | changes
+    return LabelledStructure(
+        entry=ENTRY, atoms=bulk("Si"), forces=np.zeros((2, 3)), stress=np.full((3, 3), math.nan), **values
+    )
+
+
+def test_uncertainties_of_a_structure():
+    """The prediction is the target, 15 channels lower and 0.01 too high."""
+    spread = Uncertainty(np.full(120, 0.02), band_gap=0.2, fermi_level=0.1)
+    energies = AXIS.grid.energies().numpy() + 1.2
+    result = ElectronicStructure(bulk("Si"), energies, spectrum(-1.5) + 0.01, 0.4, -1.2, uncertainty=spread)
+    energy = PredictedEnergy(3.5, np.ones((2, 3)), None, uncertainty=0.25)
+    errors = compare_structure(labelled(), AXIS, result, energy, None).errors
+    assert errors.dos_error == pytest.approx(0.01, rel=0.2)
+    assert errors.dos_uncertainty == pytest.approx(0.02)
+    assert (errors.true_level, errors.predicted_level) == (pytest.approx(-1.5), -1.2)
+    assert (errors.num_forces, errors.forces_absolute, errors.num_stresses) == (6.0, 6.0, 0.0)
+    found = calibrations(ErrorTable([ENTRY] * 2, np.array([errors, errors]), ["", ""]))
+    assert found[ENERGY].errors.tolist() == [0.5, 0.5] and found[ENERGY].uncertainties.tolist() == [0.25, 0.25]
+    np.testing.assert_allclose(found[BAND_GAP].errors, -0.6)
+    np.testing.assert_allclose(found[FERMI_LEVEL].errors, 0.3)
+    assert found[SPECTRUM].unit == "states/eV"
+    assert calibration_row(found[ENERGY])["ratio"] == pytest.approx(2.0)
+    assert "mtt::bandgap" in calibration_table(found)
+    assert len(calibration_figure(found).figure.axes) == 4
+
+
+def test_metals_predicted_as_such_have_no_gap_to_be_uncertain_of():
+    errors = StructureErrors(num_atoms=2.0, true_gap=0.0, predicted_gap=0.0, gap_uncertainty=0.1)
+    assert calibrations(ErrorTable([ENTRY], np.array([errors]), [""])) == {}
+
+
+def test_nothing_trusted():
+    """Without a target only the rest counts."""
+    nothing = labelled(density_of_states=np.full(120, math.nan))
+    energies = AXIS.grid.energies().numpy()
+    result = ElectronicStructure(bulk("Si"), energies, spectrum(0.0), 0.4, 0.0)
+    errors = compare_structure(nothing, AXIS, result, None, None).errors
+    assert math.isnan(errors.alignment) and math.isnan(errors.true_level) and errors.predicted_gap == 0.4
+    summary = summarise(ErrorTable([ENTRY], np.array([errors]), [""]))[ALL]
+    assert "dos_rmse_per_electron" not in summary and summary["gap_head_mae"] == pytest.approx(0.6)
+
+
+def test_gap_by_counting():
+    grid = EnergyGrid(-5.0, 0.1, 120)
+    energies = grid.energies()
+    dos = torch.where((energies < 0.05) | (energies > 2.95), 1.0, 0.0).double()
+    level, gap = gap_by_counting(dos, grid, 5.05, 1)
+    assert 0.0 < level < 3.0
+    # From 0 to 3 eV, each edge moved into the gap by 0.9 of a channel, where the density of states passes 0.1.
+    assert gap == pytest.approx(3.0 - 2 * 0.09)
+    assert gap_by_counting(dos, grid, 3.0, 1)[1] == 0.0
+    assert all(map(math.isnan, gap_by_counting(dos, grid, 100.0, 1)))  # too few states
+    assert all(map(math.isnan, gap_by_counting(dos, grid, math.nan, 1)))
+    level, gap = gap_by_counting(torch.where(energies < 0.05, 1.0, 0.0).double(), grid, 5.05, 1)
+    assert math.isfinite(level) and math.isnan(gap)  # no upper edge
+
+
+def test_percentiles_are_structures():
+    errors = np.array([3.0, 1.0, math.nan, 2.0, 4.0])
+    assert at_percentiles(errors) == {10: 1, 25: 1, 50: 3, 75: 0, 90: 4, 100: 4}
+
+
+def test_errors_of_elements():
+    entries = [ENTRY._replace(formula=formula) for formula in ("SiO2", "O2", "Al")]
+    values = np.array([StructureErrors(1.0, alignment=a, electrons=1.0) for a in (1.0, 9.0, math.nan)])
+    assert element_errors(ErrorTable(entries, values, [""] * 3)) == {"O": (math.sqrt(5.0), 2), "Si": (1.0, 1)}
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(1234.5, "1234"), (0.01234, "0.0123"), (1.2e-5, "1.2e-05"), (math.nan, "-"), (0.0, "0")]
+)
+def test_numbers_for_readers(value, text):
+    assert number("gap_head_mae", value) == text
+
+
+def test_text_table():
+    text = text_table({"bulk": {"structures": 3.0, "gap_head_mae": 0.5}, ALL: {"structures": 4.0, "gap_head_mae": 1.0}})
+    assert [line.split("  ")[-1].strip() for line in text.splitlines()] == [ALL, "4", "1"]
+    assert text.splitlines()[2].startswith("gap, model: MAE (eV)")
+
+
+def test_json_has_no_nan(tmp_path):
+    write_json(tmp_path / "a.json", {"a": [math.nan, {"b": math.inf}], "c": 1.0})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"a": [None, {"b": None}], "c": 1.0}
+
+
+def test_names_cannot_end_the_script():
+    text = as_script({"titles": ["</script><script>alert(1)</script><!--"]})
+    assert "</" not in text and "<!--" not in text
+
+
+def test_the_viewer_shows_some_of_many():
+    entries = [ENTRY] * 1000
+    values = np.array([StructureErrors(1.0, alignment=float(i), electrons=1.0) for i in range(1000)])
+    chosen = chosen_structures(ErrorTable(entries, values, [""] * 1000))
+    assert len(chosen) == MAX_SHOWN and chosen[0] == 0 and chosen[-1] == 999
