@@ -128,7 +128,8 @@ def _check_targets(info: DatasetInfo) -> None:
     for name in info.targets:
         if name in (BAND_GAP, FERMI_LEVEL):
             raise ValueError(
-                f"the model predicts {name!r} as a sum over atoms, but here it is read from the density of states"
+                f"the model predicts {name!r} as a sum over atoms; here it is read from the density of states, or a "
+                "mean over atoms"
             )
         if base_quantity(name) == DIRECT_STRESS and name != DIRECT_STRESS:
             raise ValueError(
