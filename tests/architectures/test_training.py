@@ -340,6 +340,23 @@ def test_a_baseline_that_no_structure_can_give(tmp_path):
         train(new_trainer(num_epochs=1), model, make_dataset(("energy",), FRAMES, rows=rows), tmp_path)
 
 
+def test_gaps_from_atoms_are_scaled(tmp_path):
+    """As every target with a head of its own; without a baseline, and counted per structure."""
+    rows = target_rows(FRAMES)
+    rows[BAND_GAP][1] = torch.nan
+    model = make_model(ALL_TARGETS, torch.float32, band_gap_from="atoms")
+    train(new_trainer(num_epochs=1), model, make_dataset(ALL_TARGETS, FRAMES, rows=rows), tmp_path)
+    known = torch.cat([rows[BAND_GAP][:1], rows[BAND_GAP][2:]]).double()
+    scale = model.scaler.model.scales[BAND_GAP].block().values.flatten().double()
+    torch.testing.assert_close(scale, known.square().mean().sqrt().reshape(1), rtol=1e-6, atol=0)
+    assert BAND_GAP not in model.additive_models[0].outputs
+    systems = [system.to(torch.float32) for system in to_systems(FRAMES, model)]
+    raw = model.train()(systems, request([BAND_GAP]))[BAND_GAP].block().values.detach()
+    predicted = model.eval()(systems, request([BAND_GAP]))[BAND_GAP].block().values.detach()
+    torch.testing.assert_close(predicted.double(), raw.clamp_min(0.0) * scale, rtol=1e-6, atol=1e-6)
+    assert (predicted > 0).any()
+
+
 def test_no_value_to_select_the_best_model_by(tmp_path):
     rows = target_rows(FRAMES)
     rows[BAND_GAP][:] = torch.nan

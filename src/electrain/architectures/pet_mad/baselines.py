@@ -8,19 +8,30 @@ from metatrain.utils.data import DatasetInfo
 
 from electrain.quantities import DENSITY_OF_STATES, INTENSIVE
 
+from .documentation import ModelHypers
+from .outputs import reads_density_of_states
 
-def without_electronic_structure(dataset_info: DatasetInfo) -> DatasetInfo:
-    """The targets that have baselines and scales: those not given by or read from a density of states."""
-    targets = {
-        name: info for name, info in dataset_info.targets.items() if name != DENSITY_OF_STATES and name not in INTENSIVE
-    }
+
+def with_baselines(dataset_info: DatasetInfo) -> DatasetInfo:
+    """The targets that have baselines: not the electronic structure, which is no sum over elements."""
+    return _without(dataset_info, [DENSITY_OF_STATES, *INTENSIVE])
+
+
+def with_scales(dataset_info: DatasetInfo, hypers: ModelHypers) -> DatasetInfo:
+    """The targets that have scales: not the density of states and what is read from it."""
+    read = [name for name in dataset_info.targets if reads_density_of_states(name, hypers)]
+    return _without(dataset_info, [DENSITY_OF_STATES, *read])
+
+
+def _without(dataset_info: DatasetInfo, names: list[str]) -> DatasetInfo:
+    targets = {name: info for name, info in dataset_info.targets.items() if name not in names}
     return DatasetInfo(dataset_info.length_unit, sorted(dataset_info.atomic_types), targets)
 
 
 def make_baselines(dataset_info: DatasetInfo, zbl: bool) -> torch.nn.ModuleList:
     """The composition model of metatrain for all targets that can have one, then, if asked for, its ZBL repulsion.
 
-    :param dataset_info: as :func:`without_electronic_structure` returns it.
+    :param dataset_info: as :func:`with_baselines` returns it.
     """
     baselines = [CompositionModel.from_valid_targets(dataset_info, dataset_info.atomic_types)]
     if zbl:

@@ -167,7 +167,7 @@ class TrainerHypers(TypedDict):
     atomic_baseline: FixedCompositionWeights | str = {}
     """Energies of isolated atoms, or any other baseline per element; fitted by default."""
     scale_targets: bool = True
-    """Scale targets (not the electronic structure) to unit standard deviation."""
+    """Scale targets (not the density of states and what is read from it) to unit standard deviation."""
     fixed_scaling_weights: FixedScalerWeights | str = {}
     """Scales to use instead of fitted ones."""
     per_structure_targets: list[str] = []

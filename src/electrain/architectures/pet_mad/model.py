@@ -16,7 +16,7 @@ from electrain.pet.network import Features, PointEdgeTransformer
 from electrain.quantities import BAND_GAP, DENSITY_OF_STATES, DIRECT_STRESS, INTENSIVE, base_quantity
 
 from . import checkpoints
-from .baselines import add_contribution, make_baselines, without_electronic_structure
+from .baselines import add_contribution, make_baselines, with_baselines, with_scales
 from .documentation import ModelHypers
 from .exporting import export_model
 from .long_range import LongRange
@@ -97,9 +97,8 @@ class PETMAD(ModelInterface[ModelHypers]):
             self._add_output(name, info)
         self.last_layer_feature_size = 2 * self.network.num_readouts * self.network.head_width
 
-        scaled_info = without_electronic_structure(dataset_info)
-        self.additive_models = make_baselines(scaled_info, hypers["zbl"])
-        self.scaler = Scaler(hypers=get_default_hypers("scaler")["model"], dataset_info=scaled_info)
+        self.additive_models = make_baselines(with_baselines(dataset_info), hypers["zbl"])
+        self.scaler = Scaler(get_default_hypers("scaler")["model"], with_scales(dataset_info, hypers))
         # TorchScript: constants of other modules cannot be read inside `forward`
         self.density_of_states: str = DENSITY_OF_STATES
         self.band_gap: str = BAND_GAP
@@ -304,9 +303,8 @@ class PETMAD(ModelInterface[ModelHypers]):
         for name in self.new_targets:
             self._add_output(name, merged.targets[name])
         self.dataset_info = merged
-        scaled_info = without_electronic_structure(dataset_info)
-        restart_baselines(self.additive_models, scaled_info, without_electronic_structure(merged))
-        self.scaler = self.scaler.restart(scaled_info)
+        restart_baselines(self.additive_models, with_baselines(dataset_info), with_baselines(merged))
+        self.scaler = self.scaler.restart(with_scales(dataset_info, self.hypers))
         let_known_targets_be_found(self.scaler)
         return self
 
