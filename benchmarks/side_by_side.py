@@ -4,8 +4,9 @@
     python benchmarks/side_by_side.py PREPARED_FOLDER -o FOLDER [--epochs 60]
 
 Trains both architectures with plain `mtt train`, evaluates the models of the last epoch (where the learning rate has
-fallen to zero) on the test structures and prints their errors. Of an extended XYZ file, energies and forces are learned
-(60 % of the structures to train on, 20 % to validate, 20 % to test). Of a folder that `electrain prepare` wrote,
+fallen to zero) and prints their errors on the validation and the test structures together: nothing is selected by
+either. Of an extended XYZ file, energies and forces are learned (60 % of the structures to train on, 20 % to validate,
+20 % to test). Of a folder that `electrain prepare` wrote,
 energies, forces, densities of states, band gaps and (not the peer) Fermi levels at once, with its own split; the peer
 has no aligned loss and learns spectra point by point. Runs that are in FOLDER already are not repeated.
 """
@@ -14,6 +15,7 @@ import argparse
 import json
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -132,17 +134,19 @@ def train(architecture: str, seed: int, arguments: argparse.Namespace) -> dict[s
 
 
 def test(folder: Path, sets: dict[str, Any]) -> dict[str, float]:
-    """Errors of the last epoch's model on the test set; NaN targets do not count."""
+    """Errors of the last epoch's model on the structures it was not trained on; NaN targets do not count."""
     # metatrain fills in the details of targets when it reads the options of a training
     expanded = next(folder.glob("outputs/*/*/options_restart.yaml"))
-    dataset, infos, _ = get_dataset(OmegaConf.load(expanded)["test_set"][0])
+    written = OmegaConf.load(expanded)
+    datasets = [get_dataset(written[part][0]) for part in PARTS[1:]]
+    infos = datasets[0][1]
     checkpoint = torch.load(folder / "model.ckpt", map_location="cpu", weights_only=False)
     model = model_from_checkpoint(checkpoint, "restart").export()
     names = [name for name in ("energy", BAND_GAP, DENSITY_OF_STATES) if name in infos]
     differences: dict[str, list[torch.Tensor]] = {"energy": [], "forces": [], "gap": []}
     grid = sets.get("energy_grid")
     spectra = AlignedRMSE(grid["step"], torch.device("cpu")) if grid else None
-    for sample in dataset:
+    for sample in chain.from_iterable(dataset for dataset, _, _ in datasets):
         lists = model.requested_neighbor_lists()
         system = get_system_with_neighbor_lists(sample["system"], lists).to(torch.float32)
         predicted = evaluate_model(model, [system], {name: infos[name] for name in names}, is_training=False)
