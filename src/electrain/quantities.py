@@ -30,3 +30,8 @@ def uncertainty_name(target: str) -> str:
 def ensemble_name(target: str) -> str:
     """Name of the output with the ensemble of a target, as metatrain's ``llpr`` has it."""
     return "energy_ensemble" if target == "energy" else f"mtt::aux::{target.replace('mtt::', '')}_ensemble"
+
+
+def last_layer_features_name(target: str) -> str:
+    """Name of the output with the features that enter a target's last linear map."""
+    return f"mtt::aux::{target.replace('mtt::', '')}_last_layer_features"

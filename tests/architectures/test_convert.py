@@ -336,11 +336,41 @@ def test_wrong_axes():
         convert(make_peer_model(("energy",)).get_checkpoint(), AXIS)
 
 
-def test_a_baseline_of_the_density_of_states():
+@pytest.mark.parametrize("reload", [False, True])
+def test_a_baseline_of_the_density_of_states(reload):
+    """Part of the prediction, per atom, per structure and of selected atoms; the Fermi level is read from the sum."""
+    peer = dos_peer(4806)
+    generator = torch.Generator().manual_seed(0)
+    name = f"{DENSITY_OF_STATES}_composition_buffer"
+    fill(peer.additive_models[0], name, lambda values: torch.rand(values.shape, generator=generator).to(values))
+    peer.additive_models[0].sync_tensor_maps()
+    weights = {BAND_GAP: published_network(0), FERMI_LEVEL: published_network(1)}
+    ours = convert(peer.get_checkpoint(), spectrum_weights=weights).eval()
+    ours = reloaded(ours) if reload else ours
+    assert_equal_predictions(ours, peer, [DENSITY_OF_STATES])
+    systems = systems_for(ours, peer)
+    chosen = Labels(["system", "atom"], torch.tensor([[i, 0] for i in range(len(systems))] + [[3, 4]]))
+    found, expected = (
+        predict(model, systems, [DENSITY_OF_STATES], "system", chosen)[DENSITY_OF_STATES] for model in (ours, peer)
+    )
+    assert_equal_maps(found, expected, DENSITY_OF_STATES)
+    spectra = predict(peer, systems, [DENSITY_OF_STATES], "system")[DENSITY_OF_STATES].block().values
+    levels = published_prediction(weights[FERMI_LEVEL], spectra / torch.tensor([[len(system)] for system in systems]))
+    read = predict(ours, systems, [FERMI_LEVEL], "system")[FERMI_LEVEL].block().values
+    torch.testing.assert_close(read, levels - 159.65, rtol=1e-10, atol=1e-10)
+    scripted = torch.jit.script(ours)
+    again = predict(scripted, systems, [DENSITY_OF_STATES, FERMI_LEVEL], "system")
+    torch.testing.assert_close(again[FERMI_LEVEL].block().values, read, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(again[DENSITY_OF_STATES].block().values, spectra, rtol=1e-10, atol=1e-10)
+
+
+def test_a_baseline_goes_with_the_density_of_states():
     peer = dos_peer(30)
     fill(peer.additive_models[0], f"{DENSITY_OF_STATES}_composition_buffer", lambda values: values + 0.25)
-    with pytest.raises(ValueError, match=r"a baseline for each element to 'mtt::dos', up to 0.25 states/eV"):
-        convert(peer.get_checkpoint(), AXIS)
+    ours = convert(peer.get_checkpoint(), AXIS)
+    assert "element_spectra.spectra" in ours.state_dict()
+    ours.remove_output(DENSITY_OF_STATES)
+    assert not any("element_spectra" in key for key in ours.state_dict())
 
 
 # band gap and Fermi level

@@ -10,6 +10,8 @@ from metatrain.utils.metadata import merge_metadata
 from electrain.checkpoint_files import read_checkpoint
 from electrain.pet.low_rank import LowRank, add_low_rank, find_low_rank, merge_low_rank
 
+from .element_spectra import add_element_spectra
+
 Upgrade = Callable[[dict[str, Any]], None]
 
 
@@ -25,6 +27,7 @@ def write_model(model: Any) -> dict[str, Any]:
             "model_hypers": model.hypers,
             "dataset_info": model.dataset_info,
             "low_rank": None if low_rank is None else low_rank._asdict(),
+            "element_spectra": model.element_spectra is not None,
         },
         "epoch": None,
         "best_epoch": None,
@@ -52,6 +55,8 @@ def read_model(model_class: Any, checkpoint: dict[str, Any], context: str) -> An
     model = model_class(hypers=data["model_hypers"], dataset_info=data["dataset_info"])
     if data["low_rank"] is not None:
         add_low_rank(model.network, LowRank(**data["low_rank"]))
+    if data["element_spectra"]:
+        add_element_spectra(model)
     dtype = next(value.dtype for name, value in state.items() if name.startswith("network."))
     model.to(dtype).load_state_dict(state)
     if context != "restart":
@@ -105,7 +110,7 @@ def _model_1_to_2(checkpoint: dict[str, Any]) -> None:
 
 
 def _model_2_to_3(checkpoint: dict[str, Any]) -> None:
-    """Charge and spin multiplicity as input; long-range features; what the band gap is read from."""
+    """More inputs and features; what the band gap is read from; spectra of elements."""
     added = {
         "band_gap_from": "density_of_states",
         "system_conditioning": False,
@@ -121,6 +126,7 @@ def _model_2_to_3(checkpoint: dict[str, Any]) -> None:
     }
     data = checkpoint["model_data"]
     data["model_hypers"] = {**data["model_hypers"], **added}
+    data["element_spectra"] = False
 
 
 def _trainer_1_to_2(checkpoint: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from electrain.pet.heads import PooledHead, SpectrumConvolution
 from electrain.quantities import BAND_GAP, DENSITY_OF_STATES, DIRECT_STRESS, FERMI_LEVEL, base_quantity
 from electrain.spectra.grid import EnergyGrid
 
+from .element_spectra import add_element_spectra
 from .model import PETMAD
 from .peer_network import merge_peer_low_rank, network_options, network_state
 
@@ -86,6 +87,7 @@ def convert(
     model.scaler.sync_tensor_maps()
     if DENSITY_OF_STATES in targets:
         _take_in_scales(model.network.heads[DENSITY_OF_STATES], peer)
+        _take_over_baseline(model, peer)
     for name, weights in (spectrum_weights or {}).items():
         load_spectrum_weights(model.spectrum_heads[name], weights)
         if name == FERMI_LEVEL:
@@ -170,23 +172,24 @@ def _energy_grid(info: DatasetInfo, axis: AxisOptions) -> dict[str, Any] | None:
 
 
 def _take_in_scales(head: Any, peer: Any) -> None:
-    """Multiply the last linear map of the density of states by the peer's scales: here it is not scaled.
-
-    :raises ValueError: if the peer adds a baseline per element, for which there is no place.
-    """
+    """Multiply the last linear map of the density of states by the peer's scales: here it is not scaled."""
     assert isinstance(head, PooledHead)
-    baseline = peer.additive_models[0].model.weights[DENSITY_OF_STATES].block().values
-    if bool((baseline != 0).any()):
-        raise ValueError(
-            f"the model adds a baseline for each element to {DENSITY_OF_STATES!r}, up to {baseline.abs().max():g} "
-            "states/eV; pet_mad has none"
-        )
     # one row, as the target is one of whole structures
     scales = peer.scaler.model.scales[DENSITY_OF_STATES].block().values.double().reshape(-1)
     with torch.no_grad():
         for parameter in (head.last.weight, head.last.bias, head.last_edge_bias):
             factors = scales.reshape([-1] + [1] * (parameter.dim() - 1))
             parameter.copy_((parameter.double() * factors).to(parameter.dtype))
+
+
+def _take_over_baseline(model: PETMAD, peer: Any) -> None:
+    """Add the spectra of elements that the peer adds to its density of states, if there are any."""
+    block = peer.additive_models[0].model.weights[DENSITY_OF_STATES].block()
+    if bool((block.values != 0).any()):
+        rows = [int(row) for row in block.samples.column("center_type")]
+        order = [rows.index(number) for number in model.atomic_types]
+        spectra = add_element_spectra(model).spectra
+        spectra.copy_(block.values[order].to(spectra.dtype))
 
 
 def load_spectrum_weights(head: Any, weights: Mapping[str, Any]) -> None:

@@ -13,7 +13,14 @@ from metatrain.utils.data.atom_pair_helpers import check_no_atom_pair_targets
 
 from electrain.pet.heads import SpectrumConvolution, average_systems, pool_systems, select_atoms
 from electrain.pet.network import Features, PointEdgeTransformer
-from electrain.quantities import BAND_GAP, DENSITY_OF_STATES, DIRECT_STRESS, INTENSIVE, base_quantity
+from electrain.quantities import (
+    BAND_GAP,
+    DENSITY_OF_STATES,
+    DIRECT_STRESS,
+    INTENSIVE,
+    base_quantity,
+    last_layer_features_name,
+)
 
 from . import checkpoints
 from .baselines import add_contribution, make_baselines, with_baselines, with_scales
@@ -33,11 +40,6 @@ from .states import read_states, state_inputs
 from .systems import Selection, features_output, select, systems_to_batch
 
 
-def last_layer_features_name(target: str) -> str:
-    """Name of the output with the features that enter a target's last linear map."""
-    return f"mtt::aux::{target.replace('mtt::', '')}_last_layer_features"
-
-
 class PETMAD(ModelInterface[ModelHypers]):
     """The Point Edge Transformer with heads for energies, densities of states, band gap and Fermi level.
 
@@ -51,11 +53,7 @@ class PETMAD(ModelInterface[ModelHypers]):
     __supported_dtypes__ = [torch.float32, torch.float64]  # noqa: RUF012
     __default_metadata__ = ModelMetadata(
         references={
-            "architecture": [
-                "https://arxiv.org/abs/2305.19302",
-                "https://arxiv.org/abs/2503.14118",
-                "https://arxiv.org/abs/2508.17418",
-            ]
+            "architecture": [f"https://arxiv.org/abs/{key}" for key in ("2305.19302", "2503.14118", "2508.17418")]
         }
     )
 
@@ -108,6 +106,7 @@ class PETMAD(ModelInterface[ModelHypers]):
         self.long_range = (
             LongRange(hypers["long_range"], self.network.node_width, self.neighbor_list) if with_long_range else None
         )
+        self.element_spectra = None  # set by add_element_spectra
         self.new_targets, self.absent_targets = [], []
 
     def _add_output(self, name: str, info: TargetInfo) -> None:
@@ -164,8 +163,7 @@ class PETMAD(ModelInterface[ModelHypers]):
         """Predict the requested outputs, per atom or summed over the (selected) atoms of each structure.
 
         Band gap and Fermi level are read from the density of states per atom, or from features, averaged over the
-        (selected) atoms.
-        Scales and baselines are applied in evaluation mode only; in training they are taken out of the targets.
+        (selected) atoms. Scales and baselines are applied in evaluation mode; in training the targets are without them.
         """
         results: dict[str, TensorMap] = {}
         if len(outputs) == 0:
@@ -182,7 +180,8 @@ class PETMAD(ModelInterface[ModelHypers]):
                 pooled = select_atoms(pooled, selection.atoms)
             results["feature"] = features_output(pooled, outputs["feature"].sample_kind, selection)
 
-        predictions = self._evaluate_heads(features, outputs, selection, selected_atoms is not None, results)
+        some_atoms = selected_atoms is not None
+        predictions = self._evaluate_heads(features, batch.elements, outputs, selection, some_atoms, results)
         for name, labelled in self._labelled(predictions, outputs, batch.cells, selection).items():
             results[name] = labelled
         if self.training:
@@ -192,6 +191,7 @@ class PETMAD(ModelInterface[ModelHypers]):
     def _evaluate_heads(
         self,
         features: Features,
+        elements: torch.Tensor,
         outputs: dict[str, ModelOutput],
         selection: Selection,
         some_atoms: bool,
@@ -218,6 +218,8 @@ class PETMAD(ModelInterface[ModelHypers]):
                         predictions[name] = values
                     if read_by_others:
                         spectra = values / summed.num_nodes.clamp_min(1.0).unsqueeze(1)
+        if self.element_spectra is not None:
+            spectra = self.element_spectra(predictions, outputs, spectra, elements[selection.atoms], selection)
         for name, spectrum_head in self.spectrum_heads.items():
             if name in outputs:
                 # Detached: these heads read the density of states and never change it.
@@ -320,6 +322,8 @@ class PETMAD(ModelInterface[ModelHypers]):
         self.outputs.pop(target_name)
         self.outputs.pop(self.feature_names.pop(target_name, ""), None)
         self.last_layer_parameter_names.pop(target_name, None)
+        if target_name == DENSITY_OF_STATES:
+            self.element_spectra = None
         if target_name in self.stresses:
             self.stresses.remove(target_name)
         for baseline in [*self.additive_models, self.scaler]:

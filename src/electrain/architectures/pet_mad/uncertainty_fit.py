@@ -15,6 +15,7 @@ from electrain.quantities import (
     BAND_GAP,
     DENSITY_OF_STATES,
     FERMI_LEVEL,
+    last_layer_features_name,
     uncertainty_name,
 )
 from electrain.training.calibration import (
@@ -24,8 +25,6 @@ from electrain.training.calibration import (
     multipliers,
     nearest_known,
 )
-
-from .model import last_layer_features_name
 
 if TYPE_CHECKING:
     from .uncertainty import PETMADUncertainty
