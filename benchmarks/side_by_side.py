@@ -70,7 +70,8 @@ def options(architecture: str, sets: dict[str, Any], epochs: int, seed: int) -> 
     if ours:
         training |= {"learning_rate_schedule": "cosine", "warmup_epochs": WARMUP * epochs}
         if "energy_grid" in sets:
-            model |= {"energy_grid": sets["energy_grid"], "band_gap_from": sets["band_gap_from"]}
+            # as the peer does it, but for the mean over atoms instead of the sum
+            model |= {"energy_grid": sets["energy_grid"], "band_gap_from": "atoms"}
             # in (states/eV)^2 eV per atom, about 20 at first, where the scaled energies and forces begin with 1
             loss[DENSITY_OF_STATES] = {"weight": 0.05}
     else:
@@ -106,7 +107,7 @@ def split(path: Path, folder: Path, seed: int, forces: str) -> dict[str, Any]:
 def prepared(folder: Path) -> dict[str, Any]:
     """The sets of a prepared folder, with energies and forces beside the electronic structure."""
     written = yaml.safe_load((folder / "options.yaml").read_text())
-    sets = {name: written["architecture"]["model"][name] for name in ("energy_grid", "band_gap_from")}
+    sets = {"energy_grid": written["architecture"]["model"]["energy_grid"]}
     for part in PARTS:
         sets[part] = written[part]
         sets[part]["systems"]["read_from"] = str((folder / sets[part]["systems"]["read_from"]).resolve())

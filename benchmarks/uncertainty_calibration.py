@@ -22,13 +22,7 @@ from electrain.plotting import plot_calibration
 from electrain.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL
 
 SPLIT = "6:2:2"
-SMALL_MODEL = {
-    "edge_width": 64,
-    "node_width": 64,
-    "head_width": 128,
-    "feedforward_width": 128,
-    "band_gap_from": "density_of_states",  # what members of the density of states are propagated to
-}
+SMALL_MODEL = {"edge_width": 64, "node_width": 64, "head_width": 128, "feedforward_width": 128}
 TRAINING = {"batch_size": 8, "learning_rate": 1e-3, "warmup_epochs": 3, "num_workers": 0}
 MEMBERS = {"energy": 64, DENSITY_OF_STATES: 32}
 NAMES = {

@@ -106,7 +106,6 @@ def test_metatrain_accepts_the_options_of_every_format(mixed_frames, write_frame
     TypeAdapter(BaseHypers).validate_python(OmegaConf.to_container(options), strict=True)
     grid = options.architecture.model.energy_grid
     assert (grid.smearing, grid.reference, grid.max_shift) == (0.3, "Fermi level", 200)
-    assert options.architecture.model.band_gap_from == "atoms"
     merged = OmegaConf.merge(get_default_hypers("pet_mad"), options.architecture)
     check_architecture_options("pet_mad", OmegaConf.to_container(merged))
     for name, part in {"training": "train", "validation": "validation", "test": "test"}.items():

@@ -28,7 +28,8 @@ architecture:
       max_shift: {max_shift} # channels that a prediction may be shifted to fit its target
       smearing: {smearing!r}
       reference: Fermi level
-{valence}{gap}  training:
+{valence}    # band_gap_from: atoms # instead of from the density of states: worth a try with few structures
+  training:
     num_epochs: {num_epochs}
     batch_size: {batch_size}
     learning_rate: 1.0e-4 # with a few hundred structures rather 1e-3, batches of 4 and a narrower network
@@ -44,11 +45,6 @@ final_eval: false
 _VALENCE = """\
       # of each element, from the numbers of electrons of these calculations; does not enter the training
       valence_electrons: {counts}
-"""
-
-_GAP_FROM_ATOMS = """\
-    # The paper's network, which reads the gap from the density of states, needs some thousand structures.
-    band_gap_from: atoms
 """
 
 _TARGETS = """\
@@ -107,9 +103,6 @@ _NOT_HELD_OUT = """\
 # others. Add more structures of the same elements.
 """
 
-# Training structures. The network that reads the gap from spectra overfits 257; the paper has some ten thousand.
-_FEW = 2000
-
 NUM_EPOCHS = 200
 BATCH_SIZE = 16
 
@@ -141,7 +134,6 @@ def options_yaml(
         max_shift=axis.max_shift,
         # JSON is YAML, with the quotes that "No" needs not to be a false.
         valence=_VALENCE.format(counts=json.dumps(dict(valence_electrons))) if valence_electrons else "",
-        gap=_GAP_FROM_ATOMS if num_train < _FEW else "",
         num_epochs=NUM_EPOCHS,
         batch_size=min(BATCH_SIZE, num_train),  # metatrain takes no more
         warmup_epochs=NUM_EPOCHS // 10,

@@ -52,8 +52,8 @@ class ModelHypers(TypedDict):
     """Energy axis of the density of states; needed if ``mtt::dos`` is a target."""
     band_gap_from: Literal["density_of_states", "atoms"] = "density_of_states"
     """What the band gap is read from: the density of states, by the convolutional network of the PET-MAD-DOS paper, or
-    the features of the atoms, averaged over the structure, by a head like that of any other target. The latter errs
-    less after training on some hundred structures (see docs/training.md)."""
+    the features of the atoms, averaged over the structure, by a head like that of any other target, which trains the
+    network, too. See docs/training.md for when the latter is worth a try."""
     cutoff: float = 4.5
     """Cutoff radius, in Angstrom."""
     cutoff_width: float = 0.2
