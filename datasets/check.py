@@ -106,7 +106,8 @@ def print_summary(frames: list[Atoms]) -> None:
         "electrons, counted - true": [counted_electrons(f) - f.info["n_electrons"] for f in frames],
         "largest force (eV/A)": [np.linalg.norm(frame.get_forces(), axis=1).max() for frame in frames],
         "k points": [len(spectrum(frame)[1]) for frame in frames],
-        "CPU time (s)": [frame.info["cpu_s"] for frame in frames],
+        # the frames made first do not have it
+        "CPU time (s)": [frame.info["cpu_s"] for frame in frames if "cpu_s" in frame.info] or [np.nan],
     }
     print(f"{'':26s}{'min':>10s}{'5 %':>10s}{'median':>10s}{'95 %':>10s}{'max':>10s}")
     for name, values in quantities.items():
