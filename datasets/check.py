@@ -88,7 +88,8 @@ def divided_parents(frames: list[Atoms]) -> list[str]:
     """Return parents whose frames are in more than one part of the data."""
     parts = defaultdict(set)
     for frame in frames:
-        parts[frame.info.get("parent", frame.info["id"])].add(frame.info.get("split"))
+        if "split" in frame.info:  # the frames made first are in no part
+            parts[frame.info.get("parent", frame.info["id"])].add(frame.info["split"])
     return [parent for parent, splits in parts.items() if len(splits) > 1]
 
 
