@@ -1,11 +1,13 @@
 """Reverse edges, edge vectors, the edges inside the cutoff, and the buckets of attention."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from structures import example_structures, to_batch
 
 from electrain.pet import Batch
-from electrain.pet.neighbors import bucket_limits, edge_vectors, find_edges, make_buckets, reverse_edges
+from electrain.pet.neighbors import bucket_limits, edge_vectors, find_edges, make_buckets, sort_pairs
 
 ELEMENTS = [1, 6, 8, 14, 79]
 STRUCTURES = example_structures()
@@ -30,45 +32,68 @@ def random_full_list(num_pairs, num_atoms, reach, seed):
     return table[torch.randperm(len(table), generator=generator)]
 
 
-def reverse_by_brute_force(table):
-    rows = [tuple(row) for row in table.tolist()]
-    return [rows.index((j, i, -a, -b, -c)) for i, j, a, b, c in rows]
+def pairs_only(table, num_atoms):
+    """A batch of which only the pairs matter."""
+    return Batch(
+        positions=torch.zeros(num_atoms, 3),
+        elements=torch.zeros(num_atoms, dtype=torch.int64),
+        cells=torch.zeros(1, 3, 3),
+        system_of_atom=torch.zeros(num_atoms, dtype=torch.int64),
+        centers=table[:, 0],
+        neighbors=table[:, 1],
+        cell_shifts=table[:, 2:],
+    )
+
+
+def table_of(batch):
+    return torch.cat([torch.stack([batch.centers, batch.neighbors], dim=1), batch.cell_shifts], dim=1)
+
+
+def assert_sorted_with_reverse(batch):
+    """Against Python's own sort, and a search one by one."""
+    pairs = sort_pairs(batch)
+    rows = [tuple(row) for row in table_of(pairs.batch).tolist()]
+    assert rows == sorted(tuple(row) for row in table_of(batch).tolist())
+    assert pairs.reverse.tolist() == [rows.index((j, i, -a, -b, -c)) for i, j, a, b, c in rows]
+    assert bool(pairs.complete)
 
 
 @pytest.mark.parametrize("reach", [0, 1, 40])
 @pytest.mark.parametrize("num_atoms", [1, 3, 50])
-def test_reverse_edges_of_random_pairs(num_atoms, reach):
-    table = random_full_list(150, num_atoms, reach, seed=num_atoms + reach)
-    reverse = reverse_edges(table[:, 0], table[:, 1], table[:, 2:])
-    assert reverse.tolist() == reverse_by_brute_force(table)
+def test_random_pairs_and_their_reverse(num_atoms, reach):
+    assert_sorted_with_reverse(pairs_only(random_full_list(150, num_atoms, reach, seed=num_atoms + reach), num_atoms))
 
 
-def test_reverse_edges_of_several_structures_in_any_order():
+def test_pairs_of_several_structures_in_any_order():
     batch = to_batch(list(STRUCTURES.values()), 4.0, ELEMENTS, seed=3)
-    table = torch.cat([torch.stack([batch.centers, batch.neighbors], dim=1), batch.cell_shifts], dim=1)
-    reverse = reverse_edges(batch.centers, batch.neighbors, batch.cell_shifts)
-    assert len(table) > 100
-    assert reverse.tolist() == reverse_by_brute_force(table)
+    assert len(batch.centers) > 100
+    assert_sorted_with_reverse(batch)
 
 
-def test_a_list_without_pairs_has_no_reverse_edges():
-    empty = torch.zeros(0, dtype=torch.int64)
-    assert len(reverse_edges(empty, empty, torch.zeros(0, 3, dtype=torch.int64))) == 0
+def test_a_list_without_pairs():
+    pairs = sort_pairs(pairs_only(torch.zeros(0, 5, dtype=torch.int64), 2))
+    assert len(pairs.reverse) == 0 and bool(pairs.complete)
+
+
+def without(batch, missing):
+    kept = torch.ones(len(batch.centers), dtype=torch.bool)
+    kept[missing] = False
+    return batch._replace(
+        centers=batch.centers[kept], neighbors=batch.neighbors[kept], cell_shifts=batch.cell_shifts[kept]
+    )
 
 
 def test_half_list_is_an_error():
     batch = to_batch([STRUCTURES["molecule"]], 3.0, ELEMENTS)
-    half = batch.centers < batch.neighbors
     with pytest.raises(ValueError, match=r"needs a full neighbor list: some pair i -> j comes without its rev"):
-        reverse_edges(batch.centers[half], batch.neighbors[half], batch.cell_shifts[half])
+        find_edges(without(batch, batch.centers > batch.neighbors), cutoff=3.0, cutoff_width=0.5, **FIXED)
 
 
 @pytest.mark.parametrize("missing", [0, 17, -1])
 def test_one_missing_pair_is_an_error(missing):
     batch = to_batch([STRUCTURES["bulk"]], 3.0, ELEMENTS, seed=1)
-    kept = torch.arange(len(batch.centers)) != missing % len(batch.centers)
     with pytest.raises(ValueError, match="needs a full neighbor list"):
-        reverse_edges(batch.centers[kept], batch.neighbors[kept], batch.cell_shifts[kept])
+        find_edges(without(batch, missing), cutoff=3.0, cutoff_width=0.5, **FIXED)
 
 
 @pytest.mark.parametrize("names", [["bulk"], list(STRUCTURES)])
@@ -86,7 +111,7 @@ def test_edge_vectors_one_by_one(names):
 
 def test_edges_are_the_pairs_within_the_cutoff():
     """The neighbor list reaches further than the network."""
-    batch = to_batch(list(STRUCTURES.values()), 5.0, ELEMENTS, seed=4)
+    batch = sort_pairs(to_batch(list(STRUCTURES.values()), 5.0, ELEMENTS, seed=4)).batch
     edges = find_edges(batch, cutoff=3.0, cutoff_width=0.5, **FIXED)
     distances = edge_vectors(batch).norm(dim=1)
     inside = distances <= 3.0
@@ -135,10 +160,9 @@ def test_atoms_on_top_of_each_other(distance):
         find_edges(batch, cutoff=3.0, cutoff_width=0.2, **FIXED)
 
 
-def random_centers(counts, seed):
-    """Centers of edges in random order, ``counts[i]`` of them for atom i."""
-    centers = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts, dtype=torch.int64))
-    return centers[torch.randperm(len(centers), generator=torch.Generator().manual_seed(seed))]
+def sorted_centers(counts):
+    """Centers of edges, ``counts[i]`` of them for atom i."""
+    return torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts, dtype=torch.int64))
 
 
 COUNTS = {
@@ -154,7 +178,7 @@ COUNTS = {
 
 @pytest.mark.parametrize("counts", COUNTS.values(), ids=COUNTS)
 def test_bucket_layout(counts):
-    centers = random_centers(counts, seed=1)
+    centers = sorted_centers(counts)
     num_atoms = len(counts)
     buckets = make_buckets(centers, num_atoms)
 
@@ -189,7 +213,7 @@ def test_bucket_layout(counts):
 
 @pytest.mark.parametrize("count", [0, 1, 17])
 def test_equal_numbers_of_neighbors_need_no_padding(count):
-    buckets = make_buckets(random_centers([count] * 6, seed=2), 6)
+    buckets = make_buckets(sorted_centers([count] * 6), 6)
     assert buckets.lengths == [count + 1]
     assert buckets.num_slots == 6 * (count + 1)
     assert sorted(buckets.slots.tolist()) == list(range(buckets.num_slots))
@@ -202,7 +226,7 @@ def test_at_most_twelve_buckets_whatever_the_histogram(seed):
     histogram = (torch.rand(longest, generator=generator) < 0.3).to(torch.int64).tolist()
     histogram[0] = 0  # every row holds its central token
     histogram.append(1)
-    limits = bucket_limits(histogram)
+    limits = bucket_limits(histogram, 0)
     assert limits == sorted(set(limits))
     assert len(limits) <= 12
     assert limits[-1] == longest
@@ -212,7 +236,7 @@ def test_at_most_twelve_buckets_whatever_the_histogram(seed):
 def test_little_padding_where_few_buckets_suffice():
     """Rows of a bucket differ by at most a tenth in length."""
     counts = list(range(30, 80))
-    buckets = make_buckets(random_centers(counts, seed=3), len(counts))
+    buckets = make_buckets(sorted_centers(counts), len(counts))
     shortest = 31
     for length in buckets.lengths:
         assert length <= 1.1 * shortest
@@ -220,5 +244,17 @@ def test_little_padding_where_few_buckets_suffice():
 
 
 def test_no_atoms_have_no_buckets():
-    assert bucket_limits([]) == []
-    assert bucket_limits([0, 0]) == []
+    assert bucket_limits([], 0) == []
+    assert bucket_limits([0, 0], 0) == []
+
+
+@pytest.mark.parametrize("min_saved", [1, 50, 400, 3000])
+def test_every_further_bucket_saves_so_many_slots(min_saved):
+    """Leaving out any limit but the last moves its rows to the next longer one."""
+    generator = torch.Generator().manual_seed(min_saved)
+    histogram = [0, *torch.randint(0, 12, (80,), generator=generator).tolist()]
+    limits = bucket_limits(histogram, min_saved)
+    assert len(limits) <= len(bucket_limits(histogram, 0))
+    for limit, longer in pairwise(limits):
+        assert sum(histogram[: limit + 1]) * (longer - limit) >= min_saved
+    assert bucket_limits(histogram, 10**6) == [80 if histogram[80] else limits[-1]]

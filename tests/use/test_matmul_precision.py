@@ -5,21 +5,19 @@ import torch
 from ase.build import bulk
 from typer.testing import CliRunner
 
-import electrain.calculators.ase_calculator as ase_calculator
-import electrain.calculators.predictor as predictor
 from electrain.calculators import ElectronicStructureCalculator, ElectronicStructureModel
 from electrain.cli import app
+from electrain.pet.precision import MatmulPrecision
 
 
 @pytest.fixture
 def used(monkeypatch):
-    """Which precisions were asked for, in order."""
+    """Which precisions models were computed with, in order."""
     found = []
-    for module in (predictor, ase_calculator):
-        original = module.use_matmul_precision
-        monkeypatch.setattr(
-            module, "use_matmul_precision", lambda name, original=original: found.append(name) or original(name)
-        )
+    original = MatmulPrecision.in_use
+    monkeypatch.setattr(
+        MatmulPrecision, "in_use", lambda precision: found.append(precision.name) or original(precision)
+    )
     return found
 
 

@@ -9,7 +9,7 @@ from ase.calculators.calculator import Calculator
 from metatomic.torch import AtomisticModel, ModelCapabilities, ModelOutput, pick_output
 from metatomic_ase import MetatomicCalculator
 
-from ..pet.precision import use_matmul_precision
+from ..pet.precision import MatmulPrecision
 from ..quantities import DIRECT_FORCE, DIRECT_FORCE_DEPRECATED, DIRECT_STRESS, base_quantity
 from ..results import ElectronicStructure
 from ..structures import formula_of
@@ -49,7 +49,7 @@ class ElectronicStructureCalculator(MetatomicCalculator):
         super().__init__(loaded, device=device, **options)
         if path is not None:
             self.parameters["model"] = path  # ASE's `todict`
-        self._matmul_precision = matmul_precision
+        self._precision = MatmulPrecision(matmul_precision, self.model())
         self._electronic_structure = ElectronicStructureModel(
             self.model(), device=device, matmul_precision=matmul_precision
         )
@@ -73,7 +73,7 @@ class ElectronicStructureCalculator(MetatomicCalculator):
                 f"the stress of {formula_of(atoms)} was asked for, but it is periodic in the directions "
                 f"{atoms.pbc.tolist()} only and has no volume"
             )
-        with use_matmul_precision(self._matmul_precision):
+        with self._precision.in_use():
             if self._direct_outputs and set(properties) <= {"energy", "forces"}:
                 Calculator.calculate(self, atoms, properties, system_changes)
                 self._calculate_direct_forces(atoms)

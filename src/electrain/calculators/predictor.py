@@ -15,7 +15,7 @@ from tqdm import tqdm
 from vesin.metatomic import neighbor_lists_for_model
 
 from ..axis_labels import labels_to_grid
-from ..pet.precision import check_matmul_precision, use_matmul_precision
+from ..pet.precision import MatmulPrecision, check_matmul_precision
 from ..quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL, ensemble_name, uncertainty_name
 from ..results import ElectronicStructure, Ensemble, Uncertainty
 from ..spectra.grid import EnergyGrid
@@ -37,7 +37,7 @@ class ElectronicStructureModel:
     :param device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``...; by default the first one that the model supports and
         the machine has.
     :param matmul_precision: ``"highest"``, or, faster and less precise, ``"high"`` (TensorFloat-32 on GPUs) or
-        ``"medium"`` (bfloat16 on CPUs that can); see docs/speed.md.
+        ``"medium"`` (bfloat16, where the device has it); see docs/speed.md.
     :raises FileNotFoundError: if there is no such file.
     :raises ModelFileError: if the file is no such model.
     :raises ValueError: for a device that is not available, or a precision that there is not.
@@ -47,7 +47,6 @@ class ElectronicStructureModel:
         self, model: str | Path | AtomisticModel, device: str | None = None, *, matmul_precision: str = "highest"
     ) -> None:
         check_matmul_precision(matmul_precision)
-        self._matmul_precision = matmul_precision
         if isinstance(model, AtomisticModel):
             self.name = "the model"
             check_outputs(model.capabilities(), self.name)
@@ -57,6 +56,7 @@ class ElectronicStructureModel:
         capabilities = model.capabilities()
         self.device = torch.device(_available_device(capabilities.supported_devices, device))
         self._model = model.to(device=self.device)
+        self._precision = MatmulPrecision(matmul_precision, self._model)
         self._dtype: torch.dtype = getattr(torch, capabilities.dtype)
         # No skin: lists are never used for a second, similar structure.
         self._neighbor_lists = neighbor_lists_for_model("angstrom", model, skin=0.0)
@@ -210,7 +210,7 @@ class ElectronicStructureModel:
         if per_atom:
             requested[DENSITY_OF_STATES] = ModelOutput(sample_kind="atom")
         options = ModelEvaluationOptions(length_unit="angstrom", outputs=requested)
-        with torch.no_grad(), use_matmul_precision(self._matmul_precision):
+        with torch.no_grad(), self._precision.in_use():
             try:
                 predicted = self._model(systems, options, check_consistency=False)
             except torch.jit.Error as error:

@@ -13,7 +13,7 @@ BatchSize = Annotated[
 ]
 MatmulPrecision = Annotated[
     str,
-    typer.Option(metavar="NAME", help="highest, or faster: high (TensorFloat-32 on GPUs), medium (bfloat16 on CPUs)."),
+    typer.Option(metavar="NAME", help="highest, or faster: high (TensorFloat-32 on GPUs), medium (bfloat16)."),
 ]
 
 

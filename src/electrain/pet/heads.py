@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from .transformer import OverwritingSiLU
+from .layers import Linear, OverwritingSiLU
 
 # TorchScript: functions cannot read module-level numbers, so it is a default argument below.
 _EDGES_AT_ONCE = 1024
@@ -22,8 +22,8 @@ class PooledFeatures(NamedTuple):
 
 def sum_edges(features: torch.Tensor, centers: torch.Tensor, weights: torch.Tensor, num_atoms: int) -> torch.Tensor:
     """Sum of the edges' features (num_edges, width), times their weights, over each atom: (num_atoms, width)."""
-    weighted = features * weights.unsqueeze(1)
-    return features.new_zeros(num_atoms, features.shape[1]).index_add(0, centers, weighted)
+    weighted = features.to(weights.dtype) * weights.unsqueeze(1)
+    return weighted.new_zeros(num_atoms, features.shape[1]).index_add(0, centers, weighted)
 
 
 def pool_systems(features: PooledFeatures, system_of_atom: torch.Tensor, num_systems: int) -> PooledFeatures:
@@ -54,7 +54,7 @@ def select_atoms(features: PooledFeatures, atoms: torch.Tensor) -> PooledFeature
 
 def _trunk(width: int, head_width: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Linear(width, head_width), OverwritingSiLU(), nn.Linear(head_width, head_width), OverwritingSiLU()
+        Linear(width, head_width), OverwritingSiLU(), Linear(head_width, head_width), OverwritingSiLU()
     )
 
 
@@ -110,13 +110,13 @@ class PooledHead(nn.Module):
         num_atoms = len(node_features[0])
         parts: list[torch.Tensor] = []
         for readout, (node_trunk, edge_trunk) in enumerate(zip(self.node_trunks, self.edge_trunks)):  # noqa: B905
-            parts.append(node_trunk(node_features[readout]))
+            parts.append(node_trunk(node_features[readout]).to(weights.dtype))
             # In parts where no gradient needs what is in between: less memory, and it stays in the caches.
             edges = edge_features[readout]
             size = max(1, len(edges)) if edges.requires_grad or edges.is_cuda else part_size
-            sums = edges.new_zeros(num_atoms, self.head_width)
+            sums = weights.new_zeros(num_atoms, self.head_width)
             for part, atoms, cutoffs in zip(edges.split(size), centers.split(size), weights.split(size)):  # noqa: B905
-                sums.index_add_(0, atoms, edge_trunk(part) * cutoffs.unsqueeze(1))
+                sums.index_add_(0, atoms, edge_trunk(part).to(cutoffs.dtype) * cutoffs.unsqueeze(1))
             parts.append(sums)
         return PooledFeatures(
             values=torch.cat(parts, dim=1),

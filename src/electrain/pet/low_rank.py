@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from .layers import Linear
 from .transformer import Attention
 
 # The linear layers of an attention block; they are called as modules, so that they can be replaced.
@@ -23,13 +24,13 @@ class LowRank(NamedTuple):
     target_modules: tuple[str, ...] = TARGET_MODULES
 
 
-class LowRankLinear(nn.Linear):
+class LowRankLinear(Linear):
     """A linear layer with an update of low rank: ``W x + b + (alpha / rank) B A x``.
 
     ``B`` starts from zero: at first the layer gives what it was made from gives. Weight and bias keep their names, so
     that the base model's parameters are called the same with and without updates.
 
-    :param base: the layer to update; its parameters are shared.
+    :param base: the layer to update, one with a bias; its parameters are shared.
     :param rank: rows of ``A`` (rank, in_features) and columns of ``B`` (out_features, rank).
     :param alpha: strength of the update, in units of the rank.
     :raises ValueError: for a rank below 1.
@@ -38,7 +39,7 @@ class LowRankLinear(nn.Linear):
     def __init__(self, base: nn.Linear, rank: int, alpha: float) -> None:
         if rank < 1:
             raise ValueError(f"the rank of a low-rank update must be at least 1, got {rank}")
-        super().__init__(base.in_features, base.out_features, bias=base.bias is not None, device="meta")
+        super().__init__(base.in_features, base.out_features, device="meta")
         self.weight, self.bias = base.weight, base.bias
         self.rank, self.alpha = rank, float(alpha)
         self.scaling = self.alpha / rank
@@ -49,13 +50,15 @@ class LowRankLinear(nn.Linear):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """(..., in_features) -> (..., out_features)."""
-        update = functional.linear(functional.linear(features, self.low_rank_a), self.low_rank_b)
-        return functional.linear(features, self.weight, self.bias) + self.scaling * update
+        dtype = features.dtype
+        inner = functional.linear(features, self.low_rank_a.to(dtype))
+        plain = functional.linear(features, self.weight.to(dtype), self.bias.to(dtype))
+        return plain + self.scaling * functional.linear(inner, self.low_rank_b.to(dtype))
 
     @torch.jit.unused
-    def merged(self) -> nn.Linear:
+    def merged(self) -> Linear:
         """The plain linear layer with the weight ``W + (alpha / rank) B A``, summed in float64."""
-        layer = nn.Linear(self.in_features, self.out_features, bias=self.bias is not None, device="meta")
+        layer = Linear(self.in_features, self.out_features, device="meta")
         update = self.scaling * (self.low_rank_b.detach().double() @ self.low_rank_a.detach().double())
         weight = (self.weight.detach().double() + update).to(self.weight.dtype)
         layer.weight = nn.Parameter(weight)

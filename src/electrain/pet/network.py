@@ -12,6 +12,7 @@ from torch import nn
 from .batch import Batch, Edges, LayerInputs
 from .conditioning import StateEmbedding
 from .heads import PooledFeatures, PooledHead, sum_edges
+from .layers import LayerNorm, Linear
 from .neighbors import find_edges, make_buckets
 from .transformer import MessagePassingLayer, attention_bias
 
@@ -121,6 +122,8 @@ class PointEdgeTransformer(nn.Module):
             StateEmbedding(node_width, max_charge, max_spin_multiplicity) if system_conditioning else None
         )
         self.heads = nn.ModuleDict()
+        # Read at every call, also by exported models; `precision.use_matmul_precision` switches it.
+        self.bfloat16_tokens = False
 
     def interaction_range(self) -> float:
         """How far away (in Angstrom) an atom can be and still change a prediction.
@@ -151,7 +154,7 @@ class PointEdgeTransformer(nn.Module):
         num_atoms = len(graph.atomic_cutoffs)
         parts: list[torch.Tensor] = []
         for nodes in features.nodes:
-            parts.append(nodes)
+            parts.append(nodes.to(graph.weights.dtype))
         for edges in features.edges:
             parts.append(sum_edges(edges, graph.centers, graph.weights, num_atoms))
         return PooledFeatures(
@@ -180,7 +183,9 @@ class PointEdgeTransformer(nn.Module):
             key_bias=attention_bias(graph.weights, num_atoms, buckets),
             buckets=buckets,
         )
-        messages = self.layers[0].edge_tokens.species(inputs.neighbor_elements)  # type: ignore
+        # all layers compute in the dtype of the messages
+        dtype = torch.bfloat16 if self.bfloat16_tokens else graph.weights.dtype
+        messages = self.layers[0].edge_tokens.species(inputs.neighbor_elements).to(dtype)  # type: ignore
         states = self._embedded_states(batch)
         if self.residual:
             return self._residual(elements, messages, states, inputs, graph)
@@ -208,7 +213,7 @@ class PointEdgeTransformer(nn.Module):
         for layer, embedding in zip(self.layers, self.node_embeddings):  # noqa: B905 (TorchScript: no strict=)
             nodes, edges = layer(embedding(elements), messages, inputs)
             if states is not None:
-                nodes = nodes + states
+                nodes = nodes + states.to(nodes.dtype)
             node_features.append(nodes)
             edge_features.append(edges)
             messages = 0.5 * (messages + edges.index_select(0, graph.reverse))
@@ -226,7 +231,7 @@ class PointEdgeTransformer(nn.Module):
         for layer, combination in zip(self.layers, self.combinations):  # noqa: B905 (TorchScript: no strict=)
             nodes, edges = layer(nodes, messages, inputs)
             if states is not None:
-                nodes = nodes + states
+                nodes = nodes + states.to(nodes.dtype)
             both_ways = torch.cat([edges, edges.index_select(0, graph.reverse)], dim=1)
             messages = messages + edges + combination(both_ways)
         return Features(nodes=[nodes], edges=[messages], graph=graph)
@@ -235,8 +240,8 @@ class PointEdgeTransformer(nn.Module):
 def _combination(edge_width: int) -> nn.Sequential:
     """Edge and reverse edge -> update of the edge, for the feedforward featurizer."""
     return nn.Sequential(
-        nn.LayerNorm(2 * edge_width),
-        nn.Linear(2 * edge_width, 2 * edge_width),
+        LayerNorm(2 * edge_width),
+        Linear(2 * edge_width, 2 * edge_width),
         nn.SiLU(),
-        nn.Linear(2 * edge_width, edge_width),
+        Linear(2 * edge_width, edge_width),
     )

@@ -1,7 +1,8 @@
-"""Faster matrix products with fewer digits, on request."""
+"""Fewer digits for more speed, on request."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -15,35 +16,56 @@ def check_matmul_precision(precision: str) -> None:
         raise ValueError(f"matmul_precision must be one of {', '.join(MATMUL_PRECISIONS)}, got {precision!r}")
 
 
-def has_bfloat16_products() -> bool:
-    """Whether the processor multiplies float32 matrices in bfloat16 when asked for ``"medium"``."""
+def has_bfloat16_products(device: torch.device) -> bool:
+    """Whether the device has instructions to multiply matrices in bfloat16."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
-@contextmanager
-def use_matmul_precision(precision: str) -> Iterator[None]:
-    """How products of float32 matrices are computed inside of a ``with`` block; float64 stays as it is.
+class MatmulPrecision:
+    """How a model in float32 computes while it is :meth:`in_use`; one in float64 stays as it is.
 
     * ``"highest"``: in float32.
-    * ``"high"``: on GPUs in TensorFloat-32 (10 bits of mantissa); on CPUs in float32.
-    * ``"medium"``: on CPUs in bfloat16 (7 bits) if they have instructions for it (AMX or AVX-512 BF16); on GPUs as
-      ``"high"``.
+    * ``"high"``: on GPUs, products of matrices in TensorFloat-32 (10 bits of mantissa); on CPUs as ``"highest"``.
+    * ``"medium"``: on devices with instructions for it (GPUs since Ampere, CPUs with AMX or AVX-512 BF16), tokens,
+      the weights that act on them and products of matrices in bfloat16 (7 bits). Geometry, sums over neighbors and
+      atoms, and everything behind them stay in float32. On other devices as ``"high"``.
 
-    Sums inside of a product are in float32, and so is everything else. The names are those of
-    ``torch.set_float32_matmul_precision``. The setting is one of the whole process; the former one comes back.
+    Sums inside of a product, means and variances are always in float32. The names are those of
+    ``torch.set_float32_matmul_precision``, a setting of the whole process.
 
-    :raises ValueError: for another precision.
+    :param name: one of these.
+    :param model: one that contains a :class:`~electrain.pet.network.PointEdgeTransformer`, possibly exported, on the
+        device where it stays; other models only get the setting of the process.
+    :raises ValueError: for another name.
     """
-    check_matmul_precision(precision)
-    former = torch.get_float32_matmul_precision()
-    attention = [SDPBackend.MATH, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.CUDNN_ATTENTION]
-    if precision != "medium" or not has_bfloat16_products():
-        # With bfloat16 products this kernel of CPUs multiplies tiny blocks, for which they are ten times slower; on
-        # GPUs it does not take float32 anyway.
-        attention.append(SDPBackend.FLASH_ATTENTION)
-    torch.set_float32_matmul_precision(precision)
-    try:
-        with sdpa_kernel(attention):
-            yield
-    finally:
-        torch.set_float32_matmul_precision(former)
+
+    def __init__(self, name: str, model: torch.nn.Module) -> None:
+        check_matmul_precision(name)
+        self.name = name
+        self._networks: list[Any] = [module for module in model.modules() if hasattr(module, "bfloat16_tokens")]
+        parameter = next(model.parameters(), torch.zeros(0))
+        self._bfloat16 = (
+            name == "medium" and parameter.dtype == torch.float32 and has_bfloat16_products(parameter.device)
+        )
+        self._attention = [SDPBackend.MATH, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.CUDNN_ATTENTION]
+        if not self._bfloat16 or parameter.is_cuda:
+            # With bfloat16 products this kernel of CPUs multiplies tiny blocks, for which they are ten times slower.
+            self._attention.append(SDPBackend.FLASH_ATTENTION)
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """For the duration of a ``with`` block; what was before comes back."""
+        former_name = torch.get_float32_matmul_precision()
+        former_tokens = [network.bfloat16_tokens for network in self._networks]
+        torch.set_float32_matmul_precision(self.name)
+        for network in self._networks:
+            network.bfloat16_tokens = self._bfloat16
+        try:
+            with sdpa_kernel(self._attention):
+                yield
+        finally:
+            torch.set_float32_matmul_precision(former_name)
+            for network, tokens in zip(self._networks, former_tokens, strict=True):
+                network.bfloat16_tokens = tokens

@@ -5,18 +5,11 @@ from torch import nn
 from torch.nn import functional
 
 from .batch import Buckets, LayerInputs
+from .layers import LayerNorm, Linear, OverwritingSiLU, RMSNorm
 
 # Attention weights are multiplied by the cutoff function: its logarithm is added to the logits, clamped here.
 # TorchScript: functions cannot read module-level numbers, so it is a default argument below.
 _MIN_WEIGHT = 1e-15
-
-
-class OverwritingSiLU(nn.Module):
-    """SiLU of a tensor that nobody else reads: in place where no gradient needs the input any more."""
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Any shape; the input is lost."""
-        return functional.silu(features, inplace=not features.requires_grad)
 
 
 class FeedForward(nn.Module):
@@ -30,9 +23,9 @@ class FeedForward(nn.Module):
     def __init__(self, width: int, hidden_width: int, activation: str) -> None:
         super().__init__()
         self.gated = activation == "SwiGLU"
-        self.expand = nn.Linear(width, 2 * hidden_width if self.gated else hidden_width)
+        self.expand = Linear(width, 2 * hidden_width if self.gated else hidden_width)
         self.activation = OverwritingSiLU()
-        self.contract = nn.Linear(hidden_width, width)
+        self.contract = Linear(hidden_width, width)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """(..., width) -> (..., width)."""
@@ -60,8 +53,8 @@ class Attention(nn.Module):
         self.num_heads = num_heads
         self.head_width = width // num_heads
         self.scale = 1.0 / (self.head_width**0.5 * temperature)
-        self.input_linear = nn.Linear(width, 3 * width)
-        self.output_linear = nn.Linear(width, width)
+        self.input_linear = Linear(width, 3 * width)
+        self.output_linear = Linear(width, width)
 
     def forward(self, tokens: torch.Tensor, key_bias: torch.Tensor, buckets: Buckets) -> torch.Tensor:
         """One round of attention.
@@ -89,13 +82,14 @@ class Attention(nn.Module):
         self, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, bias: torch.Tensor
     ) -> torch.Tensor:
         """(rows, heads, length, head_width) each and a bias (rows, 1, 1, length) -> (rows * length, width)."""
-        if bias.requires_grad:
+        if bias.requires_grad or (queries.dtype == torch.bfloat16 and not queries.is_cuda):
             # Fused kernels give no gradient of the bias (forces), let alone a second derivative (training on forces);
-            # torch then falls back to a slower way of doing this.
-            logits = torch.matmul(queries, (keys * self.scale).transpose(-2, -1)) + bias
-            mixed = torch.matmul(logits.softmax(dim=-1), values)
+            # torch then falls back to a slower way of doing this. On CPUs they are slow in bfloat16, too.
+            logits = torch.matmul(queries, (keys * self.scale).transpose(-2, -1)).to(bias.dtype) + bias
+            mixed = torch.matmul(logits.softmax(dim=-1).to(values.dtype), values)
         else:
-            mixed = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=bias, scale=self.scale)
+            mask = bias.to(queries.dtype)
+            mixed = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask, scale=self.scale)
         return mixed.transpose(1, 2).reshape(-1, self.num_heads * self.head_width)
 
 
@@ -114,9 +108,9 @@ def attention_bias(
 
 def _norm(normalization: str, width: int) -> nn.Module:
     if normalization == "LayerNorm":
-        return nn.LayerNorm(width)
+        return LayerNorm(width)
     if normalization == "RMSNorm":
-        return nn.RMSNorm(width)
+        return RMSNorm(width)
     raise ValueError(f"normalization must be 'LayerNorm' or 'RMSNorm', got {normalization!r}")
 
 
@@ -156,8 +150,8 @@ class TransformerLayer(nn.Module):
         self.node_norm: nn.Module = nn.Identity()
         self.node_feedforward: nn.Module = nn.Identity()
         if self.wide_nodes:
-            self.node_contraction = nn.Linear(node_width, edge_width)
-            self.node_expansion = nn.Linear(edge_width, node_width)
+            self.node_contraction = Linear(node_width, edge_width)
+            self.node_expansion = Linear(edge_width, node_width)
             self.node_norm = _norm(normalization, node_width)
             self.node_feedforward = FeedForward(node_width, 2 * node_width, activation)
 
@@ -209,7 +203,7 @@ class EdgeTokens(nn.Module):
         self.species = nn.Embedding(num_elements, width)
         self.compress = nn.Linear((3 if with_messages else 2) * width, width)
         self.activation = OverwritingSiLU()
-        self.output = nn.Linear(width, width)
+        self.output = Linear(width, width)
 
     def forward(
         self,
@@ -218,7 +212,10 @@ class EdgeTokens(nn.Module):
         neighbor_elements: torch.Tensor,
         messages: torch.Tensor,
     ) -> torch.Tensor:
-        """(num_edges, 3) and (num_edges,) in Angstrom, (num_edges,), (num_edges, width) -> (num_edges, width)."""
+        """(num_edges, 3) and (num_edges,) in Angstrom, (num_edges,), (num_edges, width) -> (num_edges, width).
+
+        Tokens have the dtype of the messages; the geometry is read in its own.
+        """
         by_geometry = self.compress.weight[:, : self.width]
         by_species = self.compress.weight[:, self.width : 2 * self.width]
         bias = self.compress.bias + by_geometry @ self.geometry.bias
@@ -227,8 +224,9 @@ class EdgeTokens(nn.Module):
         )
         features += functional.linear(self.species.weight, by_species).index_select(0, neighbor_elements)
         if self.with_messages:
-            features += functional.linear(messages, self.compress.weight[:, 2 * self.width :])
-        return self.output(self.activation(features))
+            by_message = self.compress.weight[:, 2 * self.width :].to(messages.dtype)
+            features += functional.linear(messages, by_message).to(features.dtype)
+        return self.output(self.activation(features.to(messages.dtype)))
 
 
 class MessagePassingLayer(nn.Module):
@@ -270,6 +268,7 @@ class MessagePassingLayer(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """(num_atoms, node_width) and messages (num_edges, edge_width) -> nodes and edges of the same shapes."""
         edges = self.edge_tokens(inputs.vectors, inputs.distances, inputs.neighbor_elements, messages)
+        nodes = nodes.to(edges.dtype)
         central, others = inputs.buckets.slots.split([len(nodes), len(edges)])
         tokens = torch.zeros(inputs.buckets.num_slots, edges.shape[1], dtype=edges.dtype, device=edges.device)
         # in place: `index_copy` would first copy what it writes into

@@ -47,8 +47,8 @@ def spectral_loss_terms(
     channel = torch.arange(num_predicted, device=prediction.device, dtype=torch.int32)
     # The target moves to the prediction, not the other way round: a window of the prediction would have to be put
     # back for its gradient.
-    known = _move(torch.where(trusted, target, 0.0), shift, num_predicted)
-    counted = _move(trusted.to(prediction.dtype), shift, num_predicted)
+    resting = torch.stack([torch.where(trusted, target, 0.0), trusted.to(target.dtype)])
+    known, counted = _move(resting, shift, num_predicted).unbind()
 
     # Subtracted before it is squared: the expanded square would round small losses to zero in float32.
     difference = (prediction - known) * counted
@@ -71,10 +71,10 @@ def _sum_of_squares(values: torch.Tensor) -> torch.Tensor:
 
 
 def _move(values: torch.Tensor, shift: torch.Tensor, size: int) -> torch.Tensor:
-    """``size`` channels with the values from channel ``shift`` on, zero below and above."""
-    room = size - values.shape[1]
-    rows = torch.arange(len(values), device=values.device)
-    return pad(values, (room, room)).unfold(1, size, 1)[rows, room - shift]
+    """``size`` channels with the values (..., batch, num_channels) from channel ``shift`` on, zero below and above."""
+    room = size - values.shape[-1]
+    rows = torch.arange(len(shift), device=values.device)
+    return pad(values, (room, room)).unfold(-1, size, 1)[..., rows, room - shift, :]
 
 
 def spectral_loss(

@@ -78,12 +78,10 @@ class AlignedRMSE:
         :param num_atoms: shape ``(batch,)``.
         """
         counted = electrons > 0
-        error, electrons, atoms = (
-            alignment[counted].double(),
-            electrons[counted].double(),
-            num_atoms[counted].double(),
-        )
-        batch = torch.stack([(error / electrons).sum(), (error / atoms**2).sum(), counted.double().sum()])
+        # not by selecting structures: on a GPU, their number would have to be waited for
+        per_electron = torch.where(counted, alignment.double() / electrons, 0.0)
+        per_atom = torch.where(counted, alignment.double() / num_atoms**2, 0.0)
+        batch = torch.stack([per_electron.sum(), per_atom.sum(), counted.double().sum()])
         self.sums += batch.to(self.sums.device)
 
     def compute(self) -> AlignedErrors:

@@ -29,24 +29,26 @@ class OptimizerStep:
     def __init__(
         self, model: torch.nn.Module, optimizer: Optimizer, scheduler: LRScheduler, max_norm: float, process: Process
     ) -> None:
-        self.model = model
         self.optimizer = optimizer
         self.scheduler = scheduler
         self.max_norm = max_norm
         self.process = process
+        # collected once: on a GPU, walking through the modules would take as long as a part of the network
+        self._parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        inner: Any = getattr(model, "module", model)
+        self._clipped_together = [list(part.parameters()) for part in inner.separate_parts()]
 
     def __call__(self, loss: torch.Tensor) -> None:
         """Take the step, unless no structure of the batch has any target."""
         self.optimizer.zero_grad()
         if self.process.is_distributed:
             # Every trained parameter must take part, also those of heads whose target this batch lacks.
-            loss = loss + 0.0 * sum(parameter.sum() for parameter in self.model.parameters() if parameter.requires_grad)
+            loss = loss + 0.0 * sum(parameter.sum() for parameter in self._parameters)
         if not loss.requires_grad:
             return
         loss.backward()
-        model: Any = getattr(self.model, "module", self.model)
-        for part in model.separate_parts():
-            torch.nn.utils.clip_grad_norm_(part.parameters(), self.max_norm)
+        for parameters in self._clipped_together:
+            torch.nn.utils.clip_grad_norm_(parameters, self.max_norm)
         self.optimizer.step()
         self.scheduler.step()
 

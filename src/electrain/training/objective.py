@@ -144,8 +144,9 @@ class Objective:
             target = targets.pop(DENSITY_OF_STATES).block().values
             spectral, terms, present = self.spectral_loss(prediction, target, num_atoms, errors)
             loss = loss + spectral
-            channels = (terms.shift - self.spectral_loss.settings.max_shift).to(prediction.dtype)
-            shift = torch.where(present, channels * self.spectral_loss.settings.step, torch.nan)
+            if FERMI_LEVEL in targets:
+                channels = (terms.shift - self.spectral_loss.settings.max_shift).to(prediction.dtype)
+                shift = torch.where(present, channels * self.spectral_loss.settings.step, torch.nan)
         if FERMI_LEVEL in targets:
             targets[FERMI_LEVEL] = shifted(targets[FERMI_LEVEL], shift)
         if predictions and self.pointwise_loss is not None:

@@ -182,7 +182,7 @@ class TrainerHypers(TypedDict):
     checkpoint_interval: int = 100
     """Save a checkpoint every so many epochs."""
     matmul_precision: Literal["highest", "high", "medium"] = "highest"
-    """Products of float32 matrices: in float32, in TensorFloat-32 on GPUs (``high``), or also in bfloat16 on CPUs
-    (``medium``); faster and less precise, see docs/speed.md."""
+    """How to compute in float32: as it says, with TensorFloat-32 products on GPUs (``high``), or with tokens and
+    products in bfloat16 (``medium``), twice as fast where the device has it; see docs/speed.md for what it changes."""
     best_model_metric: Literal["rmse_prod", "loss"] = "rmse_prod"
     """Which validation error selects the best model: a product over targets, or the loss."""

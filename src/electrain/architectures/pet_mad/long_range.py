@@ -46,7 +46,7 @@ class LongRange(torch.nn.Module):
                     + "all three; make a slab or a wire periodic in all of them, with vacuum in between"
                 )
         nodes = features.nodes
-        short_range = torch.stack(nodes).sum(dim=0) * len(nodes) ** -0.5
+        short_range = torch.stack(nodes).to(batch.positions.dtype).sum(dim=0) * len(nodes) ** -0.5
         distances = torch.linalg.vector_norm(edge_vectors(batch), dim=1)
         far = self.featurizer(systems, short_range, distances)
         return Features([(near + far) * 0.5**0.5 for near in nodes], features.edges, features.graph)

@@ -23,6 +23,38 @@ def check_elements(types: torch.Tensor, elements: torch.Tensor, known: list[int]
         )
 
 
+class Gathered(NamedTuple):
+    """Tensors and sizes of several systems."""
+
+    positions: list[torch.Tensor]
+    types: list[torch.Tensor]
+    cells: list[torch.Tensor]
+    pairs: list[torch.Tensor]  # (num_pairs, 5) each | first and second atom, cell shift
+    num_atoms: list[int]
+    num_pairs: list[int]
+
+
+# Compiled also in training: read from Python, a system's tensors take 0.1 ms, longer than its share of the network
+# on a GPU.
+@torch.jit.script
+def gather(systems: list[System], options: NeighborListOptions) -> Gathered:
+    """Read what the network needs out of metatomic's systems."""
+    positions: list[torch.Tensor] = []
+    types: list[torch.Tensor] = []
+    cells: list[torch.Tensor] = []
+    pairs: list[torch.Tensor] = []
+    num_atoms: list[int] = []
+    num_pairs: list[int] = []
+    for system in systems:
+        positions.append(system.positions)
+        types.append(system.types)
+        cells.append(system.cell)
+        pairs.append(system.get_neighbor_list(options).samples.values)
+        num_atoms.append(len(positions[-1]))
+        num_pairs.append(len(pairs[-1]))
+    return Gathered(positions, types, cells, pairs, num_atoms, num_pairs)
+
+
 def systems_to_batch(
     systems: list[System],
     options: NeighborListOptions,
@@ -40,36 +72,30 @@ def systems_to_batch(
     :raises ValueError: for an unknown element or a structure without atoms.
     """
     device = systems[0].positions.device
-    positions: list[torch.Tensor] = []
-    types: list[torch.Tensor] = []
-    cells: list[torch.Tensor] = []
-    pairs: list[torch.Tensor] = []
-    sizes: list[int] = []
-    first_atom = 0
-    for i, system in enumerate(systems):
-        if len(system) == 0:
+    gathered = gather(systems, options)
+    first_atoms: list[int] = []
+    num_atoms = 0
+    for i, size in enumerate(gathered.num_atoms):
+        if size == 0:
             raise ValueError("structure " + str(i) + " of the batch has no atoms")
-        samples = system.get_neighbor_list(options).samples.values.to(torch.int64)
-        pairs.append(torch.cat([samples[:, :2] + first_atom, samples[:, 2:]], dim=1))
-        positions.append(system.positions)
-        types.append(system.types)
-        cells.append(system.cell)
-        sizes.append(len(system))
-        first_atom += len(system)
-    all_types = torch.cat(types).to(torch.int64)
+        first_atoms.append(num_atoms)
+        num_atoms += size
+    all_types = torch.cat(gathered.types).to(torch.int64)
     # Types beyond the table map onto its last entry, which stands for "unknown".
     elements = element_of_type[all_types.clamp(0, len(element_of_type) - 1)]
     check_elements(all_types, elements, known_types)
-    table = torch.cat(pairs)
+    table = torch.cat(gathered.pairs).to(torch.int64)
+    counts = torch.tensor([first_atoms, gathered.num_atoms, gathered.num_pairs]).to(device)
+    ends = table[:, :2] + torch.repeat_interleave(counts[0], counts[2], output_size=len(table)).unsqueeze(1)
     return Batch(
-        positions=torch.cat(positions),
+        positions=torch.cat(gathered.positions),
         elements=elements,
-        cells=torch.stack(cells),
+        cells=torch.stack(gathered.cells),
         system_of_atom=torch.repeat_interleave(
-            torch.arange(len(systems), device=device), torch.tensor(sizes, device=device), output_size=first_atom
+            torch.arange(len(systems), device=device), counts[1], output_size=num_atoms
         ),
-        centers=table[:, 0],
-        neighbors=table[:, 1],
+        centers=ends[:, 0],
+        neighbors=ends[:, 1],
         cell_shifts=table[:, 2:],
         states=states,
     )

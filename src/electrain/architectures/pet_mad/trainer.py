@@ -15,7 +15,7 @@ from metatrain.utils.logging import ROOT_LOGGER, MetricLogger
 from torch.utils.data import Subset
 
 from electrain.atomic_files import atomically
-from electrain.pet.precision import use_matmul_precision
+from electrain.pet.precision import MatmulPrecision
 from electrain.quantities import DENSITY_OF_STATES
 from electrain.training.batches import Loaders, fit_baselines, intensive_targets, make_loaders
 from electrain.training.epoch import OptimizerStep, run_epoch
@@ -101,7 +101,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
         self._take_over(self.epoch, optimizer, scheduler)
         logging.info("Starting training")
         try:
-            with use_matmul_precision(hypers["matmul_precision"]):
+            with MatmulPrecision(hypers["matmul_precision"], model).in_use():
                 for epoch, errors in self._epochs(parallel_model, loaders, objective, process, dtype, step):
                     self._keep_if_best(model, errors[1], epoch)
                     self._take_over(epoch, optimizer, scheduler)

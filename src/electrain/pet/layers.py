@@ -1,0 +1,43 @@
+"""Layers that compute in the precision of what they are given, whatever their parameters are stored in.
+
+The dtype of the tokens alone decides in which precision a network of such layers runs (see ``precision.py``).
+TorchScript: its gradients do not convert between dtypes, so every change of precision is spelled out as a `to`.
+"""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+class Linear(nn.Linear):
+    """A linear layer with a bias."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """(..., in_features) -> (..., out_features)."""
+        return functional.linear(features, self.weight.to(features.dtype), self.bias.to(features.dtype))
+
+
+class LayerNorm(nn.LayerNorm):
+    """Normalisation to zero mean and unit variance; the statistics of bfloat16 features are in float32."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Any shape (..., width)."""
+        weight, bias = self.weight.to(features.dtype), self.bias.to(features.dtype)
+        return functional.layer_norm(features, self.normalized_shape, weight, bias, self.eps)
+
+
+class RMSNorm(nn.RMSNorm):
+    """Normalisation by the root mean square, in the parameters' precision, on which torch's small number depends."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Any shape (..., width)."""
+        normalized = functional.rms_norm(features.to(self.weight.dtype), self.normalized_shape, self.weight, self.eps)
+        return normalized.to(features.dtype)
+
+
+class OverwritingSiLU(nn.Module):
+    """SiLU of a tensor that nobody else reads: in place where no gradient needs the input any more."""
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Any shape; the input is lost."""
+        return functional.silu(features, inplace=not features.requires_grad)
