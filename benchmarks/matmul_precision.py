@@ -1,7 +1,7 @@
-"""What products of matrices with fewer digits change in the predictions of trained models.
+"""What computing with fewer digits changes in the predictions of trained models.
 
     electrain prepare datasets/dft_mini.xyz.xz -o mini && cd mini && mtt train options.yaml && cd ..
-    python benchmarks/matmul_precision.py mini/model.pt mini/test.xyz --energies energies.pt energies.xyz
+    python benchmarks/matmul_precision.py mini/model.pt mini/test.xyz [--energies energies.pt energies.xyz]
 
 The speed is in `python benchmarks/speed`.
 """
@@ -9,6 +9,7 @@ The speed is in `python benchmarks/speed`.
 import argparse
 import warnings
 from pathlib import Path
+from typing import Any
 
 import ase.io
 import numpy as np
@@ -17,15 +18,15 @@ from ase import Atoms
 from metatomic_ase import MetatomicCalculator
 
 from electrain.calculators import ElectronicStructureModel
-from electrain.pet.precision import use_matmul_precision
+from electrain.pet.precision import MATMUL_PRECISIONS, MatmulPrecision
 from electrain.spectra.metrics import AlignedRMSE
 
 MAX_SHIFT = 200
 
 
-def spectra(model: Path, structures: list[Atoms], precision: str) -> dict[str, np.ndarray | float]:
+def spectra(model: Path, structures: list[Atoms], precision: str, device: str) -> dict[str, Any]:
     """Predictions and their errors; frames hold `dos` as `electrain prepare` writes it."""
-    predictor = ElectronicStructureModel(model, "cpu", matmul_precision=precision)
+    predictor = ElectronicStructureModel(model, device, matmul_precision=precision)
     results = list(predictor.predict_many(structures))
     step = results[0].energies[1] - results[0].energies[0]
     predicted = torch.tensor(np.array([result.density_of_states for result in results]))
@@ -42,17 +43,24 @@ def spectra(model: Path, structures: list[Atoms], precision: str) -> dict[str, n
     }
 
 
-def energies(model: Path, structures: list[Atoms], precision: str) -> tuple[np.ndarray, np.ndarray]:
-    """Energies per atom (eV) and forces (eV/A)."""
-    calculator = MetatomicCalculator(str(model), device="cpu")
-    per_atom, forces = [], []
-    with use_matmul_precision(precision):
+def energies(model: Path, structures: list[Atoms], precision: str, device: str) -> dict[str, Any]:
+    """Energies per atom (eV) and forces (eV/A); errors of the forces, if frames hold some."""
+    calculator = MetatomicCalculator(str(model), device=device)
+    setting = MatmulPrecision(precision, calculator.model())
+    per_atom, forces, errors = [], [], []
+    with setting.in_use():
         for frame in structures:
             atoms = frame.copy()
             atoms.calc = calculator
             per_atom.append(atoms.get_potential_energy() / len(atoms))
             forces.append(atoms.get_forces().ravel())
-    return np.array(per_atom), np.concatenate(forces)
+            if frame.calc is not None and "forces" in frame.calc.results:
+                errors.append(forces[-1] - frame.get_forces().ravel())
+    return {
+        "energies": np.array(per_atom),
+        "forces": np.concatenate(forces),
+        "force RMSE": rms(np.concatenate(errors)) if errors else np.nan,
+    }
 
 
 def rms(values: np.ndarray) -> float:
@@ -67,26 +75,34 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("structures", type=Path)
     parser.add_argument("--energies", type=Path, nargs=2, metavar=("MODEL", "STRUCTURES"))
+    parser.add_argument("--device", default="cpu", help="cpu (one thread) or cuda")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     structures = ase.io.read(arguments.structures, ":")
-    full, fast = (spectra(arguments.model, structures, precision) for precision in ("highest", "medium"))
-    print(f"{len(structures)} structures                      highest   medium")
-    print(f"DOS RMSE per electron (eV^-1/2)     {full['RMSE per electron']:8.4f} {fast['RMSE per electron']:8.4f}")
-    print(f"band gap MAE (meV)                  {1e3 * full['gap MAE']:8.1f} {1e3 * fast['gap MAE']:8.1f}")
-    print("change, root mean square:")
-    change = rms(fast["spectra"] - full["spectra"]) / rms(full["spectra"])
-    print(f"  DOS, of its own root mean square  {100 * change:8.3f} %")
-    print(f"  band gap (meV)                    {1e3 * rms(fast['gaps'] - full['gaps']):8.2f}")
-    print(f"  Fermi level (meV)                 {1e3 * rms(fast['Fermi levels'] - full['Fermi levels']):8.2f}")
+    found = [spectra(arguments.model, structures, name, arguments.device) for name in MATMUL_PRECISIONS]
+    full = found[0]
+    title = f"{len(structures)} structures, {arguments.device}"
+    print(title.ljust(36) + "".join(f"{name:>10}" for name in MATMUL_PRECISIONS))
+
+    def show(title: str, values: list[float], digits: int) -> None:
+        print(f"{title:36}" + "".join(f"{value:10.{digits}f}" for value in values))
+
+    show("DOS RMSE per electron (eV^-1/2)", [item["RMSE per electron"] for item in found], 5)
+    show("band gap MAE (meV)", [1e3 * item["gap MAE"] for item in found], 1)
     if arguments.energies:
         model, file = arguments.energies
         frames = ase.io.read(file, ":")
-        (full_energy, full_forces), (energy, forces) = (
-            energies(model, frames, precision) for precision in ("highest", "medium")
-        )
-        print(f"  energy (meV/atom)                 {1e3 * rms(energy - full_energy):8.2f}")
-        print(f"  forces (meV/A), of {1e3 * rms(full_forces):6.0f}         {1e3 * rms(forces - full_forces):8.2f}")
+        others = [energies(model, frames, name, arguments.device) for name in MATMUL_PRECISIONS]
+        show("force RMSE (meV/A)", [1e3 * item["force RMSE"] for item in others], 1)
+    print("change, root mean square:")
+    scale = 100 / rms(full["spectra"])
+    show("  DOS, % of its root mean square", [scale * rms(item["spectra"] - full["spectra"]) for item in found], 3)
+    show("  band gap (meV)", [1e3 * rms(item["gaps"] - full["gaps"]) for item in found], 2)
+    show("  Fermi level (meV)", [1e3 * rms(item["Fermi levels"] - full["Fermi levels"]) for item in found], 2)
+    if arguments.energies:
+        show("  energy (meV/atom)", [1e3 * rms(item["energies"] - others[0]["energies"]) for item in others], 2)
+        show("  forces (meV/A)", [1e3 * rms(item["forces"] - others[0]["forces"]) for item in others], 2)
+        print(f"  forces of highest, for comparison {1e3 * rms(others[0]['forces']):10.0f}")
 
 
 if __name__ == "__main__":

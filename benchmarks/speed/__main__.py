@@ -3,6 +3,7 @@
 python benchmarks/speed                           # everything: benchmarks/results/speed.md, .json and .png
 python benchmarks/speed --quick                   # a smoke test with a tiny network, written nowhere
 python benchmarks/speed --tasks dos-64 train-dos  # measure these again, keep the other results
+python benchmarks/speed --device cuda --seconds 3 # on a GPU: benchmarks/results/speed_gpu.md, ...
 """
 
 import argparse
@@ -19,12 +20,13 @@ import torch
 from memory import probe, probe_apart
 from models import OURS, PEER, SIDES
 from tasks import TASKS, both_jobs, find_task
-from timing import compare, matrix_product_rate
+from timing import compare, count_launches, matrix_product_rate
 from torch.utils.flop_counter import FlopCounterMode
 
-from electrain.pet.precision import use_matmul_precision
+from electrain.pet.precision import MatmulPrecision
 
 WITH_REDUCED_PRECISION = ("dos-64", "dos-108", "dos-mixed", "train-dos", "md-crystal-only", "train-energy")
+WITH_REDUCED_PRECISION_ON_GPU = ("dos-mixed", "dos-1000", "train-dos", "train-dos-96", "train-energy")
 
 
 def measure(name: str, arguments: argparse.Namespace, rate: float) -> dict[str, Any]:
@@ -40,7 +42,10 @@ def measure(name: str, arguments: argparse.Namespace, rate: float) -> dict[str, 
     seconds = {PEER: float(np.median(times.peer)), OURS: float(np.median(times.ours))}
     with FlopCounterMode(display=False) as counter:
         jobs[OURS]()
-    memory = {side: probe_apart(name, side, _options(arguments)).mebibytes for side in SIDES}
+    if arguments.on_gpu:  # its allocator counts exactly
+        memory = {side: probe(jobs[side], arguments.device).mebibytes for side in SIDES}
+    else:
+        memory = {side: probe_apart(name, side, _options(arguments)).mebibytes for side in SIDES}
     return {
         "seconds": seconds,
         "ratio": times.ratio,
@@ -49,15 +54,18 @@ def measure(name: str, arguments: argparse.Namespace, rate: float) -> dict[str, 
         "difference": difference,
         "mebibytes": memory,
         "fraction": counter.get_total_flops() / rate / seconds[OURS],
+        "launches": {side: count_launches(jobs[side]) for side in SIDES} if arguments.on_gpu else None,
     }
 
 
-def measure_precision(name: str, arguments: argparse.Namespace) -> dict[str, Any]:
-    """How much faster our own model is with ``matmul_precision="medium"``."""
+def measure_precision(name: str, precision: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """How much faster our own model is with fewer digits."""
     full, reduced = (TASKS[name].make(OURS, arguments.quick, arguments.device) for _ in range(2))
+    assert reduced.model is not None
+    setting = MatmulPrecision(precision, reduced.model)
 
     def fast() -> torch.Tensor:
-        with use_matmul_precision("medium"):
+        with setting.in_use():
             return reduced()
 
     times = compare(full, fast, device=arguments.device, seconds=arguments.seconds)
@@ -77,6 +85,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, default=Path(__file__).parents[1] / "results", metavar="FOLDER")
     parser.add_argument("--probe", nargs=2, metavar=("TASK", "SIDE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    arguments.on_gpu = arguments.device.startswith("cuda")
     unknown = set(arguments.tasks or []) - {*TASKS, "precision", "scaling"}
     if unknown:
         parser.error(
@@ -97,22 +106,25 @@ def main() -> None:
         return
     if arguments.quick:
         arguments.seconds, arguments.output = 0.0, Path(tempfile.mkdtemp())
-    results = report.load(arguments.output / "speed.json")
+    results = report.load(arguments.output, arguments.on_gpu)
     results["environment"] = report.environment(arguments.device)
     results["matrix_product_rate"] = matrix_product_rate(arguments.device)
-    for name in arguments.tasks or [*TASKS, "precision", "scaling"]:
+    everything = [name for name, task in TASKS.items() if arguments.on_gpu or not task.only_on_gpu]
+    for name in arguments.tasks or [*everything, "precision", "scaling"]:
         if name == "scaling":
             results["scaling"] = []
-            for row in scaling.measure(_options(arguments), arguments.quick):
+            for row in scaling.measure(arguments.device, _options(arguments), arguments.quick):
                 results["scaling"].append(row)
                 print(row, flush=True)
                 report.write(results, arguments.output)
             continue
         if name == "precision":
-            for task in WITH_REDUCED_PRECISION:
-                found = results["precision"][task] = measure_precision(task, arguments)
-                print(f"{TASKS[task].title:48} {found['ratio']:6.2f} times faster with medium", flush=True)
-                report.write(results, arguments.output)
+            for task in WITH_REDUCED_PRECISION_ON_GPU if arguments.on_gpu else WITH_REDUCED_PRECISION:
+                for precision in ("high", "medium") if arguments.on_gpu else ("medium",):
+                    found = measure_precision(task, precision, arguments)
+                    results["precision"].setdefault(precision, {})[task] = found
+                    print(f"{TASKS[task].title:48} {found['ratio']:6.2f} times faster with {precision}", flush=True)
+                    report.write(results, arguments.output)
             continue
         found = measure(name, arguments, results["matrix_product_rate"])
         results["tasks"][name] = found

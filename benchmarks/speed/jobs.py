@@ -25,11 +25,21 @@ from electrain.training.errors import EpochErrors
 from electrain.training.objective import CUMULATIVE_WEIGHT, GRADIENT_WEIGHT
 from electrain.training.processes import Process
 
-Job = Callable[[], torch.Tensor]
 LEARNING_RATE = 1e-5
 POINTWISE = {"type": "mse", "weight": 1.0, "reduction": "mean"}
 LOSS = {"step": GRID.step, "gradient_weight": GRADIENT_WEIGHT, "cumulative_weight": CUMULATIVE_WEIGHT}
 CONFIG: dict[str, Any] = {"energy": {**POINTWISE, "gradients": {"positions": POINTWISE}}}
+
+
+class Job:
+    """A call that can be repeated, and the model that it calls, if any."""
+
+    def __init__(self, run: Callable[[], torch.Tensor], model: torch.nn.Module | None = None) -> None:
+        self.run, self.model = run, model
+
+    def __call__(self) -> torch.Tensor:
+        """Run it; returns what the two sides are to agree on."""
+        return self.run()
 
 
 def evaluation(
@@ -39,11 +49,11 @@ def evaluation(
     systems = to_systems(structures, model, device)
     options = ModelEvaluationOptions("angstrom", {name: ModelOutput(sample_kind=sample_kind)})
 
-    def job() -> torch.Tensor:
+    def run() -> torch.Tensor:
         with torch.no_grad():
             return model(systems, options, check_consistency=False)[name].block().values
 
-    return job
+    return Job(run, model)
 
 
 def dynamics(side: str, model: AtomisticModel, atoms: Atoms, device: str) -> Job:
@@ -54,14 +64,14 @@ def dynamics(side: str, model: AtomisticModel, atoms: Atoms, device: str) -> Job
     moved = atoms.copy()
     random = np.random.default_rng(0)
 
-    def job() -> torch.Tensor:
+    def run() -> torch.Tensor:
         moved.positions = atoms.positions + 0.01 * random.normal(size=atoms.positions.shape)
         calculator.calculate(moved, ["energy", "forces"], ["positions"])
         return torch.cat(
             [torch.tensor([calculator.results["energy"]]), torch.tensor(calculator.results["forces"]).ravel()]
         )
 
-    return job
+    return Job(run, model)
 
 
 def spectra(structures: list[Atoms], device: str) -> tuple[torch.Tensor, torch.Tensor]:
@@ -121,13 +131,13 @@ def our_step(model: Any, systems: list[System], targets: dict[str, TensorMap], d
     step = OptimizerStep(model, optimizer, scheduler, 1.0, errors.process)
     model.train()
 
-    def job() -> torch.Tensor:
+    def run() -> torch.Tensor:
         predictions = evaluate_model(model, systems, infos, is_training=True)
         loss = objective(predictions, targets, systems, model.scaler, errors)
         step(loss)
         return loss.detach()
 
-    return job
+    return Job(run, model)
 
 
 def peer_step(
@@ -142,7 +152,7 @@ def peer_step(
     loss_of_energy = None if with_spectrum else LossAggregator(targets=infos, config=CONFIG)
     model.train()
 
-    def job() -> torch.Tensor:
+    def run() -> torch.Tensor:
         optimizer.zero_grad()
         predictions = evaluate_model(model, systems, infos, is_training=True)
         if with_spectrum:
@@ -159,7 +169,7 @@ def peer_step(
         optimizer.step()
         return loss.detach()
 
-    return job
+    return Job(run, model)
 
 
 def training(side: str, model: Any, structures: list[Atoms], name: str, device: str) -> Job:
@@ -182,8 +192,8 @@ def loss_alone(side: str, structures: list[Atoms], device: str) -> Job:
     prediction = (values.roll(-40, dims=1) + 0.1 * noise).requires_grad_()
     loss_function = spectral_loss if side == OURS else brute_force_loss
 
-    def job() -> torch.Tensor:
+    def run() -> torch.Tensor:
         loss = loss_function(prediction, values[:, MAX_SHIFT:], trusted[:, MAX_SHIFT:], num_atoms, **LOSS)
         return torch.autograd.grad(loss, prediction)[0]
 
-    return job
+    return Job(run)

@@ -2,6 +2,7 @@
 
 import copy
 import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +72,10 @@ def make_models(names: tuple[str, ...], *, small: bool, forces: bool = False) ->
     return {PEER: peer.to(torch.float32), OURS: ours.to(torch.float32)}
 
 
-def exported(model: PET | PETMAD, device: str) -> AtomisticModel:
-    """The model as engines load it: TorchScript, from a file."""
+@cache
+def exported(names: tuple[str, ...], small: bool, side: str, device: str) -> AtomisticModel:
+    """One of the models as engines load it: TorchScript, from a file."""
+    model = make_models(names, small=small)[side]
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "model.pt")
         copy.deepcopy(model).eval().export().save(path)

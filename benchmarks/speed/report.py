@@ -13,15 +13,27 @@ from models import OURS, PEER, SIDES
 from scaling import TITLES
 from tasks import TASKS
 
-HEADER = """# Speed and memory beside metatrain.pet
+HEADER = """# Speed and memory beside metatrain.pet{where}
 
-Written by `tox -e bench` (`python benchmarks/speed`). Both models have the same weights and give the same predictions
+Written by `{command}`. Both models have the same weights and give the same predictions
 (last column: largest difference, relative to the largest value). Width 256, heads 512, 4806 channels, 2 x 2 layers,
-cutoff 4.5 A; float32, one thread. Runs alternate between the two. Times are those of the processor, not of the wall:
-the machine was shared with other processes, which still slows down both by what they take of caches and memory
-bandwidth. The ratio is that of the medians, in brackets the quartiles of the ratios of single pairs of runs. Memory is
-the peak of a process of its own minus the level before (weights, inputs, optimizer).
+cutoff 4.5 A; float32. Runs alternate between the two. {clock}
+The ratio is that of the medians, in brackets the quartiles of the ratios of single pairs of runs. Memory is
+the peak {memory} minus the level before (weights, inputs, optimizer).
 """
+ON_CPU = {
+    "where": "",
+    "command": "tox -e bench` (`python benchmarks/speed",
+    "clock": "One thread. Times are those of the processor, not of the wall: the machine was\nshared with other "
+    "processes, which still slows down both by what they take of caches and memory bandwidth.",
+    "memory": "of a process of its own",
+}
+ON_GPU = {
+    "where": " on a GPU",
+    "command": "python benchmarks/speed --device cuda",
+    "clock": "Times are those of the wall, one thread of Python included.",
+    "memory": "of what torch allocates on the GPU",
+}
 
 
 def environment(device: str) -> dict[str, str]:
@@ -40,27 +52,35 @@ def environment(device: str) -> dict[str, str]:
     return found
 
 
-def load(path: Path) -> dict[str, Any]:
+def _file(folder: Path, on_gpu: bool, suffix: str) -> Path:
+    return folder / f"speed{'_gpu' if on_gpu else ''}{suffix}"
+
+
+def load(folder: Path, on_gpu: bool) -> dict[str, Any]:
     """Former results; tasks that are measured again replace theirs."""
+    path = _file(folder, on_gpu, ".json")
     return json.loads(path.read_text()) if path.exists() else {"tasks": {}, "precision": {}, "scaling": []}
 
 
 def write(results: dict[str, Any], folder: Path) -> None:
-    """``speed.json``, ``speed.md`` and ``speed.png``."""
+    """``speed.json``, ``speed.md`` and ``speed.png``, or ``speed_gpu...``."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "speed.json").write_text(json.dumps(results, indent=1) + "\n")
-    (folder / "speed.md").write_text(
-        "\n".join([HEADER, *_environment(results), *_table(results), *_precision(results), *_scaling(results)])
+    on_gpu = "device" in results["environment"]
+    _file(folder, on_gpu, ".json").write_text(json.dumps(results, indent=1) + "\n")
+    header = HEADER.format(**(ON_GPU if on_gpu else ON_CPU))
+    table = _table_on_gpu(results) if on_gpu else _table(results)
+    _file(folder, on_gpu, ".md").write_text(
+        "\n".join([header, *_environment(results), *table, *_precision(results), *_scaling(results)])
     )
     widths = [1.5, 1, 1] if results["scaling"] else [1.5]
     figure, panels = plt.subplots(
         1, len(widths), figsize=(2 + 4 * sum(widths), 5), width_ratios=widths, layout="constrained", squeeze=False
     )
-    _draw_ratios(panels[0, 0], results["tasks"])
+    _draw_ratios(panels[0, 0], results["tasks"], on_gpu)
     if results["scaling"]:
         _draw_scaling(panels[0, 1], results["scaling"], "seconds", "time / s")
         _draw_scaling(panels[0, 2], results["scaling"], "mebibytes", "peak memory / MiB")
-    figure.savefig(folder / "speed.png", dpi=150)
+    figure.savefig(_file(folder, on_gpu, ".png"), dpi=150)
     plt.close(figure)
 
 
@@ -85,16 +105,11 @@ def _table(results: dict[str, Any]) -> list[str]:
 
 
 def _row(task: Any, found: dict[str, Any]) -> str:
-    low, high = found["quartiles"]
-    memory = found["mebibytes"]
     cells = [
-        task.title,
-        f"{1e3 * found['seconds'][PEER]:.1f}",
-        f"{1e3 * found['seconds'][OURS]:.1f}",
-        f"**{found['ratio']:.2f}** ({low:.2f}-{high:.2f}, {found['pairs']} pairs)",
+        *_times(task, found),
         _number(task.at_least),
         _number(task.aim),
-        f"**{memory[PEER] / max(memory[OURS], 0.1):.1f}** ({memory[PEER]:.0f} / {memory[OURS]:.0f})" if memory else "",
+        _memory(found),
         _number(task.memory_at_least),
         _number(task.memory_aim),
         f"{100 * found['fraction']:.0f}" if found["fraction"] else "",
@@ -103,21 +118,73 @@ def _row(task: Any, found: dict[str, Any]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
+def _times(task: Any, found: dict[str, Any]) -> list[str]:
+    low, high = found["quartiles"]
+    return [
+        task.title,
+        f"{1e3 * found['seconds'][PEER]:.1f}",
+        f"{1e3 * found['seconds'][OURS]:.1f}",
+        f"**{found['ratio']:.2f}** ({low:.2f}-{high:.2f}, {found['pairs']} pairs)",
+    ]
+
+
+def _memory(found: dict[str, Any]) -> str:
+    memory = found["mebibytes"]
+    return f"**{memory[PEER] / max(memory[OURS], 0.1):.1f}** ({memory[PEER]:.0f} / {memory[OURS]:.0f})"
+
+
+def _table_on_gpu(results: dict[str, Any]) -> list[str]:
+    rate = results["matrix_product_rate"]
+    lines = [
+        f"Matrix products (4096 x 512 x 512) run at {rate / 1e12:.0f} TFLOP/s in float32 here; '% of it' is the share "
+        "of our time that the matrix products would take at this rate. 'Launches' are kernels and copies.",
+        "",
+        "| task | peer / ms | ours / ms | ratio | at least | memory ratio (peer / ours, MiB) | launches, peer / ours "
+        "| % of it | difference |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, task in TASKS.items():
+        if name in results["tasks"]:
+            found = results["tasks"][name]
+            cells = [
+                *_times(task, found),
+                _number(task.at_least_on_gpu),
+                _memory(found),
+                f"{found['launches'][PEER]} / {found['launches'][OURS]}",
+                f"{100 * found['fraction']:.0f}" if found["fraction"] else "",
+                f"{found['difference']:.0e}",
+            ]
+            lines.append("| " + " | ".join(cells) + " |")
+    return [*lines, ""]
+
+
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:g}"
 
 
 def _precision(results: dict[str, Any]) -> list[str]:
+    by_precision = results["precision"]
+    if not by_precision:
+        return []
+    names = list(by_precision)
     lines = [
-        'With `matmul_precision="medium"` (bfloat16 products on this processor), against ourselves:',
+        "With fewer digits (`matmul_precision`: `high` is TensorFloat-32, on GPUs only; `medium` bfloat16), how many "
+        "times faster than ourselves in float32:",
         "",
-        "| task | times faster |",
-        "|---|---|",
+        "| task | " + " | ".join(names) + " |",
+        "|---" * (1 + len(names)) + "|",
     ]
-    for name, found in results["precision"].items():
-        low, high = found["quartiles"]
-        lines.append(f"| {TASKS[name].title} | {found['ratio']:.2f} ({low:.2f}-{high:.2f}, {found['pairs']} pairs) |")
-    return [*lines, ""] if results["precision"] else []
+    for task in by_precision[names[0]]:
+        cells = [TASKS[task].title]
+        for name in names:
+            found = by_precision[name].get(task)
+            if found is None:  # not measured yet
+                cells.append("")
+                continue
+            low, high = found["quartiles"]
+            cells.append(f"{found['ratio']:.2f} ({low:.2f}-{high:.2f}, {found['pairs']} pairs)")
+        lines.append("| " + " | ".join(cells) + " |")
+    return [*lines, ""]
 
 
 def _scaling(results: dict[str, Any]) -> list[str]:
@@ -144,7 +211,7 @@ def _scaling(results: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _draw_ratios(axes: Any, tasks: dict[str, Any]) -> None:
+def _draw_ratios(axes: Any, tasks: dict[str, Any], on_gpu: bool) -> None:
     names = [name for name in TASKS if name in tasks][::-1]
     for height, name in enumerate(names):
         found = tasks[name]
@@ -152,14 +219,16 @@ def _draw_ratios(axes: Any, tasks: dict[str, Any]) -> None:
         axes.barh(height, found["ratio"], color="tab:blue", height=0.6)
         axes.plot([low, high], [height, height], color="black", linewidth=1)
         axes.text(max(found["ratio"], high) + 0.1, height, f"{found['ratio']:.1f}", va="center", fontsize=8)
-        for target, style in ((TASKS[name].at_least, "-"), (TASKS[name].aim, ":")):
+        task = TASKS[name]
+        targets = ((task.at_least_on_gpu, "-"),) if on_gpu else ((task.at_least, "-"), (task.aim, ":"))
+        for target, style in targets:
             if target is not None:
                 axes.plot([target] * 2, [height - 0.4, height + 0.4], color="tab:red", linestyle=style)
     axes.set_yticks(range(len(names)), [TASKS[name].title for name in names], fontsize=8)
     axes.axvline(1.0, color="gray", linewidth=0.8)
     axes.set_xscale("log")
     axes.set_xticks([1, 2, 5, 10, 20], ["1", "2", "5", "10", "20"])
-    axes.set_xlabel("times faster than metatrain.pet (red: target, dotted: aim)")
+    axes.set_xlabel("times faster than metatrain.pet (red: target" + (")" if on_gpu else ", dotted: aim)"))
 
 
 def _draw_scaling(axes: Any, rows: list[dict[str, Any]], what: str, label: str) -> None:

@@ -68,6 +68,15 @@ def compare(
     return Comparison(peer_times, our_times)
 
 
+def count_launches(job: Job) -> int:
+    """How many kernels and copies one run starts on a GPU."""
+    activities = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
+    with torch.profiler.profile(activities=activities) as profile:
+        job()
+        torch.cuda.synchronize()
+    return sum(event.device_type == torch.autograd.DeviceType.CUDA for event in profile.events())
+
+
 def matrix_product_rate(device: str, dtype: torch.dtype = torch.float32, repetitions: int = 15) -> float:
     """Floating-point operations per second of (4096, 512) @ (512, 512), shapes like the network's."""
     clock = Clock(device)
