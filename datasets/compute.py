@@ -2,7 +2,8 @@
 
     OMP_NUM_THREADS=1 python compute.py structures.xyz labelled.xyz --setups setups [--part 0/2]
 
-Every frame needs `id` (unique) and `subset` in its `info`; `k_scale` multiplies the density of its k mesh.
+Every frame needs `id` (unique) and `subset` in its `info`; `k_scale` multiplies the density of its k mesh, and
+`cutoff` (eV) replaces the plane-wave cutoff of the elements.
 Frames are appended to the output one by one, and ids that are there already (or in a file given with --skip)
 are left out, so that the command can be stopped and started again. What does not converge in time is listed
 in OUTPUT.failed, a line "id<TAB>reason" each.
@@ -45,9 +46,9 @@ CONVERGENCE = {"density": 1e-3, "eigenstates": 1e-4, "energy": 1e-3}
 SLOW_MIXER = {"method": "separate", "beta": 0.03, "backend": "pulay", "nmaxold": 5, "weight": 100.0}
 
 
-def cutoff_energy(symbols: list[str]) -> float:
+def cutoff_energy(atoms: Atoms) -> float:
     """Return the plane-wave cutoff in eV."""
-    return max(CUTOFFS.get(s, DEFAULT_CUTOFF) for s in symbols)
+    return float(atoms.info.get("cutoff", max(CUTOFFS.get(s, DEFAULT_CUTOFF) for s in atoms.symbols)))
 
 
 def mesh_spacing(atoms: Atoms) -> float:
@@ -108,7 +109,7 @@ def converged_calculator(atoms: Atoms, bands: int) -> Calculator:
     structure = boxed(atoms)
     for attempt in ({"maxiter": 60}, {"maxiter": 120, "mixer": SLOW_MIXER}):
         calculator = GPAW(
-            mode=PW(cutoff_energy(list(atoms.symbols))),
+            mode=PW(cutoff_energy(atoms)),
             xc="PBEsol",
             kpts={"size": kpoint_mesh(atoms), "gamma": True},
             nbands=bands + max(3, bands // 7),  # the highest bands of an iterative solver converge slowly
@@ -162,7 +163,7 @@ def labelled(atoms: Atoms) -> Atoms:
         bandgap=round(band_gap(eigenvalues, electrons), 4),
         n_electrons=electrons,
         emax=round(float(eigenvalues[:, -1].min()), 4),
-        ecut=cutoff_energy(list(atoms.symbols)),
+        ecut=cutoff_energy(atoms),
         cpu_s=round(time.process_time() - start, 2),
     )
     energy = float(calculator.results["energy"])
