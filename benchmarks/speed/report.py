@@ -15,22 +15,23 @@ from tasks import TASKS
 
 HEADER = """# Speed and memory beside metatrain.pet{where}
 
-Written by `{command}`. Both models have the same weights and give the same predictions
+Written by {command}. Both models have the same weights and give the same predictions
 (last column: largest difference, relative to the largest value). Width 256, heads 512, 4806 channels, 2 x 2 layers,
-cutoff 4.5 A; float32. Runs alternate between the two. {clock}
+cutoff 4.5 A; float32. Runs alternate between the two.
+{clock}
 The ratio is that of the medians, in brackets the quartiles of the ratios of single pairs of runs. Memory is
 the peak {memory} minus the level before (weights, inputs, optimizer).
 """
 ON_CPU = {
     "where": "",
-    "command": "tox -e bench` (`python benchmarks/speed",
-    "clock": "One thread. Times are those of the processor, not of the wall: the machine was\nshared with other "
-    "processes, which still slows down both by what they take of caches and memory bandwidth.",
+    "command": "`tox -e bench` (`python benchmarks/speed`)",
+    "clock": "One thread. Times are those of the processor, not of the wall: the machine was shared with other processes,\n"
+    "which still slows down both by what they take of caches and memory bandwidth.",
     "memory": "of a process of its own",
 }
 ON_GPU = {
     "where": " on a GPU",
-    "command": "python benchmarks/speed --device cuda",
+    "command": "`python benchmarks/speed --device cuda`",
     "clock": "Times are those of the wall, one thread of Python included.",
     "memory": "of what torch allocates on the GPU",
 }
