@@ -25,8 +25,8 @@ the peak {memory} minus the level before (weights, inputs, optimizer).
 ON_CPU = {
     "where": "",
     "command": "`tox -e bench` (`python benchmarks/speed`)",
-    "clock": "One thread. Times are those of the processor, not of the wall: the machine was shared with other processes,\n"
-    "which still slows down both by what they take of caches and memory bandwidth.",
+    "clock": "One thread. Times are those of the processor, not of the wall: the machine was shared with other "
+    "processes,\nwhich still slows down both by what they take of caches and memory bandwidth.",
     "memory": "of a process of its own",
 }
 ON_GPU = {
