@@ -69,9 +69,8 @@ def write(results: dict[str, Any], folder: Path) -> None:
     on_gpu = "device" in results["environment"]
     _file(folder, on_gpu, ".json").write_text(json.dumps(results, indent=1) + "\n")
     header = HEADER.format(**(ON_GPU if on_gpu else ON_CPU))
-    table = _table_on_gpu(results) if on_gpu else _table(results)
     _file(folder, on_gpu, ".md").write_text(
-        "\n".join([header, *_environment(results), *table, *_precision(results), *_scaling(results)])
+        "\n".join([header, *_environment(results), *_table(results, on_gpu), *_precision(results), *_scaling(results)])
     )
     widths = [1.5, 1, 1] if results["scaling"] else [1.5]
     figure, panels = plt.subplots(
@@ -89,74 +88,47 @@ def _environment(results: dict[str, Any]) -> list[str]:
     return [", ".join(f"{name} {value}" for name, value in results["environment"].items()), ""]
 
 
-def _table(results: dict[str, Any]) -> list[str]:
-    rate = results["matrix_product_rate"]
+COLUMNS = {
+    False: ["task", "peer / ms", "ours / ms", "ratio", "at least", "aim", "memory ratio (peer / ours, MiB)", "at least",
+            "aim", "% of it", "difference"],
+    True: ["task", "peer / ms", "ours / ms", "ratio", "at least", "memory ratio (peer / ours, MiB)",
+           "launches, peer / ours", "% of it", "difference"],
+}  # fmt: skip
+
+
+def _table(results: dict[str, Any], on_gpu: bool) -> list[str]:
     lines = [
-        f"Matrix products (4096 x 512 x 512) run at {rate / 1e9:.0f} GFLOP/s here; '% of it' is the share of our time "
-        "that the matrix products would take at this rate.",
+        f"Matrix products (4096 x 512 x 512) run at {results['matrix_product_rate'] / 1e9:.3g} GFLOP/s in float32; "
+        "'% of it' is the share of our time that the matrix products would take at this rate."
+        + (" 'Launches' are kernels and copies." if on_gpu else ""),
         "",
-        "| task | peer / ms | ours / ms | ratio | at least | aim | memory ratio (peer / ours, MiB) | at least | aim "
-        "| % of it | difference |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "| " + " | ".join(COLUMNS[on_gpu]) + " |",
+        "|---" * len(COLUMNS[on_gpu]) + "|",
     ]
     for name, task in TASKS.items():
         if name in results["tasks"]:
-            lines.append(_row(task, results["tasks"][name]))
+            lines.append("| " + " | ".join(_cells(task, results["tasks"][name], on_gpu)) + " |")
     return [*lines, ""]
 
 
-def _row(task: Any, found: dict[str, Any]) -> str:
-    cells = [
-        *_times(task, found),
-        _number(task.at_least),
-        _number(task.aim),
-        _memory(found),
-        _number(task.memory_at_least),
-        _number(task.memory_aim),
-        f"{100 * found['fraction']:.0f}" if found["fraction"] else "",
-        f"{found['difference']:.0e}",
-    ]
-    return "| " + " | ".join(cells) + " |"
-
-
-def _times(task: Any, found: dict[str, Any]) -> list[str]:
+def _cells(task: Any, found: dict[str, Any], on_gpu: bool) -> list[str]:
     low, high = found["quartiles"]
-    return [
+    memory = found["mebibytes"]
+    times = [
         task.title,
         f"{1e3 * found['seconds'][PEER]:.1f}",
         f"{1e3 * found['seconds'][OURS]:.1f}",
         f"**{found['ratio']:.2f}** ({low:.2f}-{high:.2f}, {found['pairs']} pairs)",
     ]
-
-
-def _memory(found: dict[str, Any]) -> str:
-    memory = found["mebibytes"]
-    return f"**{memory[PEER] / max(memory[OURS], 0.1):.1f}** ({memory[PEER]:.0f} / {memory[OURS]:.0f})"
-
-
-def _table_on_gpu(results: dict[str, Any]) -> list[str]:
-    rate = results["matrix_product_rate"]
-    lines = [
-        f"Matrix products (4096 x 512 x 512) run at {rate / 1e12:.0f} TFLOP/s in float32 here; '% of it' is the share "
-        "of our time that the matrix products would take at this rate. 'Launches' are kernels and copies.",
-        "",
-        "| task | peer / ms | ours / ms | ratio | at least | memory ratio (peer / ours, MiB) | launches, peer / ours "
-        "| % of it | difference |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    for name, task in TASKS.items():
-        if name in results["tasks"]:
-            found = results["tasks"][name]
-            cells = [
-                *_times(task, found),
-                _number(task.at_least_on_gpu),
-                _memory(found),
-                f"{found['launches'][PEER]} / {found['launches'][OURS]}",
-                f"{100 * found['fraction']:.0f}" if found["fraction"] else "",
-                f"{found['difference']:.0e}",
-            ]
-            lines.append("| " + " | ".join(cells) + " |")
-    return [*lines, ""]
+    memories = f"**{memory[PEER] / max(memory[OURS], 0.1):.1f}** ({memory[PEER]:.0f} / {memory[OURS]:.0f})"
+    fraction = f"{100 * found['fraction']:.0f}" if found["fraction"] else ""
+    difference = f"{found['difference']:.0e}"
+    if on_gpu:
+        launches = f"{found['launches'][PEER]} / {found['launches'][OURS]}"
+        return [*times, _number(task.at_least_on_gpu), memories, launches, fraction, difference]
+    targets = [_number(task.at_least), _number(task.aim)]
+    memory_targets = [_number(task.memory_at_least), _number(task.memory_aim)]
+    return [*times, *targets, memories, *memory_targets, fraction, difference]
 
 
 def _number(value: float | None) -> str:
