@@ -122,7 +122,7 @@ class PointEdgeTransformer(nn.Module):
             StateEmbedding(node_width, max_charge, max_spin_multiplicity) if system_conditioning else None
         )
         self.heads = nn.ModuleDict()
-        # Read at every call, also by exported models; `precision.use_matmul_precision` switches it.
+        # Read at every call, also by exported models; `precision.MatmulPrecision` switches it.
         self.bfloat16_tokens = False
 
     def interaction_range(self) -> float:
