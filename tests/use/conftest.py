@@ -64,6 +64,16 @@ def metal_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def charged_metal_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same for charged structures, with valence electrons."""
+    path = tmp_path_factory.mktemp("charged") / "charged.pt"
+    model = as_metal(make_model(["energy", "mtt::dos"], torch.float64, system_conditioning=True))
+    model.hypers["energy_grid"] = {**GRID, "valence_electrons": ELECTRONS}
+    model.export().save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
 def level_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of smooth densities of states, with band gap, Fermi level among the states, and valence electrons."""
     return _save_with_level(-3.0, tmp_path_factory.mktemp("level") / "level.pt")

@@ -73,6 +73,37 @@ def test_energy(cold, hot, metal_file, aluminium):
     assert energy_of(aluminium, hot) - energy_of(aluminium, cold) == pytest.approx(expected, rel=1e-7)
 
 
+@pytest.mark.parametrize("charge", [-2, 0, 1])
+def test_charges_change_the_number_of_electrons(charged_metal_file, tmp_path, charge):
+    """Energies of a charged molecule, of the whole and as shares of its atoms, are those of the electrons it has."""
+    path = tmp_path / "hot.pt"
+    with_hot_electrons(charged_metal_file, TEMPERATURE).save(path)
+    cold, hot = (MetatomicCalculator(file, device="cpu") for file in (charged_metal_file, path))
+    atoms = molecule("CH3OH")
+    atoms.info["charge"] = charge
+    model = ElectronicStructureModel(charged_metal_file, "cpu")
+    assert model.num_valence_electrons(atoms) == 14.0 - charge
+    states = torch.from_numpy(model.predict(atoms).density_of_states).clamp_min(0.0)
+    expected = float(free_energy(states, AXIS, 14.0 - charge, TEMPERATURE))
+    assert energy_of(atoms, hot) - energy_of(atoms, cold) == pytest.approx(expected, rel=1e-7)
+    of_atoms = MetatomicCalculator(path, device="cpu", do_gradients_with_energy=False)
+    atoms.calc = of_atoms
+    assert atoms.get_potential_energies().sum() == pytest.approx(energy_of(atoms, hot), rel=1e-9)
+
+
+def test_a_proton_has_no_electrons_to_heat(charged_metal_file, tmp_path):
+    hot = with_hot_electrons(charged_metal_file, TEMPERATURE)
+    hot.save(tmp_path / "hot.pt")
+    proton = Atoms("H", info={"charge": 1})
+    energies = [
+        energy_of(proton, MetatomicCalculator(path, device="cpu")) for path in (charged_metal_file, tmp_path / "hot.pt")
+    ]
+    assert energies[0] == energies[1]
+    proton.info["charge"] = 2
+    with pytest.raises(torch.jit.Error, match="no Fermi level inside of the energy grid"):
+        energy_of(proton, MetatomicCalculator(tmp_path / "hot.pt", device="cpu"))
+
+
 @pytest.mark.parametrize("atoms", [bulk("Al", cubic=True), molecule("CH3OH")], ids=["crystal", "molecule"])
 def test_forces_are_derivatives(atoms, hot, cold):
     atoms = atoms.copy()

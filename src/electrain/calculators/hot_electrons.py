@@ -14,6 +14,7 @@ from metatomic.torch import AtomisticModel, ModelCapabilities, ModelMetadata, Mo
 from ..quantities import DENSITY_OF_STATES, base_quantity
 from ..spectra.grid import EnergyGrid
 from ..spectra.hot_electrons import FermiLevels, HotElectrons
+from ..states import read_states
 from .model_file import ModelFileError, check_outputs, load_model, valence_electrons_of
 
 TEMPERATURE_KEY = "electronic_temperature_K"
@@ -38,7 +39,8 @@ def with_hot_electrons(
 
     Outputs that would not fit to this energy (direct forces and stresses, uncertainties and ensembles of the energy)
     are left out. The level is that of a whole structure: an engine must not split it (the interaction range is
-    infinite), and of selected atoms it is theirs alone.
+    infinite), and of selected atoms it is theirs alone. For models that read charges, all atoms of a structure share
+    its charge alike. Only first derivatives are right: second ones lack the response of the level.
 
     :param model: exported model with energy and density of states: a ``.pt`` file, or a loaded one.
     :param temperature: of the electrons, in K.
@@ -78,7 +80,7 @@ class Atoms(NamedTuple):
 
     systems: torch.Tensor  # structure of each atom
     starts: torch.Tensor  # first atom of each structure
-    electrons: torch.Tensor  # valence electrons of each atom | float64
+    electrons: torch.Tensor  # of each atom: its valence electrons, less its part of the charge | float64
     counted: torch.Tensor  # which atoms were asked for | bool
 
 
@@ -113,6 +115,7 @@ class HotElectronModel(torch.nn.Module):
         self.valence_electrons = valence_electrons
         self.neighbor_lists = model.requested_neighbor_lists()
         self.inputs = model.requested_inputs(use_new_names=True)
+        self.reads_charge: bool = "charge" in self.inputs
         # TorchScript: constants of modules cannot be read inside of `forward`
         self.density_of_states: str = DENSITY_OF_STATES
 
@@ -180,7 +183,12 @@ class HotElectronModel(torch.nn.Module):
             pairs = pairs[pairs[:, 1] < sizes[pairs[:, 0]]]
             counted[:] = False
             counted[starts[pairs[:, 0]] + pairs[:, 1]] = True
-        return Atoms(numbers.repeat_interleave(sizes), starts, table[types], counted)
+        systems_of_atoms = numbers.repeat_interleave(sizes)
+        electrons = table[types]
+        if self.reads_charge:
+            charges = read_states(systems)[:, 0].to(device)
+            electrons = electrons - (charges / sizes.to(torch.float64))[systems_of_atoms]
+        return Atoms(systems_of_atoms, starts, electrons, counted)
 
     def _free_energies(self, spectra: TensorBlock, atoms: Atoms, num_systems: int) -> torch.Tensor:
         """Of each sample of the spectra, in eV: a structure, or an atom's share."""
@@ -198,8 +206,10 @@ class HotElectronModel(torch.nn.Module):
             electrons_of_row = atoms.electrons[atoms.starts[system_of_row] + number]
         else:
             electrons_of_row = electrons[system_of_row]
-        # Without an atom that was asked for there are no levels, and nothing to add.
-        present = electrons > 0
+        # Without an atom that was asked for, or without electrons, there are no levels, and nothing to add.
+        present = electrons.abs() > 1e-9  # charges are divided by numbers of atoms
+        if not bool(present.any()):
+            return torch.zeros(len(values), dtype=torch.float64, device=device)
         levels = self.electrons.levels(torch.relu(totals[present]), electrons[present])
         rows = torch.nonzero(present[system_of_row]).squeeze(1)
         level_of_row = (torch.cumsum(present.long(), dim=0) - 1)[system_of_row[rows]]

@@ -104,11 +104,15 @@ class ElectronicStructureModel:
             read_input(atoms, name)
 
     def num_valence_electrons(self, atoms: Atoms) -> float | None:
-        """Electrons that the structure had in the calculations that the model learned from, if it knows them."""
+        """Electrons that the structure had in the calculations that the model learned from, if it knows them.
+
+        Less the charge in ``atoms.info``, for models that read it.
+        """
         symbols = atoms.get_chemical_symbols()
         if not set(symbols) <= set(self._valence_electrons):
             return None
-        return sum(self._valence_electrons[symbol] for symbol in symbols)
+        charge = read_input(atoms, "charge") if "charge" in self._inputs else 0
+        return sum(self._valence_electrons[symbol] for symbol in symbols) - charge
 
     def denoise(self, result: ElectronicStructure) -> ElectronicStructure:
         """Remove noise from a predicted density of states and let it hold the right number of electrons.

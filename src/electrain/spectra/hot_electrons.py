@@ -72,7 +72,7 @@ class HotElectrons(torch.nn.Module):
 
     @torch.jit.export
     def levels(self, states: torch.Tensor, num_electrons: torch.Tensor) -> FermiLevels:
-        """Find the Fermi levels; no gradients flow through them, as none are needed.
+        """Find the Fermi levels; no gradients flow through them, as first derivatives of the free energy need none.
 
         :param states: a DOS that is nowhere negative, in states/eV, float64, shape ``(batch, size)``.
         :param num_electrons: float64, shape ``(batch,)``.

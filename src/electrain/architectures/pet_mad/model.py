@@ -21,6 +21,7 @@ from electrain.quantities import (
     base_quantity,
     last_layer_features_name,
 )
+from electrain.states import read_states, state_inputs
 
 from . import checkpoints
 from .baselines import add_contribution, make_baselines, with_baselines, with_scales
@@ -36,7 +37,6 @@ from .outputs import (
     symmetric_stress,
 )
 from .restarts import agreed_hypers, check_elements, let_known_targets_be_found, restart_baselines
-from .states import read_states, state_inputs
 from .systems import Selection, features_output, select, systems_to_batch
 
 
