@@ -153,7 +153,7 @@ def test_everything_at_once(tmp_path, monkeypatch):
     model = make_everything(torch.float32)
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
     losses = []
-    monkeypatch.setattr(EpochErrors, "add_loss", lambda self, loss: losses.append(loss))
+    monkeypatch.setattr(EpochErrors, "add_loss", lambda self, loss, num_structures: losses.append(loss))
     trainer = Trainer(hypers(num_epochs=12))
     dataset = mixed_dataset(some_missing(structures), structures)
     trainer.train(model, torch.float32, [torch.device("cpu")], [dataset], [dataset], str(tmp_path))

@@ -447,6 +447,21 @@ def test_the_loss_is_per_atom_and_a_mean_over_structures():
     )
 
 
+@pytest.mark.parametrize("batch_size", [1, 2, 4])
+def test_the_loss_of_an_epoch_is_a_mean_over_structures(batch_size):
+    """Whatever the batches; the last one is smaller."""
+    model = make_varied(make_model((DOS, BAND_GAP)))
+    hypers = training_hypers(batch_size=batch_size, rotational_augmentation=False)
+    dataset, objective = make_dataset((DOS, BAND_GAP), FRAMES[:5]), make_objective(model, hypers)
+    targets = model.dataset_info.targets
+    loaders = make_loaders(model, targets, [dataset], [dataset], hypers, PROCESS)
+    errors = EpochErrors(GRID.step, objective.per_structure, PROCESS)
+    found = run_epoch(model, loaders.validation, targets, objective, errors, torch.float64, None)
+    rows = target_rows(FRAMES[:5])
+    expected, _ = loss_and_errors(model.train(), (DOS, BAND_GAP), FRAMES[:5], rows)
+    assert found["loss"] == pytest.approx(float(expected.detach()), rel=1e-10)
+
+
 def test_weights_of_the_loss_terms():
     """Loss with one term at a time: linear in both weights."""
     model = make_varied(make_model((DOS,))).train()
@@ -580,6 +595,8 @@ def test_selected_error():
     }
     assert selected_error(errors, "rmse_prod") == 2.0 * 3.0 * 5.0 * 0.5
     assert selected_error(errors, "loss") == 7.0
+    errors[f"{DOS}_center RMSE (per atom)"] = 4.0
+    assert selected_error(errors, "rmse_prod") == 2.0 * 3.0 * 5.0 * 0.5 * 4.0
 
 
 def test_the_best_model_has_the_lowest_aligned_error(monkeypatch, tmp_path):

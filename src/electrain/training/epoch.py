@@ -80,16 +80,17 @@ def run_epoch(
             requested = {name: targets[name] for name in batch_targets}
             predictions = evaluate_model(model, systems, requested, is_training=training)
             loss = objective(predictions, batch_targets, systems, scaler, errors)
-            value = loss.detach().clone()
+            sums = torch.stack([loss.detach() * len(systems), loss.new_tensor(len(systems))])
             if process.is_distributed:
-                torch.distributed.all_reduce(value)
-                value /= process.world_size
-            if not math.isfinite(value.item()):
+                torch.distributed.all_reduce(sums)
+            total, num_structures = sums.tolist()
+            value = total / num_structures
+            if not math.isfinite(value):
                 raise FloatingPointError(
-                    f"the {'training' if training else 'validation'} loss is {value.item()}: "
+                    f"the {'training' if training else 'validation'} loss is {value}: "
                     "lower the learning rate or look for outliers among the targets"
                 )
             if step is not None:
                 step(loss)
-            errors.add_loss(value.item())
+            errors.add_loss(value, num_structures)
     return errors.finalize()

@@ -21,15 +21,16 @@ class EpochErrors:
     """
 
     def __init__(self, step: float | None, per_structure: list[str], process: Process) -> None:
-        self._losses: list[float] = []
+        self._loss, self._num_structures = 0.0, 0.0
         self.spectra = None if step is None else AlignedRMSE(step, process.device)
         self.per_structure = per_structure
         self.process = process
         self._rmse, self._mae = RMSEAccumulator(), MAEAccumulator()
 
-    def add_loss(self, loss: float) -> None:
-        """Add the loss of a batch."""
-        self._losses.append(loss)
+    def add_loss(self, loss: float, num_structures: float) -> None:
+        """Add the loss of a batch, the mean over its structures."""
+        self._loss += loss * num_structures
+        self._num_structures += num_structures
 
     def add_pointwise(self, predictions: dict[str, TensorMap], targets: dict[str, TensorMap]) -> None:
         """Add a batch, already per atom where targets are counted so."""
@@ -38,7 +39,7 @@ class EpochErrors:
 
     def finalize(self) -> dict[str, float]:
         """All errors by name; targets without a single value are left out."""
-        errors = {"loss": sum(self._losses) / max(1, len(self._losses))}  # mean over batches
+        errors = {"loss": self._loss / max(1.0, self._num_structures)}
         if self.spectra is not None:
             if self.process.is_distributed:
                 torch.distributed.all_reduce(self.spectra.sums)
@@ -65,7 +66,7 @@ def selected_error(errors: dict[str, float], metric: str) -> float:
     counted = [
         value
         for name, value in errors.items()
-        if "RMSE" in name and not (name.startswith(DENSITY_OF_STATES) and "per atom" in name)
+        if "RMSE" in name and not (name.startswith(f"{DENSITY_OF_STATES} ") and "per atom" in name)
     ]
     if not counted:
         raise ValueError("the validation set has no value of any target: nothing can select the best model")
