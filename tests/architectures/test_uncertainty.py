@@ -115,6 +115,34 @@ def small(base):
     return calibrated(make_llpr({"energy": 4, DOS: 5}, base), regularizer=None)
 
 
+def test_calibration_as_one_of_several_processes(base, tmp_path):
+    """Through the communication between processes, of which there is one here, the same comes out."""
+    alone, together = (make_llpr({"energy": 4, DOS: 5}, base) for _ in range(2))
+    calibrated(alone)
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path / 'group'}", rank=0, world_size=1)
+    try:
+        torch.manual_seed(0)
+        together.compute_covariance([DATASET], 2, True)
+        together.compute_cholesky_decomposition(REGULARIZER)
+        together.calibrate([DATASET], 2, True, "squared_residuals")
+    finally:
+        torch.distributed.destroy_process_group()
+    for (name, expected), found in zip(alone.state_dict().items(), together.state_dict().values(), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12, msg=name)
+
+
+def test_covariances_in_single_precision():
+    """Fewer structures than features: rounded eigenvalues below zero do no harm to a small regulariser."""
+    model = make_llpr({}, make_base(LINEAR, dtype=torch.float32, head_width=64), LINEAR).to(torch.float32)
+    model.compute_covariance([make_dataset(LINEAR, FRAMES)], 2, False)
+    covariance = model.get_buffer("covariance_mtt::aux::dos_uncertainty").double()
+    regularizer = 1e-6 * float(covariance.diagonal().mean())
+    assert float(torch.linalg.eigvalsh(covariance)[0]) < -regularizer
+    model.compute_cholesky_decomposition(regularizer)
+    factor = model.get_buffer("cholesky_mtt::aux::dos_uncertainty").double()
+    torch.testing.assert_close(factor @ factor.T, covariance, rtol=1e-4, atol=10 * regularizer)
+
+
 def values(model, systems, names, sample_kind="system", selection=None):
     with torch.no_grad():
         results = model(systems, request(names, sample_kind), selection)

@@ -74,9 +74,10 @@ def factorise(model: "PETMADUncertainty", name: str, regularizer: float) -> None
     """Keep the Cholesky factor of a target's regularised covariance."""
     covariance = model._get_covariance(uncertainty_name(name)).double()
     cholesky = model._get_cholesky(uncertainty_name(name))
-    identity = torch.eye(len(covariance), dtype=torch.float64, device=covariance.device)
-    factor = torch.linalg.cholesky(0.5 * (covariance + covariance.T) + regularizer * identity)
-    cholesky[:] = factor.to(cholesky)
+    # With few structures many eigenvalues are zero; stored in single precision they may be a little less.
+    eigenvalues, eigenvectors = torch.linalg.eigh(covariance)
+    regularized = (eigenvectors * (eigenvalues.clamp_min(0.0) + regularizer)) @ eigenvectors.T
+    cholesky[:] = torch.linalg.cholesky(regularized).to(cholesky)
 
 
 @torch.no_grad()
@@ -99,7 +100,7 @@ def calibrate(
             regularizer = best_regularizer(covariance, samples.features, samples.residuals)
             logging.info(f"Held-out errors of {name} are most likely with a regularizer of {regularizer:.1e}")
             factorise(model, name, regularizer)
-        _calibrate_linear(model, name, samples, method)
+        _calibrate_linear(model, name, samples, method, is_distributed)
     for name in model.propagated:
         residuals, spreads = _predict_derived(model, name, datasets, batch_size, is_distributed)
         if len(residuals) == 0:
@@ -109,7 +110,9 @@ def calibrate(
         _set_multiplier(model, name, multipliers(residuals, spreads, method))
 
 
-def _calibrate_linear(model: "PETMADUncertainty", name: str, samples: HeldOut, method: str) -> None:
+def _calibrate_linear(
+    model: "PETMADUncertainty", name: str, samples: HeldOut, method: str, is_distributed: bool
+) -> None:
     """Multipliers and ensemble of a target that is linear in the features."""
     cholesky = model._get_cholesky(uncertainty_name(name))
     features = samples.features.to(cholesky)
@@ -125,16 +128,18 @@ def _calibrate_linear(model: "PETMADUncertainty", name: str, samples: HeldOut, m
     if name == DENSITY_OF_STATES:
         modes = correlated_modes(samples.residuals, deviations, len(layer.modes))[:, source] * found
         layer.modes.data.copy_(modes)
-        _draw(cholesky, layer.amplitudes.weight)
+        _draw(cholesky, layer.amplitudes.weight, is_distributed)
     else:
-        _draw(cholesky, layer.weight)
+        _draw(cholesky, layer.weight, is_distributed)
         # Rows: for each member, all components, of each all properties.
         layer.weight.data.mul_(found.repeat(len(layer.weight) // len(found)).unsqueeze(1).to(cholesky))
 
 
-def _draw(cholesky: torch.Tensor, weight: torch.nn.Parameter) -> None:
+def _draw(cholesky: torch.Tensor, weight: torch.nn.Parameter, is_distributed: bool) -> None:
     """Fill the rows of a weight with normal deviates whose covariance is the inverse of the features' one."""
     deviates = torch.randn(weight.shape[1], weight.shape[0], dtype=cholesky.dtype, device=cholesky.device)
+    if is_distributed:  # all processes calibrate and save the same members
+        torch.distributed.broadcast(deviates, 0)
     weight.data.copy_(torch.linalg.solve_triangular(cholesky.T, deviates, upper=True).T)
 
 
@@ -160,15 +165,14 @@ def _predict(
             residuals, _ = _residuals(model, name, results[name], target)
             features = results[last_layer_features_name(name)].block().values
             num_components = residuals.shape[1]
-            samples = HeldOut(
-                features[present].repeat_interleave(num_components, dim=0), residuals[present].flatten(0, 1)
-            )
-            parts.setdefault(name, []).append(samples)
+            features = features[present].repeat_interleave(num_components, dim=0)
+            parts.setdefault(name, []).append(HeldOut(features.cpu(), residuals[present].flatten(0, 1).cpu()))
     gathered = _gather(parts, is_distributed)
+    device = next(model.model.network.parameters()).device
     return {
         name: HeldOut(
-            torch.cat([part.features for local in gathered for part in local.get(name, [])]),
-            torch.cat([part.residuals for local in gathered for part in local.get(name, [])]),
+            torch.cat([part.features for local in gathered for part in local.get(name, [])]).to(device),
+            torch.cat([part.residuals for local in gathered for part in local.get(name, [])]).to(device),
         )
         for name in dict.fromkeys(name for local in gathered for name in local)
     }
@@ -198,7 +202,7 @@ def _predict_derived(
             known = known & ((prediction > 0) | (target > 0))
         known = known.flatten()
         spreads = results[uncertainty_name(name)].block().values.double()
-        parts.append(((prediction - target)[known], spreads[known, 0]))
+        parts.append(((prediction - target)[known].cpu(), spreads[known, 0].cpu()))
     gathered = [part for local in _gather(parts, is_distributed) for part in local]
     if not gathered:
         return torch.zeros(0, 1), torch.zeros(0)
@@ -260,7 +264,7 @@ def _shift_of_fermi_level(
 
 
 def _gather(value: Any, is_distributed: bool) -> list[Any]:
-    """Return the values of all processes."""
+    """Return the values of all processes; tensors must be on the CPU, others would stay on their process's device."""
     if not is_distributed:
         return [value]
     gathered: list[Any] = [None] * torch.distributed.get_world_size()
