@@ -121,6 +121,21 @@ def test_statistical_errors():
     np.testing.assert_allclose(spectrum.statistical_error, relative * spectrum.values, rtol=1e-6)
 
 
+def test_a_wide_gap():
+    """Nothing but slightly negative noise within many electronvolts: no heat, and no error of it."""
+
+    def insulator(energies):
+        peaks = ((8.0, -8.0, 0.3), (8.0, 8.0, 0.3))
+        bands = sum(n * np.exp(-0.5 * ((energies - c) / w) ** 2) / (w * math.sqrt(2 * math.pi)) for n, c, w in peaks)
+        return bands - 1e-4
+
+    ensemble = [(insulator, 0.0)] * 3
+    result = average([frame(insulator, ensemble=ensemble)] * 4).thermodynamics([300.0])
+    for estimate in (result.heat_capacity, result.electronic_energy, result.entropy):
+        np.testing.assert_allclose([estimate.values, estimate.statistical_error], 0.0, atol=1e-12)
+        np.testing.assert_allclose(estimate.model_uncertainty, 0.0, atol=1e-12)
+
+
 def test_model_uncertainty():
     """Ensemble members with Fermi levels of their own, each averaged over the frames as if it were the prediction."""
     factors, levels = [0.8, 1.0, 1.3], [-0.5, 0.0, 0.7]

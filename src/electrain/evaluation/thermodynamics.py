@@ -177,13 +177,14 @@ class EnsembleAverage:
         grid = EnergyGrid(self._first * self._step, self._step, size)
         mean = self._spectra.mean()[:size]
         values = _quantities(mean, grid, kelvin)
-        farthest = _REACH * BOLTZMANN * kelvin.max() + 2.0 * float(values.fermi_level.abs().max()) + 2.0
+        energies = grid.energies().numpy()
         blocks = self._spectra.blocks(np.pad(_reached(grid, values, kelvin), (0, self._end - self._known_end)))
         blocks = blocks._replace(means=blocks.means[:, :size])
         members = self._members[:, :size] / self.num_frames
         without_one = jackknife(blocks.means) if len(blocks.means) > 1 else np.zeros((0, size))
-        near = np.abs(grid.energies().numpy()) <= farthest
-        inner = EnergyGrid(float(grid.energies()[near][0]), grid.step, int(near.sum()))
+        reach = _REACH * BOLTZMANN * kelvin.max() + 2.0 * float(values.fermi_level.abs().max())
+        near = np.abs(energies) <= max(reach, _farthest_edge(energies, np.concatenate([without_one, members]))) + 2.0
+        inner = EnergyGrid(float(energies[near][0]), grid.step, int(near.sum()))
         of_blocks, of_members = (
             [_quantities(spectrum[near], inner, kelvin) for spectrum in spectra] for spectra in (without_one, members)
         )
@@ -200,7 +201,7 @@ class EnsembleAverage:
             num_frames=self.num_frames,
             blocks=blocks,
             num_electrons=electrons,
-            energies=grid.energies().numpy(),
+            energies=energies,
             density_of_states=_estimate(mean, without_one, members),
             temperatures=kelvin,
             heat_capacity_by_differences=differences.numpy(),
@@ -214,6 +215,16 @@ class EnsembleAverage:
 
 def _quantities(spectrum: NDArray[np.float64], grid: EnergyGrid, kelvin: NDArray[np.float64]) -> ElectronicQuantities:
     return electronic_quantities(_states(spectrum), grid, _num_electrons(spectrum, grid), torch.from_numpy(kelvin))
+
+
+def _farthest_edge(energies: NDArray[np.float64], spectra: NDArray[np.float64]) -> float:
+    """How far from zero one has to go, up or down, to meet states of every spectrum, in eV."""
+    edges = [0.0]
+    for occupied in (energies <= 0.0, energies > 0.0):
+        distances = np.where(spectra[:, occupied] > 0.0, np.abs(energies[occupied]), np.inf)
+        nearest = distances.min(axis=1, initial=np.inf)
+        edges += nearest[np.isfinite(nearest)].tolist()
+    return max(edges)
 
 
 def _states(spectrum: NDArray[np.float64]) -> torch.Tensor:
