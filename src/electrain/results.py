@@ -21,6 +21,15 @@ if TYPE_CHECKING:
     from pymatgen.electronic_structure.dos import Dos
 
 
+# A density of states that holds this fraction more or fewer electrons up to the Fermi level is plainly wrong.
+_MISCOUNTED = 0.1
+
+
+def miscounts(num_electrons: float, expected: float) -> bool:
+    """Whether states up to a predicted Fermi level hold plainly more or fewer electrons than they should."""
+    return abs(num_electrons - expected) > _MISCOUNTED * expected
+
+
 class Uncertainty(NamedTuple):
     """Standard deviations of a prediction, calibrated on structures that the model was not trained on.
 

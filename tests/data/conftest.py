@@ -17,10 +17,14 @@ NUM_FILLED, NUM_BANDS = 4, 10
 
 
 def semiconductor_states(num_k: int = 5, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Four filled bands at -8 to -1 eV and six empty ones at 1 to 9 eV, with unequal weights of sum 2."""
+    """Four filled bands at -8 to -1 eV and six empty ones at 1 to 9 eV, with unequal weights of sum 2.
+
+    The Fermi level, at zero, is in the middle of the gap.
+    """
     generator = np.random.default_rng(seed)
     filled = generator.uniform(-8, -1, (num_k, NUM_FILLED))
     empty = generator.uniform(1, 9, (num_k, NUM_BANDS - NUM_FILLED))
+    filled[0, 0], empty[0, 0] = -1.0, 1.0
     weights = generator.uniform(0.2, 1.0, num_k)
     return np.sort(np.hstack([filled, empty]), axis=1), 2 * weights / weights.sum()
 

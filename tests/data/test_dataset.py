@@ -252,7 +252,7 @@ def test_frames_without_a_trusted_range_are_left_out(ten_frames, write_frames, t
 
 def filled_bands_only(frame):
     """Two bands, whose top is trusted up to 0.4 eV below the Fermi level."""
-    levels = np.array([[-3.0, -2.9, 0.5], [-3.0, -2.9, 0.6]])
+    levels = np.array([[-1.0, -0.5, 0.5], [-1.0, -0.6, 0.6]])
     frame.info |= {"eigenvalues": levels, "kweights": [1.0, 1.0], "n_electrons": 4.0}
 
 

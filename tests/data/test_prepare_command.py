@@ -70,7 +70,7 @@ def test_energies_of_some(ten_frames, write_frames, tmp_path):
 
 
 def test_missing_bands_and_nothing_held_out(make_frame, write_frames, tmp_path):
-    levels = [[-3.0, -2.9, 0.5], [-3.0, -2.9, 0.6]]
+    levels = [[-1.0, -0.5, 0.5], [-1.0, -0.6, 0.6]]
     frame = make_frame(eigenvalues=levels, kweights=[1.0, 1.0], n_electrons=4.0)
     path = write_frames([frame])
     result = run(path, "-o", tmp_path / "data")

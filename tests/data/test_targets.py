@@ -32,10 +32,10 @@ def slow_dos(calculation, axis):
     for spin in calculation.eigenvalues:
         for weight, bands in zip(calculation.weights, spin, strict=True):
             for energy in bands:
-                distance = (energies - (energy - calculation.fermi_level)) / axis.smearing
+                distance = (energies - (energy - calculation.zero())) / axis.smearing
                 total += weight * np.exp(-0.5 * distance**2) / (math.sqrt(2 * math.pi) * axis.smearing)
     total[: axis.max_shift] = 0
-    total[energies > highest - calculation.fermi_level - 3 * axis.smearing + 1e-9] = np.nan
+    total[energies > highest - calculation.zero() - 3 * axis.smearing + 1e-9] = np.nan
     return total
 
 
@@ -59,6 +59,32 @@ def test_the_integral_up_to_the_fermi_level_counts_electrons(make_calculation):
     below = axis.grid.energies() <= 0
     integral = axis.grid.step * dos_target(calculation, axis)[below].sum()
     assert float(integral) == pytest.approx(8.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("num_spins", [1, 2])
+@pytest.mark.parametrize("level", [-0.9, 0.3])
+def test_the_level_of_an_insulator_is_the_middle_of_its_gap(make_calculation, level, num_spins):
+    """Wherever the code put it: near an edge the broadened density of states would lack electrons."""
+    single = make_calculation()
+    eigenvalues = np.repeat(single.eigenvalues, num_spins, axis=0)
+    eigenvalues[0, 0, 3] += 0.2  # the highest filled state, of one spin
+    calculation = make_calculation(eigenvalues=eigenvalues, weights=single.weights / num_spins, fermi_level=level)
+    filled, empty = np.sort(eigenvalues, axis=2)[..., :4].max(), np.sort(eigenvalues, axis=2)[..., 4:].min()
+    assert calculation.zero() == pytest.approx(0.5 * (filled + empty), abs=1e-12)
+    axis = axis_of(calculation, smearing=0.3)
+    below = axis.grid.energies() <= 0
+    assert axis.grid.step * float(dos_target(calculation, axis)[below].sum()) == pytest.approx(8.0, abs=0.01)
+
+
+def test_the_level_of_a_metal_is_that_of_the_code(make_calculation):
+    eigenvalues, weights = make_calculation().eigenvalues.copy(), make_calculation().weights
+    eigenvalues[0, 1] += 4.0  # bands overlap
+    metal = make_calculation(eigenvalues=eigenvalues, fermi_level=1.3, num_electrons=None)
+    electrons = float(weights @ (eigenvalues[0] < 1.3).sum(axis=1))
+    assert make_calculation(eigenvalues=eigenvalues, fermi_level=1.3, num_electrons=electrons).zero() == 1.3
+    assert metal.zero() == 1.3
+    # half a band is filled; no band is empty
+    assert make_calculation(eigenvalues=make_calculation().eigenvalues[..., :4], fermi_level=0.2).zero() == 0.2
 
 
 def test_a_rigid_shift_of_everything_changes_nothing(make_calculation):

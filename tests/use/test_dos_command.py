@@ -47,6 +47,18 @@ def test_one_structure(run, model, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["si.cif"]
 
 
+def test_wrong_numbers_of_electrons_are_noted(run, level_file, metal_file, tmp_path):
+    """A model that knows the valence electrons tells when its Fermi level does not count them."""
+    aluminium = [bulk("Al"), bulk("Al", a=4.2)]
+    ase.io.write(tmp_path / "al.xyz", aluminium)
+    model = ElectronicStructureModel(level_file, "cpu")
+    found = model.predict(aluminium[0]).num_electrons
+    assert abs(found - 3.0) > 0.3
+    note = f"note: al.xyz, frame 0 ({found:.2f} instead of 3) and 1 more: not the valence electrons of the training"
+    assert note in run("al.xyz", model=level_file).output
+    assert "note" not in run("al.xyz", model=metal_file).output
+
+
 def test_files_are_written(run, model, many, tmp_path):
     bulk("Si").write(tmp_path / "si.cif")
     result = run("many.xyz", "si.cif", "-o", "out.json", "--plot", "out.png", "--per-atom", "--batch-size", "4")

@@ -49,7 +49,8 @@ def test_results(run, frames, level_file, tmp_path):
     lines = result.output.splitlines()
     counts = f"{expected.num_electrons / 4:.3f} electrons per atom up to the Fermi level"
     assert lines[0] == f"Al4: 10 frames, {counts} (3.000 in the model's training data)"
-    assert [line.split()[0] for line in lines[3:6]] == ["500", "1000", "1500"]
+    assert lines[2].startswith("note: the numbers of electrons differ")
+    assert [line.split()[0] for line in lines[5:8]] == ["500", "1000", "1500"]
     assert "±: statistical error, from 10 blocks of 1 frame each." in lines
     assert "uncertainty of the model" not in result.output
     assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")

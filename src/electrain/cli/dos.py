@@ -1,6 +1,6 @@
 """``electrain dos``: density of states, band gap and Fermi level of structures."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -82,6 +82,7 @@ def dos(
             has_fermi_level=predictor.predicts_fermi_level,
             has_uncertainty=predictor.predicts_uncertainty,
             temperature=temperature,
+            expected_electrons=predictor.num_valence_electrons,
         )
         readable = _readable(structures, report)
         results = _predictions(predictor, readable, report, per_atom=per_atom, batch_size=batch_size)
@@ -125,12 +126,21 @@ def _check_options(
 class _Report:
     """The table, the errors and the progress bar on the terminal."""
 
-    def __init__(self, *, has_fermi_level: bool, has_uncertainty: bool, temperature: float | None) -> None:
+    def __init__(
+        self,
+        *,
+        has_fermi_level: bool,
+        has_uncertainty: bool,
+        temperature: float | None,
+        expected_electrons: "Callable[[Atoms], float | None]",
+    ) -> None:
         from tqdm import tqdm
 
         self.num_done = 0
         self.num_failed = 0
         self._num_incomplete = 0
+        self._num_miscounted, self._first_miscounted = 0, ""
+        self._expected_electrons = expected_electrons
         self._has_fermi_level = has_fermi_level
         self._has_uncertainty = has_uncertainty
         self._temperature = temperature
@@ -152,8 +162,17 @@ class _Report:
             columns += f"{_number(result.num_electrons, None):>10}"
             columns += "" if self._temperature is None else f" {self._heat_capacity(name, result):>19}"
             self._write(f"{name:<{self._width}}  {columns}")
+            self._compare_electrons(name, result)
         self.num_done += len(batch)
         self._bar.update(len(batch))
+
+    def _compare_electrons(self, name: str, result: "ElectronicStructure") -> None:
+        from ..results import miscounts
+
+        found, expected = result.num_electrons, self._expected_electrons(result.atoms)
+        if found is not None and expected is not None and miscounts(found, expected):
+            self._num_miscounted += 1
+            self._first_miscounted = self._first_miscounted or f"{name} ({found:.2f} instead of {expected:g})"
 
     def _heat_capacity(self, name: str, result: "ElectronicStructure") -> str:
         from ..spectra.fermi import BOLTZMANN
@@ -184,6 +203,12 @@ class _Report:
             typer.echo(_WITH_UNCERTAINTY)
         if self._temperature is not None:
             typer.echo(f"Heat capacity: of the electrons of the structure at {self._temperature:g} K.")
+        if self._num_miscounted:
+            others = f" and {self._num_miscounted - 1} more" if self._num_miscounted > 1 else ""
+            typer.echo(
+                f"note: {self._first_miscounted}{others}: not the valence electrons of the training data, so density "
+                "of states and Fermi level do not fit together"
+            )
         if output is not None:
             typer.echo(f"wrote {output}")
         if plot is not None:

@@ -126,6 +126,7 @@ def _readable(sources: list[str]) -> "Iterator[tuple[str, Atoms]]":
 
 def _show(result: "Thermodynamics", expected_electrons: float | None, *, per_electron: bool) -> None:
     from ..evaluation.thermodynamics_files import table
+    from ..results import miscounts
 
     blocks, number = result.blocks, len(result.blocks.means)
     frames = "1 frame" if result.num_frames == 1 else f"{result.num_frames} frames"
@@ -136,6 +137,8 @@ def _show(result: "Thermodynamics", expected_electrons: float | None, *, per_ele
         f"{result.formula}: {frames}, {result.num_electrons / result.num_atoms:.3f} electrons per atom up to the "
         f"Fermi level{expected}\n"
     )
+    if expected_electrons is not None and miscounts(result.num_electrons, expected_electrons):
+        typer.echo("note: the numbers of electrons differ: density of states and Fermi level do not fit together\n")
     typer.echo(table(result, per_electron=per_electron))
     typer.echo("\nFermi level: from that of cold electrons. Energies and entropy: above the ground state.")
     has_model = result.heat_capacity.model_uncertainty is not None

@@ -15,7 +15,7 @@ _MARGIN_IN_SMEARINGS = 5.0
 
 @dataclass(frozen=True)
 class SpectrumAxis:
-    """The energy axis of a data set; zero is each structure's own DFT Fermi level.
+    """The energy axis of a data set; zero is each structure's own DFT Fermi level, or the middle of its gap.
 
     A model predicts on ``grid``. Targets live on its upper part, ``target_grid``: the lowest ``max_shift``
     channels are what a prediction may be shifted by to align it with its target.

@@ -9,6 +9,7 @@ import torch
 from ase import Atoms
 from numpy.typing import NDArray
 
+from ..spectra.gap import band_edges
 from ..structures import check_structure
 
 WEIGHT_TOLERANCE = 1e-3  # rounded weights of a thousand k-points still add up to within this
@@ -105,9 +106,32 @@ class Calculation:
         """How many electrons a state can hold, which is what the weights sum to."""
         return 2 if self.spin_treatment == "unpolarised" else 1
 
+    @property
+    def electrons_in_pairs(self) -> float | None:
+        """Electrons as :mod:`electrain.spectra.gap` counts them: two in every state of a single channel."""
+        if self.num_electrons is None:
+            return None
+        return self.num_electrons * (2 if self.noncollinear else 1)
+
+    def zero(self) -> float:
+        """Zero of the energies that are learned, in eV on the axis of the eigenvalues: the Fermi level.
+
+        Inside of a gap a code's level may be anywhere, also a tenth of an electronvolt from an edge, where a broadened
+        density of states does not count the right electrons. There it is the middle of the gap.
+        """
+        if self.electrons_in_pairs is None:
+            return self.fermi_level
+        try:
+            edges = band_edges(torch.from_numpy(self.eigenvalues), self.electrons_in_pairs)
+        except ValueError:  # no empty band was computed
+            return self.fermi_level
+        if edges is None or edges[1] <= edges[0]:
+            return self.fermi_level
+        return 0.5 * (edges[0] + edges[1])
+
     def bands(self) -> torch.Tensor:
-        """Eigenvalues relative to the Fermi level, shape ``(num_spins, num_k, num_bands)``, in eV."""
-        return torch.from_numpy(self.eigenvalues - self.fermi_level)
+        """Eigenvalues relative to :meth:`zero`, shape ``(num_spins, num_k, num_bands)``, in eV."""
+        return torch.from_numpy(self.eigenvalues - self.zero())
 
     def k_weights(self) -> torch.Tensor:
         """Weights of the k-points, shape ``(num_k,)``."""

@@ -20,7 +20,7 @@ architecture:
   name: pet_mad
   model:
     # The energy axis, in eV, on which the model predicts. The files were made for it: do not change it here,
-    # but run `electrain prepare` again. Zero is the DFT Fermi level of each structure.
+    # but run `electrain prepare` again. Zero is the DFT Fermi level of each structure, the middle of a gap.
     energy_grid:
       start: {grid.start!r}
       step: {grid.step!r}

@@ -41,7 +41,7 @@ def write_manifest(
         "energy_grid": {**asdict(axis.grid), "unit": "eV"},
         "max_shift": {"channels": axis.max_shift, "eV": round(axis.max_shift * axis.grid.step, 6)},
         "smearing": {"value": axis.smearing, "unit": "eV", "shape": "gaussian"},
-        "reference": "E = 0 is the DFT Fermi level of each structure",
+        "reference": "E = 0 is the DFT Fermi level of each structure, the middle of a gap",
         "spin": "both spin channels are summed",
         "units": units,
         "codes": dict(sorted(Counter(row.code or "unknown" for row in selection.rows).items())),

@@ -185,12 +185,10 @@ def band_gap(calculation: Calculation) -> float:
     """Return the band gap that came with a calculation or that of its eigenvalues, in eV; else NaN."""
     if calculation.band_gap is not None:
         return calculation.band_gap
-    if calculation.num_electrons is None:
+    if calculation.electrons_in_pairs is None:
         return math.nan
     try:
-        # It counts two electrons in a state of a single channel.
-        electrons = calculation.num_electrons * (2 if calculation.noncollinear else 1)
-        return gap_from_eigenvalues(calculation.bands(), electrons)
+        return gap_from_eigenvalues(calculation.bands(), calculation.electrons_in_pairs)
     except ValueError:  # no empty band was computed
         return math.nan
 

@@ -14,9 +14,19 @@ _FILLING_TOLERANCE = 1e-6
 def gap_from_eigenvalues(eigenvalues: torch.Tensor, num_electrons: float) -> float:
     r"""Band gap :math:`\max(0, E_\mathrm{CBM} - E_\mathrm{VBM})`, in eV, after filling the lowest states.
 
+    Zero for a metal (bands overlap) and where :func:`band_edges` finds no whole number of filled bands; arguments and
+    errors are its own.
+    """
+    edges = band_edges(eigenvalues, num_electrons)
+    return 0.0 if edges is None else max(0.0, edges[1] - edges[0])
+
+
+def band_edges(eigenvalues: torch.Tensor, num_electrons: float) -> tuple[float, float] | None:
+    r"""Highest filled and lowest empty state, :math:`E_\mathrm{VBM}` and :math:`E_\mathrm{CBM}`, in eV.
+
     At every k-point the lowest ``num_electrons / 2`` states are filled, or, with two spins, the lowest
-    ``num_electrons`` of both together. Zero for a metal (bands overlap) and where that number is not whole,
-    e.g. for an odd number of electrons without spin polarisation.
+    ``num_electrons`` of both together. In a metal the first may be above the second. ``None`` where that number is
+    not whole, e.g. for an odd number of electrons without spin polarisation.
 
     :param eigenvalues: in eV, shape ``(num_k, num_bands)`` or ``(1, num_k, num_bands)`` with two electrons
         per state, or ``(2, num_k, num_bands)`` with one.
@@ -36,10 +46,8 @@ def gap_from_eigenvalues(eigenvalues: torch.Tensor, num_electrons: float) -> flo
         )
     num_filled = round(filling)
     if abs(filling - num_filled) > _FILLING_TOLERANCE:
-        return 0.0
-    highest_filled = states[:, num_filled - 1].max()
-    lowest_empty = states[:, num_filled].min()
-    return max(0.0, float(lowest_empty - highest_filled))
+        return None
+    return float(states[:, num_filled - 1].max()), float(states[:, num_filled].min())
 
 
 def gap_from_dos(dos: torch.Tensor, grid: EnergyGrid, fermi_level: float, threshold: float) -> float:
