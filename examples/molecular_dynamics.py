@@ -78,11 +78,14 @@ def main() -> None:
 
 
 def set_temperature(atoms: Atoms, temperature: float) -> None:
-    """Draw momenta from the Maxwell-Boltzmann distribution, without motion of the whole."""
+    """Draw momenta from the Maxwell-Boltzmann distribution, without motion of the whole, with just this energy."""
     widths = np.sqrt(atoms.get_masses()[:, None] * units.kB * temperature)
     momenta = widths * np.random.default_rng(0).normal(size=(len(atoms), 3))
     velocity = momenta.sum(axis=0) / atoms.get_masses().sum()
-    atoms.set_momenta(momenta - atoms.get_masses()[:, None] * velocity)
+    momenta -= atoms.get_masses()[:, None] * velocity
+    drawn = 0.5 * (momenta**2 / atoms.get_masses()[:, None]).sum()
+    wanted = 1.5 * (len(atoms) - 1) * units.kB * temperature
+    atoms.set_momenta(momenta * np.sqrt(wanted / drawn) if drawn > 0 else momenta)
 
 
 def plot(energies: dict, results: list) -> plt.Figure:

@@ -95,7 +95,9 @@ def _check_kind(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             entries = {name.partition("/")[2] for name in archive.namelist()}
     except zipfile.BadZipFile:
-        raise CheckpointError(f"{path} is not a checkpoint; expected a file written by torch.save") from None
+        raise CheckpointError(
+            f"{path} is not a checkpoint, or incomplete; expected a file written by torch.save"
+        ) from None
     if any(entry.startswith("code/") for entry in entries):
         raise CheckpointError(
             f"{path} is an exported model; expected the checkpoint (.ckpt) that it was exported from, which holds the "

@@ -95,10 +95,14 @@ def test_other_kinds_of_pickles(traces, tmp_path):
     with pytest.raises(CheckpointError, match=r"was not loaded: it uses a kind of pickle that torch cannot check"):
         read_checkpoint(path)
     (tmp_path / "plain.ckpt").write_bytes(pickle.dumps(calls["posix.system"], protocol=2))
-    with pytest.raises(CheckpointError, match=r"is not a checkpoint; expected a file written by torch\.save"):
+    with pytest.raises(
+        CheckpointError, match=r"is not a checkpoint, or incomplete; expected a file written by torch\.save"
+    ):
         read_checkpoint(tmp_path / "plain.ckpt")
     torch.save(calls["posix.system"], tmp_path / "old.ckpt", _use_new_zipfile_serialization=False)
-    with pytest.raises(CheckpointError, match=r"is not a checkpoint; expected a file written by torch\.save"):
+    with pytest.raises(
+        CheckpointError, match=r"is not a checkpoint, or incomplete; expected a file written by torch\.save"
+    ):
         read_checkpoint(tmp_path / "old.ckpt")
     assert not trace.exists()
 

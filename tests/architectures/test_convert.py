@@ -572,7 +572,7 @@ def test_wrong_use_of_the_command(dos_file, tmp_path):
         ((copied, tmp_path / "ours.pt"), "ends with .ckpt for the result"),
         ((tmp_path / "none.ckpt", target), "there is no file"),
         ((tmp_path, target), "is a folder; expected a checkpoint"),
-        ((tmp_path / "text.ckpt", target), "is not a checkpoint; expected a file written by torch.save"),
+        ((tmp_path / "text.ckpt", target), "is not a checkpoint, or incomplete; expected a file written by torch.save"),
         ((tmp_path / "exported.pt", target), "is an exported model; expected the checkpoint (.ckpt)"),
         ((tmp_path / "tensors.ckpt", target), "cannot be converted: expected a checkpoint of metatrain's arch"),
         ((copied, tmp_path / "no" / "ours.ckpt"), "No such file or directory"),

@@ -32,6 +32,7 @@ def test_prepare_writes_and_summarises(ten_frames, make_frame, write_frames, tmp
     assert "in steps of 0.05 eV" in result.output
     assert "largest shift   10 eV (200 channels)" in result.output
     assert "also written    energies, forces" in result.output
+    assert "note:" not in result.output
     assert "2 frames left out" in result.output
     assert "frames.xyz, frame 10: expected the key 'kweights'" in result.output
     report = (tmp_path / "data" / "report.csv").read_text()
@@ -49,6 +50,9 @@ def test_settings_arrive(ten_frames, write_frames, tmp_path):
     assert manifest["max_shift"] == {"channels": 50, "eV": 5.0}
     assert (manifest["split"]["shares"], manifest["split"]["seed"]) == ([6, 2, 2], 4)
     assert manifest["split"]["number"] == {"train": 8, "validation": 1, "test": 1}
+    assert (
+        "note: 2 structures held out instead of 4: the training set must have each of their elements" in result.output
+    )
     words = (
         "--smearing 0.2 --step 0.1 --max-shift 5 --grid -20 15 --split 6:2:2 --seed 4 --missing-bands keep --format zip"
     )
@@ -78,7 +82,7 @@ def test_missing_bands_and_nothing_held_out(make_frame, write_frames, tmp_path):
     assert "frames.xyz, frame 0: expected enough bands to trust the density of states up to the Fermi" in result.output
     result = run(path, "-o", tmp_path / "data", "--missing-bands", "keep")
     assert result.exit_code == 0, result.output
-    assert "missing bands   in 1 structures, not trusted up to their Fermi level" in result.output
+    assert "missing bands   in 1 structure, not trusted up to the Fermi level" in result.output
     assert "warning: too few structures to hold any out" in result.output
 
 

@@ -170,7 +170,7 @@ def test_wrong_options(run, many, options, message):
 def test_wrong_model(run, many):
     result = run("many.xyz", model="many.xyz")
     assert result.exit_code == 1
-    assert "error: many.xyz is not a model; expected a .pt file written by `mtt export`" in result.output
+    assert "error: many.xyz is not a model, or incomplete; expected a .pt file written by `mtt export`" in result.output
 
 
 def test_a_window_outside_of_the_axis_costs_the_figure_only(run, tmp_path):

@@ -27,7 +27,9 @@ def test_folder(tmp_path):
 def test_text(tmp_path):
     path = tmp_path / "model.pt"
     path.write_text("no model")
-    with pytest.raises(ModelFileError, match=r"model\.pt is not a model; expected a \.pt file written by `mtt export`"):
+    with pytest.raises(
+        ModelFileError, match=r"model\.pt is not a model, or incomplete; expected a \.pt file written by `mtt export`"
+    ):
         load_model(path)
 
 

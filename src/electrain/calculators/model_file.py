@@ -66,7 +66,9 @@ def _check_kind(path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             entries = {name.partition("/")[2] for name in archive.namelist()}
     except zipfile.BadZipFile:
-        raise ModelFileError(f"{path} is not a model; expected a .pt file written by `mtt export`") from None
+        raise ModelFileError(
+            f"{path} is not a model, or incomplete; expected a .pt file written by `mtt export`"
+        ) from None
     if "data.pkl" not in entries:
         raise ModelFileError(f"{path} is an archive, but not a model; expected a .pt file written by `mtt export`")
     if not any(entry.startswith("code/") for entry in entries):

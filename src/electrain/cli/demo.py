@@ -23,10 +23,10 @@ def demo(
     from ..demo import run_demo  # imports torch, which takes seconds
 
     if output.exists() and any(output.iterdir()):
+        if not (output / "data" / "manifest.json").exists():
+            fail(f"expected a new or empty folder, but {output} has files and holds no earlier demo")
         if not overwrite:
             fail(f"expected a new or empty folder, but {output} has files; --overwrite deletes them")
-        if not (output / "data" / "manifest.json").exists():
-            fail(f"{output} holds no earlier demo; it will not be deleted")
         shutil.rmtree(output)
     output.mkdir(parents=True, exist_ok=True)
     try:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..data.table import Row
 
 _NUM_SHOWN = 5
+_FEW_HELD_OUT = 0.7  # of what was asked for
 
 
 class MissingBands(StrEnum):
@@ -67,7 +68,9 @@ def prepare(
         str | None,
         typer.Option(metavar="ADDRESS", help="Dask scheduler to use instead; its workers need the same files."),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a data set in the folder.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a data set in the folder, its options.yaml, too.")
+    ] = False,
 ) -> None:
     """Turn DFT calculations into a data set with densities of states, band gaps and Fermi levels.
 
@@ -106,7 +109,7 @@ def prepare(
     except KeyboardInterrupt:
         typer.echo("\nstopped; the same command continues", err=True)
         raise typer.Exit(130) from None
-    _show_summary(prepared)
+    _show_summary(prepared, _shares(split))
 
 
 def _shares(text: str) -> tuple[float, float, float]:
@@ -117,7 +120,7 @@ def _shares(text: str) -> tuple[float, float, float]:
     return train, validation, test
 
 
-def _show_summary(prepared: "PreparedDataset") -> None:
+def _show_summary(prepared: "PreparedDataset", shares: tuple[float, float, float]) -> None:
     typer.echo(f"{'':12}{'structures':>12}{'atoms':>10}{'elements':>10}{'with gap':>10}  file")
     everything = [row for rows in prepared.parts.values() for row in rows]
     for name, rows in prepared.parts.items():
@@ -138,14 +141,31 @@ def _show_summary(prepared: "PreparedDataset") -> None:
         typer.echo("warning: energies of different codes have different zeros, and deep states may be missing in some")
     unknown = sum(row.num_k == 0 for row in everything)
     if unknown:
-        typer.echo(f"smearing        unknown for {unknown} structures, which came as densities of states")
+        typer.echo(f"smearing        unknown for {_structures(unknown)} that came with densities of states")
     if prepared.num_missing_bands:
-        typer.echo(f"missing bands   in {prepared.num_missing_bands} structures, not trusted up to their Fermi level")
+        number = _structures(prepared.num_missing_bands)
+        typer.echo(f"missing bands   in {number}, not trusted up to the Fermi level")
     if prepared.split.validates_on_training_set:
         typer.echo("warning: too few structures to hold any out: training and validation use the same")
+    else:
+        _compare_shares(prepared, shares)
     _show_rejected(prepared.rejected, where=f" ({prepared.folder / 'report.csv'} lists all of them)")
     typer.echo(f"\nLook at it:     {prepared.folder / 'summary.png'}")
     typer.echo(f"Train a model:  cd {prepared.folder} && mtt train options.yaml")
+
+
+def _compare_shares(prepared: "PreparedDataset", shares: tuple[float, float, float]) -> None:
+    train, *held_out = (len(rows) for rows in prepared.parts.values())
+    wanted = (train + sum(held_out)) * sum(shares[1:]) / sum(shares)
+    if sum(held_out) < _FEW_HELD_OUT * wanted:
+        typer.echo(
+            f"note: {_structures(sum(held_out))} held out instead of {wanted:.0f}: the training set must have each of "
+            "their elements in three other compounds"
+        )
+
+
+def _structures(number: int) -> str:
+    return "1 structure" if number == 1 else f"{number} structures"
 
 
 def _numbers(rows: "Sequence[Row]") -> str:
