@@ -59,6 +59,13 @@ def test_calculator(model, model_file):
     assert calculator.todict()["model"] == str(model_file)
 
 
+def test_unknown_elements(model_file):
+    atoms = bulk("Fe")
+    atoms.calc = ElectronicStructureCalculator(model_file, device="cpu")
+    with pytest.raises(ValueError, match="the model does not know Fe; it knows the elements H C O Al Si"):
+        atoms.get_potential_energy()
+
+
 def test_no_stress_without_volume(model_file):
     atoms = bulk("Si")
     atoms.pbc = [True, True, False]

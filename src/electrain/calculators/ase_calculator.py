@@ -12,7 +12,7 @@ from metatomic_ase import MetatomicCalculator
 from ..pet.precision import MatmulPrecision
 from ..quantities import DIRECT_FORCE, DIRECT_FORCE_DEPRECATED, DIRECT_STRESS, base_quantity
 from ..results import ElectronicStructure
-from ..structures import formula_of
+from ..structures import check_elements, formula_of
 from .model_file import ModelFileError, load_model
 from .predictor import ElectronicStructureModel
 
@@ -53,6 +53,7 @@ class ElectronicStructureCalculator(MetatomicCalculator):
         self._electronic_structure = ElectronicStructureModel(
             self.model(), device=device, matmul_precision=matmul_precision
         )
+        self._atomic_numbers = self.model().capabilities().atomic_types
         self._direct_outputs: dict[str, str] = {}
         if self.parameters["non_conservative"] == "forces":
             variants = self.parameters["variants"] or {}
@@ -66,8 +67,10 @@ class ElectronicStructureCalculator(MetatomicCalculator):
         Direct forces without the stress are computed here: ``MetatomicCalculator`` differentiates the energy for
         the stress of every periodic structure, which takes the time that direct forces are to save.
 
-        :raises ValueError: for the stress of a structure that is not periodic in three directions.
+        :raises ValueError: for elements that the model does not know, or the stress of a structure that is not periodic
+            in three directions.
         """
+        check_elements(atoms, self._atomic_numbers)
         if "stress" in properties and not atoms.pbc.all():
             raise ValueError(
                 f"the stress of {formula_of(atoms)} was asked for, but it is periodic in the directions "
