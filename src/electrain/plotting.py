@@ -20,6 +20,8 @@ _SHADE = "#9dc3e6"
 _REFERENCE = "#404040"
 _PREDICTED = "#d1495b"
 _UNCERTAIN = "#d1495b"
+_ONE_DEVIATION = r"uncertainty ($1\,\sigma$)"
+_LEGEND_SIZE = 8.0  # points
 
 
 def plot_density_of_states(
@@ -53,18 +55,20 @@ def plot_density_of_states(
         spread = result.uncertainty.density_of_states
         edges = values - spread, values + spread
         spectra.append(edges[1])
-        ax.fill_between(energies, edges[0], edges[1], color=_UNCERTAIN, alpha=0.35, linewidth=0, label="uncertainty")
+        ax.fill_between(energies, edges[0], edges[1], color=_UNCERTAIN, alpha=0.35, linewidth=0, label=_ONE_DEVIATION)
     is_resolved = result.local_density_of_states is not None
-    ax.plot(energies, values, color=_LINE, linewidth=1.4, label="total" if is_resolved else None)
-    if is_resolved:
+    if not is_resolved:
+        ax.plot(energies, values, color=_LINE, linewidth=1.4)
+    else:
+        # Dashed above the elements, of which one may be everything.
+        ax.plot(energies, values, color=_LINE, linewidth=1.4, linestyle="--", zorder=3, label="total")
         for index, (symbol, local) in enumerate(result.element_density_of_states().items(), start=1):
             ax.plot(energies, local, color=f"C{index}", linewidth=1.1, label=symbol)
     _mark_fermi_level(ax, result.relative_to_fermi_level)
     _frame(ax, energies, spectra, (low, high))
     ax.set_xlabel(_axis_label(result.relative_to_fermi_level))
     ax.set_title(_title(result) if title is None else title, loc="left", fontsize=10)
-    if is_resolved or result.relative_to_fermi_level or result.uncertainty is not None:
-        ax.legend(frameon=False, fontsize=8, loc="upper left")
+    legend_above_curves(ax)
     return ax
 
 
@@ -146,7 +150,7 @@ def plot_comparison(
     _frame(ax, axis, [prediction, target], (low, high))
     ax.set_xlabel(_axis_label(True))
     ax.set_title(title, loc="left", fontsize=10)
-    ax.legend(frameon=False, fontsize=8, loc="upper left")
+    legend_above_curves(ax)
     return ax
 
 
@@ -200,6 +204,25 @@ def plot_calibration(
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(frameon=False, fontsize=8, loc="upper left")
     return ax
+
+
+def legend_above_curves(ax: "Axes", num_columns: int = 5) -> None:
+    """Add a legend at the top, if anything has a label, and raise the upper limit so that it covers no curve.
+
+    :param ax: with its final limits, on a linear axis.
+    :param num_columns: of the legend.
+    """
+    count = len(ax.get_legend_handles_labels()[1])
+    if count == 0:
+        return
+    # A row takes 1.7 and the space around all rows 1.5 times the size of the letters.
+    legend = _LEGEND_SIZE * (1.5 + 1.7 * -(-count // num_columns))
+    whole = max(ax.bbox.height / ax.figure.dpi * 72, 2 * legend)  # points, up to what a layout changes
+    bottom, top = ax.get_ylim()
+    ax.set_ylim(bottom, bottom + (top - bottom) * whole / (whole - legend))
+    # White up to the edge, where the line of the Fermi level would cross the text.
+    frame = {"framealpha": 1.0, "edgecolor": "none", "borderaxespad": 0.0, "borderpad": 0.7}
+    ax.legend(fontsize=_LEGEND_SIZE, loc="upper left", bbox_to_anchor=(0.005, 1.0), ncols=num_columns, **frame)
 
 
 def check_figure_path(path: Path) -> None:

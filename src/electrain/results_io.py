@@ -18,6 +18,7 @@ from .results import ElectronicStructure, Uncertainty
 _AXIS_FROM_FERMI = "energy_minus_fermi_eV"
 _AXIS_OWN_ZERO = "energy_model_zero_eV"
 _FERMI_LEVEL = "fermi_level_on_model_axis_eV"
+_ELECTRONS = "electrons_below_fermi_level"
 _FERMI_LEVEL_UNCERTAINTY = "fermi_level_uncertainty_eV"
 _BAND_GAP_UNCERTAINTY = "band_gap_uncertainty_eV"
 _DOS_UNCERTAINTY = "dos_uncertainty_states_per_eV"
@@ -61,11 +62,11 @@ class JsonWriter:
 class CsvWriter:
     """One row per structure and energy; with a local density of states, per atom, too.
 
-    Columns: ``structure``, ``formula``, ``band_gap_eV``, ``fermi_level_on_model_axis_eV``, then, with a local
-    density of states, ``atom`` (its number from 0, or ``all``) and ``element``, then
-    ``energy_minus_fermi_eV`` and ``dos_states_per_eV``. Empty: not predicted. With uncertainties (standard
-    deviations), those of band gap and Fermi level follow after the two, that of the density of states comes last;
-    it is empty in the rows of an atom.
+    Columns: ``structure``, ``formula``, ``band_gap_eV``, ``fermi_level_on_model_axis_eV``,
+    ``electrons_below_fermi_level`` of the structure, then, with a local density of states, ``atom`` (its number from
+    0, or ``all``) and ``element``, then ``energy_minus_fermi_eV`` and ``dos_states_per_eV``. Empty: not predicted.
+    With uncertainties (standard deviations), those of band gap and Fermi level follow after the electrons, that of the
+    density of states comes last; it is empty in the rows of an atom.
     """
 
     def __init__(self, file: TextIO) -> None:
@@ -76,13 +77,13 @@ class CsvWriter:
         """Append the rows of a result; all results must be of one kind (per atom, with Fermi level)."""
         local, uncertainty = result.local_density_of_states, result.uncertainty
         if self._is_empty:
-            columns = ["structure", "formula", "band_gap_eV", _FERMI_LEVEL]
+            columns = ["structure", "formula", "band_gap_eV", _FERMI_LEVEL, _ELECTRONS]
             columns += [] if uncertainty is None else [_BAND_GAP_UNCERTAINTY, _FERMI_LEVEL_UNCERTAINTY]
             columns += [] if local is None else ["atom", "element"]
             columns += [_axis_name(result), "dos_states_per_eV"]
             self._rows.writerow(columns + ([] if uncertainty is None else [_DOS_UNCERTAINTY]))
             self._is_empty = False
-        numbers = [_cell(result.band_gap), _cell(result.fermi_level)]
+        numbers = [_cell(result.band_gap), _cell(result.fermi_level), _cell(result.num_electrons)]
         total = [_spectrum_column(result.density_of_states)]
         of_atom: list[list[str]] = []
         if uncertainty is not None:
@@ -115,7 +116,7 @@ def to_dict(result: ElectronicStructure, name: str = "") -> dict[str, Any]:
         "formula": result.formula,
         "band_gap_eV": result.band_gap,
         _FERMI_LEVEL: result.fermi_level,
-        "electrons_below_fermi_level": result.num_electrons,
+        _ELECTRONS: result.num_electrons,
         "smearing_eV": result.smearing,
         "elements": atoms.get_chemical_symbols(),
         "positions_angstrom": atoms.positions.tolist(),

@@ -1,7 +1,9 @@
 """Uncertainties of structures, percentiles, and how numbers are shown."""
 
+import csv
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,11 +13,19 @@ from ase.build import bulk
 from electrain.data import SpectrumAxis
 from electrain.data.prepared import Entry, LabelledStructure
 from electrain.evaluation.calibration import ENERGY, SPECTRUM
-from electrain.evaluation.distribution_figures import at_percentiles, element_errors
-from electrain.evaluation.figures import calibration_figure
+from electrain.evaluation.distribution_figures import at_percentiles, element_errors, error_distribution
+from electrain.evaluation.figures import calibration_figure, errors_by_subset
 from electrain.evaluation.structure_errors import StructureErrors, compare_structure, gap_by_counting
 from electrain.evaluation.summary import ALL, ErrorTable, calibrations, summarise
-from electrain.evaluation.tables import calibration_row, calibration_table, number, text_table, write_json
+from electrain.evaluation.tables import (
+    calibration_row,
+    calibration_table,
+    counted,
+    number,
+    text_table,
+    write_json,
+    write_structures,
+)
 from electrain.evaluation.tested_model import PredictedEnergy
 from electrain.evaluation.viewer import MAX_SHOWN, as_script, chosen_structures
 from electrain.quantities import BAND_GAP, FERMI_LEVEL
@@ -56,8 +66,9 @@ def test_uncertainties_of_a_structure():
     np.testing.assert_allclose(found[FERMI_LEVEL].errors, 0.3)
     assert found[SPECTRUM].unit == "states/eV"
     assert calibration_row(found[ENERGY])["ratio"] == pytest.approx(2.0)
-    assert "mtt::bandgap" in calibration_table(found)
-    assert len(calibration_figure(found).figure.axes) == 4
+    names = ["energy", "density of states, mean over channels", "band gap", "Fermi level"]
+    assert [line[:40].strip() for line in calibration_table(found).splitlines()[1:]] == names
+    assert [panel.get_title(loc="left") for panel in calibration_figure(found).figure.axes] == names
 
 
 def test_metals_predicted_as_such_have_no_gap_to_be_uncertain_of():
@@ -93,7 +104,36 @@ def test_gap_by_counting():
 
 def test_percentiles_are_structures():
     errors = np.array([3.0, 1.0, math.nan, 2.0, 4.0])
-    assert at_percentiles(errors) == {10: 1, 25: 1, 50: 3, 75: 0, 90: 4, 100: 4}
+    assert at_percentiles(errors) == {1: [10, 25], 3: [50], 0: [75], 4: [90, 100]}
+
+
+def test_every_example_is_shown_once():
+    values = np.array([StructureErrors(2.0, alignment=a, electrons=1.0) for a in (1.0, 4.0, 9.0)])
+    table = ErrorTable([ENTRY] * 3, values, [""] * 3)
+    energies = np.linspace(-5.0, 5.0, 11)
+    drawn = error_distribution(table, energies, lambda _: (np.ones(11), np.ones(11)))
+    titles = [panel.get_title(loc="left").partition(":")[0] for panel in drawn.figure.axes]
+    assert titles == ["", "10 % to 25 %", "50 %", "75 % to worst", ""]
+    assert drawn.figure.axes[0].lines[-1].get_ydata().tolist() == [0.25, 0.5, 1.0]
+
+
+def test_equal_errors_are_drawn_beside_each_other():
+    """MAE and RMSE of one structure."""
+    row = {"structures": 1.0, "gap_head_mae": 0.5, "gap_head_rmse": 0.5}
+    (panel,) = errors_by_subset({ALL: row}).figure.axes
+    places = [line.get_xdata()[0] for line in panel.lines[:2]]
+    assert places == pytest.approx([-0.06, 0.06])
+
+
+def test_columns_of_structures_have_units(tmp_path):
+    values = np.array([StructureErrors(6.0, true_gap=0.5)])
+    write_structures(tmp_path / "a.csv", ErrorTable([ENTRY._replace(formula="Fe")], values, [""]))
+    (row,) = csv.DictReader((tmp_path / "a.csv").read_text().splitlines())
+    assert (row["formula"], row["true_gap (eV)"], row["true_level (eV)"]) == ("Fe6", "0.5", "")
+    plain = {"number", "id", "formula", "subset", "left out", "num_atoms", "electrons", "num_forces", "num_stresses"}
+    assert {name for name in row if not name.endswith(")")} == plain
+    document = Path(__file__).parents[2] / "docs" / "evaluation.md"
+    assert not [name for name in row if f"`{name}`" not in document.read_text()]
 
 
 def test_errors_of_elements():
@@ -107,6 +147,10 @@ def test_errors_of_elements():
 )
 def test_numbers_for_readers(value, text):
     assert number("gap_head_mae", value) == text
+
+
+def test_counted():
+    assert [counted(value, "structure") for value in (0, 1, 2)] == ["0 structures", "1 structure", "2 structures"]
 
 
 def test_text_table():

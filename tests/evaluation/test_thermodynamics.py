@@ -3,13 +3,14 @@
 import csv
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from ase import Atoms
 
-from electrain.evaluation.thermodynamics import EnsembleAverage
+from electrain.evaluation.thermodynamics import EnsembleAverage, Estimate
 from electrain.evaluation.thermodynamics_figure import plot_thermodynamics
 from electrain.evaluation.thermodynamics_files import table, to_dict, write
 from electrain.results import ElectronicStructure, Ensemble
@@ -194,10 +195,18 @@ def test_table(result):
     assert "heat capacity (kB/atom)" in lines[0]
     capacity = result.heat_capacity
     errors = [error[0] / BOLTZMANN / 2 for error in capacity[1:]]
-    assert f"{capacity.values[0] / BOLTZMANN / 2:.4f} ± {errors[0]:.2g} ± {errors[1]:.2g}" in lines[1]
+    assert f"{capacity.values[0] / BOLTZMANN / 2:.4f} ± {errors[0]:.4f} ± {errors[1]:.4f}" in lines[1]
     value = capacity.values[2] / BOLTZMANN / result.num_electrons
     assert f"{value:.4f} ±" in table(result, per_electron=True).splitlines()[3]
     assert f"{result.electronic_energy.values[2] / 2e-3:.3f} ±" in lines[3]
+
+
+def test_small_errors_in_the_table(result):
+    errors = [np.array(values) for values in ([4e-9, 6e-5, 0.0], [0.98, 4.9e-5, 12.0])]
+    level = Estimate(np.array([1e-4, 2e-4, 0.5]), *errors)
+    lines = table(replace(result, fermi_level=level)).splitlines()[1:]
+    expected = ["0.0001 ± <0.0001 ± 0.9800", "0.0002 ± 0.0001 ± <0.0001", "0.5000 ± 0.0000 ± 12.0000"]
+    assert [" ".join(line.split()[1:6]) for line in lines] == expected
 
 
 def test_files(result, tmp_path):
@@ -228,4 +237,10 @@ def test_figure(result, tmp_path):
         line = figure.axes[1].lines[0]
         number = result.num_electrons if per_electron else 2
         np.testing.assert_allclose(line.get_ydata(), result.heat_capacity.values / BOLTZMANN / number)
+        error = result.density_of_states.statistical_error.max() / number
+        texts = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+        assert texts[0] == "occupied" and texts[1].startswith(r"model ($1\,\sigma \leq$ ")
+        assert texts[2] == rf"statistics ($1\,\sigma \leq$ {error:.1g})"
+        colors = [tuple(band.get_facecolor()[0]) for band in figure.axes[0].collections]
+        assert len(set(colors)) == 3
     figure.savefig(tmp_path / "figure.png")

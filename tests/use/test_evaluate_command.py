@@ -28,18 +28,19 @@ GRID_ENDS = (GRID["start"] + GRID["max_shift"] * GRID["step"], GRID["start"] + (
 
 
 def make_frame(atoms, seed, subset):
-    """A calculation with a gap between random states, and labels of its own."""
+    """A calculation with a gap between random states, the Fermi level in its middle, and labels of its own."""
     random = np.random.default_rng(seed)
     electrons = int(2 * len(atoms))
     num_filled, num_k = electrons // 2, 3
     filled, empty = random.uniform(-12, -1.0, (num_k, num_filled)), random.uniform(1.0, 9, (num_k, 8))
+    middle = 0.5 * (filled.max() + empty.min())
     weights = random.uniform(0.2, 1.0, num_k)
     frame = atoms.copy()
     frame.rattle(0.05, seed=seed)
     frame.info = {
         "id": f"{subset}-{seed}",
         "subset": subset,
-        "eigenvalues": np.sort(np.hstack([filled, empty]), axis=1),
+        "eigenvalues": np.sort(np.hstack([filled, empty]), axis=1) - middle,
         "kweights": 2 * weights / weights.sum(),
         "bandgap": float(empty.min() - filled.max()),
         "n_electrons": float(electrons),
@@ -99,6 +100,10 @@ def read_csv(path):
     return list(csv.DictReader(path.read_text().splitlines()))
 
 
+def without_units(row):
+    return {heading.partition(" (")[0]: cell for heading, cell in row.items()}
+
+
 def run(dataset, model, report, *arguments):
     command = ["evaluate", str(dataset), "-m", str(model), "-o", str(report), "--part", "train", *arguments]
     return CliRunner().invoke(app, command)
@@ -108,8 +113,8 @@ def test_the_report(dataset, level_file, slow_rows, frames, tmp_path):
     """The files that a user finds, and every number in them against the slow loops."""
     result = run(dataset, level_file, tmp_path / "report", "--rotations", "1")
     assert result.exit_code == 0, result.output
-    rows = read_csv(tmp_path / "report" / "structures.csv")
-    assert len(rows) == len(frames)
+    rows = [without_units(row) for row in read_csv(tmp_path / "report" / "structures.csv")]
+    assert [row["formula"] for row in rows] == [frame.get_chemical_formula("metal") for frame in frames]
     for row in rows:
         for name, expected in slow_rows[row["id"]].items():
             value = float(row[name]) if row[name] else math.nan
@@ -136,9 +141,8 @@ def test_the_report(dataset, level_file, slow_rows, frames, tmp_path):
 
 def check_tables(report, subsets, output):
     """CSV and text say what JSON says."""
-    for row in read_csv(report / "summary.csv"):
-        for heading, cell in row.items():
-            key = heading.split(" (")[0]
+    for row in map(without_units, read_csv(report / "summary.csv")):
+        for key, cell in row.items():
             if key != "subset" and cell:
                 assert float(cell) == pytest.approx(subsets[row["subset"]][key], rel=1e-6)
     text = (report / "summary.txt").read_text()
@@ -155,7 +159,7 @@ def check_channels(report, model_file, frames):
     rows = {row["id"]: row for row in read_csv(report / "structures.csv")}
     for frame in frames:
         target, prediction = true_spectrum(frame), model.output(frame, "mtt::dos")
-        shift = round(float(rows[frame.info["id"]]["true_level"]) / GRID["step"]) + GRID["max_shift"]
+        shift = round(float(rows[frame.info["id"]]["true_level (eV)"]) / GRID["step"]) + GRID["max_shift"]
         for channel, value in enumerate(target):
             error = (prediction[shift + channel] - value) / len(frame)
             sums[channel] = sums.get(channel, 0.0) + error**2
@@ -235,13 +239,16 @@ def test_interrupted_and_continued(part, level_file, tmp_path, monkeypatch):
 def test_unknown_elements_are_left_out(prepare, frames, level_file, tmp_path):
     magnesium = make_frame(bulk("Mg", "fcc", a=4.5), 7, "crystal")
     part = PreparedPart(prepare(chosen=[*frames, magnesium]), "train")
-    (found,) = evaluate_models([level_file], part, tmp_path / "report", num_rotated=0).models
+    evaluation = evaluate_models([level_file], part, tmp_path / "report", num_rotated=0)
+    (found,) = evaluation.models
     assert found.summary[ALL]["structures"] == 6
     assert found.summary[ALL]["left_out"] == found.summary["crystal"]["left_out"] == 1
     assert found.summary[ALL]["dos_structures"] == 5
     assert [reason for reason in found.table.reasons if reason] == ["the model does not know Mg"]
+    assert found.table.formulas() == ["Si2", "Al4", "Al", "H2", "CO", "Mg"]
+    assert "left out, 1 structure: the model does not know Mg" in report_text(evaluation).splitlines()
     only = PreparedPart(prepare(chosen=[magnesium]), "train")
-    with pytest.raises(ValueError, match="can compute none of the 1 structures: the model does not know Mg"):
+    with pytest.raises(ValueError, match=r"none of the structures in .*train\.zip: the model does not know Mg"):
         evaluate_models([level_file], only, tmp_path / "other", num_rotated=0)
 
 
@@ -268,8 +275,8 @@ def test_uncertainties(part, frames, uncertain_file, tmp_path):
         np.testing.assert_allclose(found.table.column(column), [getattr(item, field) for item in expected], rtol=1e-8)
     errors = found.table.column("predicted_level") - found.table.column("true_level")
     ratio = math.sqrt(np.mean((errors / found.table.column("level_uncertainty")) ** 2))
-    (line,) = [line for line in report_text(evaluation).splitlines() if line.startswith("mtt::efermi")]
-    assert line.split()[1:3] == [str(len(frames)), f"{ratio:.3g}"]
+    (line,) = [line for line in report_text(evaluation).splitlines() if line.startswith("Fermi level  ")]
+    assert line.split()[2:4] == [str(len(frames)), f"{ratio:.3g}"]
 
 
 def test_energies_alone(dataset, energy_only_file, tmp_path, monkeypatch):
@@ -335,7 +342,7 @@ def test_files_of_something_else(dataset, level_file, tmp_path):
     ("text", "message"),
     [
         ("many", "expected numbers of training structures such as 100,200,400, got 'many'"),
-        ("1,2", "expected a number of training structures for each of the 1 models, got 2"),
+        ("1,2", "expected a number of training structures for 1 model, got 2"),
         ("0", "expected positive numbers of training structures, got [0]"),
     ],
 )

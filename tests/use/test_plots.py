@@ -7,6 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from ase.build import bulk, molecule
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from test_results import make_result
 
 from electrain.plotting import check_figure_path, plot_comparison, plot_density_of_states, plot_several
@@ -54,6 +55,27 @@ def test_height_is_that_of_the_window():
 def test_elements_are_drawn():
     ax = make_result(molecule("H2O"), per_atom=True).plot()
     assert legend_of(ax) == ["occupied", "total", "O", "H"]
+
+
+def test_total_and_its_only_element_are_both_visible():
+    ax = make_result(bulk("Si"), per_atom=True).plot()
+    total, silicon = ax.lines[:2]
+    assert (total.get_label(), silicon.get_label()) == ("total", "Si")
+    assert total.get_linestyle() == "--" and total.get_zorder() > silicon.get_zorder()
+
+
+@pytest.mark.parametrize("count", [1, 12])
+def test_legends_cover_no_curve(count):
+    results = [make_result(molecule("CH3CONH2"), per_atom=True)] * count  # two rows of labels
+    figure = plot_several(results)
+    FigureCanvasAgg(figure).draw()
+    for panel in figure.axes:
+        legend = panel.get_legend().get_window_extent()
+        curves = [line.get_ydata() for line in panel.lines if len(line.get_ydata()) > 2]
+        low, high = panel.get_xlim()
+        shown = (results[0].energies > low) & (results[0].energies < high)
+        highest = max(values[shown].max() for values in curves)
+        assert panel.transData.transform((0.0, highest))[1] < legend.y0
 
 
 def test_own_zero():

@@ -140,11 +140,12 @@ def test_csv(tmp_path):
     assert len(rows) == 2 * 800
     assert list(rows[0]) == [
         *("structure", "formula", "band_gap_eV", "fermi_level_on_model_axis_eV"),
-        *("energy_minus_fermi_eV", "dos_states_per_eV"),
+        *("electrons_below_fermi_level", "energy_minus_fermi_eV", "dos_states_per_eV"),
     ]
     for name, result in results.items():
         own = [row for row in rows if row["structure"] == name]
         assert {(row["formula"], row["band_gap_eV"]) for row in own} == {(result.formula, "9.000000")}
+        assert {row["electrons_below_fermi_level"] for row in own} == {f"{result.num_electrons:.6f}"}
         energies = [float(row["energy_minus_fermi_eV"]) for row in own]
         values = [float(row["dos_states_per_eV"]) for row in own]
         np.testing.assert_allclose(energies, result.energies, atol=1e-6)
@@ -158,7 +159,8 @@ def test_csv_per_atom(salt, tmp_path):
     rows = read_csv(path)
     assert len(rows) == 3 * 800
     assert {(row["atom"], row["element"]) for row in rows} == {("all", ""), ("0", "Na"), ("1", "Cl")}
-    assert {(row["band_gap_eV"], row["fermi_level_on_model_axis_eV"]) for row in rows} == {("", "")}
+    unknown = ("band_gap_eV", "fermi_level_on_model_axis_eV", "electrons_below_fermi_level")
+    assert {row[name] for row in rows for name in unknown} == {""}
     assert "energy_model_zero_eV" in rows[0]
     chlorine = [float(row["dos_states_per_eV"]) for row in rows if row["atom"] == "1"]
     np.testing.assert_allclose(chlorine, salt.local_density_of_states[1], rtol=1e-7)

@@ -112,7 +112,7 @@ def test_heat_capacity_without_an_ensemble_or_a_fermi_level():
 def test_the_band_is_drawn():
     result = metal()
     ax = result.plot()
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["occupied", "uncertainty"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["occupied", r"uncertainty ($1\,\sigma$)"]
     assert ax.get_title(loc="left") == r"Al   band gap 9.00 $\pm$ 0.25 eV"
     band = ax.collections[1].get_paths()[0].vertices
     assert band[:, 1].max() == pytest.approx(1.1 * result.density_of_states.max())
@@ -141,8 +141,9 @@ def test_csv(tmp_path, per_atom):
         writer.write(result, "Al")
     with (tmp_path / "out.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    names = ["structure", "formula", "band_gap_eV", "fermi_level_on_model_axis_eV", "band_gap_uncertainty_eV"]
-    names += ["fermi_level_uncertainty_eV", *(["atom", "element"] if per_atom else []), "energy_minus_fermi_eV"]
+    names = ["structure", "formula", "band_gap_eV", "fermi_level_on_model_axis_eV"]
+    names += ["electrons_below_fermi_level", "band_gap_uncertainty_eV", "fermi_level_uncertainty_eV"]
+    names += [*(["atom", "element"] if per_atom else []), "energy_minus_fermi_eV"]
     assert list(rows[0]) == [*names, "dos_states_per_eV", "dos_uncertainty_states_per_eV"]
     assert rows[0]["band_gap_uncertainty_eV"] == "0.250000"
     spread = [float(row["dos_uncertainty_states_per_eV"]) for row in rows[:800]]

@@ -28,6 +28,12 @@ _UNITS = {
     BAND_GAP: "eV",
     FERMI_LEVEL: "eV",
 }
+_LABELS = {DENSITY_OF_STATES: "density of states", BAND_GAP: "band gap", FERMI_LEVEL: "Fermi level"}
+
+
+def quantity_label(name: str) -> str:
+    """Name of a quantity for readers."""
+    return _LABELS.get(name, name)
 
 
 class Calibration(NamedTuple):

@@ -26,7 +26,8 @@ CHUNK_SIZE = 64
 class Chunk(NamedTuple):
     """What is known of consecutive structures of a part.
 
-    :param errors: shape ``(num_structures, num_numbers)``, the columns of :class:`StructureErrors`; NaN if left out.
+    :param errors: shape ``(num_structures, num_numbers)``, the columns of :class:`StructureErrors`; NaN if left out,
+        but for the number of atoms.
     :param reasons: why a structure was left out, ``""`` if it was not; shape ``(num_structures,)``.
     :param predicted: aligned densities of states, shape ``(num_structures, num_channels)``, in states/eV.
     :param target: likewise.
@@ -107,11 +108,15 @@ def _evaluate_chunk(model: TestedModel, structures: list[Any], part: PreparedPar
     compared = compare_structures(
         [structures[index] for index in usable], model, part.axis, [rotate[index] for index in usable]
     )
-    return _gathered(compared, usable, reasons, part.axis.target_grid.size)
+    num_atoms = [len(labelled.atoms) for labelled in structures]
+    return _gathered(compared, usable, reasons, num_atoms, part.axis.target_grid.size)
 
 
-def _gathered(compared: list[Compared], usable: list[int], reasons: list[str], num_channels: int) -> Chunk:
+def _gathered(
+    compared: list[Compared], usable: list[int], reasons: list[str], num_atoms: list[int], num_channels: int
+) -> Chunk:
     errors = np.full((len(reasons), len(StructureErrors._fields)), np.nan)
+    errors[:, StructureErrors._fields.index("num_atoms")] = num_atoms
     predicted, target = np.full((2, len(reasons), num_channels), np.nan, dtype=np.float32)
     for index, item in zip(usable, compared, strict=True):
         errors[index], predicted[index], target[index] = item.errors, item.predicted, item.target

@@ -23,14 +23,17 @@ _DOS_UNIT = r"eV$^{-1/2}$"
 Spectra = Callable[[int], tuple[NDArray[np.float64], NDArray[np.float64]]]
 
 
-def at_percentiles(errors: NDArray[np.float64]) -> dict[int, int]:
-    """Structures at chosen percentiles of the known errors: percentile -> number of the structure.
+def at_percentiles(errors: NDArray[np.float64]) -> dict[int, list[int]]:
+    """Structures at chosen percentiles of the known errors: number of the structure -> its percentiles.
 
     The first one at or above each percentile; 100 is the worst.
     """
     order = np.argsort(errors, kind="stable")[: int(np.isfinite(errors).sum())]
-    ranks = [max(0, -(-percentile * len(order) // 100) - 1) for percentile in _PERCENTILES]
-    return {percentile: int(order[rank]) for percentile, rank in zip(_PERCENTILES, ranks, strict=True)}
+    found: dict[int, list[int]] = {}
+    for percentile in _PERCENTILES:
+        rank = max(0, -(-percentile * len(order) // 100) - 1)
+        found.setdefault(int(order[rank]), []).append(percentile)
+    return found
 
 
 def error_distribution(table: ErrorTable, energies: NDArray[np.float64], spectra: Spectra) -> NamedFigure | None:
@@ -46,16 +49,20 @@ def error_distribution(table: ErrorTable, energies: NDArray[np.float64], spectra
     errors = table.dos_errors()
     if not np.isfinite(errors).any():
         return None
-    figure = Figure(figsize=(10.0, 8.6), layout="constrained")
-    upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=(1, 1.7))[:, 0]
     examples = at_percentiles(errors)
+    num_rows = (len(examples) + 1) // 2
+    heights = 3.2, 1.8 * num_rows
+    figure = Figure(figsize=(10.0, sum(heights)), layout="constrained")
+    upper, lower = figure.subfigures(2, 1, squeeze=False, height_ratios=heights)[:, 0]
     _plot_distribution(upper.subplots(), table, examples)
-    panels = lower.subplots(3, 2).ravel()
-    for panel, (percentile, index) in zip(panels, examples.items(), strict=True):
+    grid = lower.subplots(num_rows, 2, squeeze=False).ravel()
+    panels = grid[: len(examples)]
+    for panel in grid[len(examples) :]:
+        panel.set_axis_off()
+    for panel, (index, percentiles) in zip(panels, examples.items(), strict=True):
         predicted, target = spectra(index)
         entry = table.entries[index]
-        position = "worst" if percentile == 100 else f"{percentile} %"
-        title = f"{position}:  {entry.name} ({entry.subset})   {errors[index]:.2f} {_DOS_UNIT}"
+        title = f"{_position(percentiles)}:  {entry.name} ({entry.subset})   {errors[index]:.2f} {_DOS_UNIT}"
         plot_comparison(energies, predicted, target, panel, window=_WINDOW, title=title)
         panel.title.set_fontsize(8.5)
         if panel is not panels[0]:
@@ -70,7 +77,12 @@ def error_distribution(table: ErrorTable, energies: NDArray[np.float64], spectra
     return NamedFigure("error_distribution", caption, figure)
 
 
-def _plot_distribution(panel: "Axes", table: ErrorTable, examples: dict[int, int]) -> None:
+def _position(percentiles: list[int]) -> str:
+    first, last = (("worst" if number == 100 else f"{number} %") for number in (percentiles[0], percentiles[-1]))
+    return last if first == last else f"{first} to {last}"
+
+
+def _plot_distribution(panel: "Axes", table: ErrorTable, examples: dict[int, list[int]]) -> None:
     errors = table.dos_errors()
     subsets = table.subsets()
     for index, (name, rows) in enumerate(subsets.items()):
@@ -79,15 +91,15 @@ def _plot_distribution(panel: "Axes", table: ErrorTable, examples: dict[int, int
             color, width = ("black", 1.8) if name == ALL else (f"C{index}", 1.2)
             shares = np.arange(len(known) + 1) / len(known)
             panel.step(known[[0, *range(len(known))]], shares, where="post", label=name, color=color, linewidth=width)
-    places = [percentile / 100 for percentile in examples]
-    panel.plot(errors[list(examples.values())], places, "o", color="black", markerfacecolor="white", zorder=3)
+    places = [percentiles[-1] / 100 for percentiles in examples.values()]
+    panel.plot(errors[list(examples)], places, "o", color="black", markerfacecolor="white", zorder=3)
     panel.set_xscale("log")
     plain_numbers(panel.xaxis)
     panel.set_ylim(0.0, 1.03)
     panel.set_xlabel(f"DOS error of a structure ({_DOS_UNIT})")
     panel.set_ylabel("fraction of structures")
     panel.spines[["top", "right"]].set_visible(False)
-    panel.legend(frameon=False, fontsize=8, loc="upper left")
+    panel.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))  # curves are everywhere inside
 
 
 def errors_by_element(table: ErrorTable) -> NamedFigure | None:
@@ -105,6 +117,7 @@ def errors_by_element(table: ErrorTable) -> NamedFigure | None:
     shades = {symbol: error / top for symbol, (error, _) in values.items()}
     texts = {symbol: f"{error:.2f} ({count})" for symbol, (error, count) in values.items()}
     plot_periodic_table(panel, shades, texts)
+    panel.set_title("DOS RMSE of the structures that contain an element (and their number)", loc="left", fontsize=10)
     colors = ScalarMappable(Normalize(-top / 9, top), COLORS)  # the table leaves out the lightest tenth of the colors
     bar = figure.colorbar(colors, ax=panel, shrink=0.7, label=f"DOS RMSE ({_DOS_UNIT})")
     bar.ax.set_ylim(0.0, top)

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ..plotting import plot_calibration
-from .calibration import Calibration
+from .calibration import Calibration, quantity_label
 from .channel_errors import ChannelErrors
 from .summary import ALL, ErrorTable, Summary, mean_absolute, root_mean_square
+from .tables import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,7 +26,7 @@ _GAPS = {
 # of the panels of errors by subset: title, unit, logarithmic, and the lines: label -> metric
 _PANELS: tuple[tuple[str, str, bool, dict[str, str]], ...] = (
     (
-        "density of states",
+        "DOS",
         _DOS_UNIT,
         True,
         {"RMSE (eq. 10)": "dos_rmse_per_electron", "rotational discrepancy (eq. 11)": "rotational_discrepancy"},
@@ -56,11 +57,13 @@ def errors_by_subset(summary: Summary) -> NamedFigure | None:
     panels = figure.subplots(num_rows, min(2, len(shown)), squeeze=False).ravel()
     positions = np.arange(len(summary))
     for panel, (title, unit, logarithmic, lines) in zip(panels, shown, strict=False):
-        for (label, key), color, marker in zip(lines.items(), _COLORS, "os", strict=False):
-            values = np.array([row.get(key, np.nan) for row in summary.values()])
-            if np.isfinite(values).any():
-                panel.plot(positions, values, marker, color=color, label=label, markersize=6)
-                panel.vlines(positions, 0.0, values, color=color, alpha=0.25, linewidth=1.0)
+        known = {label: key for label, key in lines.items() if key in summary[ALL]}
+        for index, (label, key) in enumerate(known.items()):
+            values = np.array([row[key] for row in summary.values()])
+            # Beside each other: those of few structures may be equal.
+            places = positions + 0.12 * (index - 0.5 * (len(known) - 1))
+            panel.plot(places, values, "os"[index], color=_COLORS[index], label=label, markersize=6)
+            panel.vlines(places, 0.0, values, color=_COLORS[index], alpha=0.25, linewidth=1.0)
         if logarithmic:
             panel.set_yscale("log")
             plain_numbers(panel.yaxis)
@@ -71,7 +74,9 @@ def errors_by_subset(summary: Summary) -> NamedFigure | None:
         panel.set_xticks(positions, names, fontsize=8)
         panel.set_xlim(-0.5, len(summary) - 0.5)
         _finish(panel, title=title, ylabel=f"error ({unit})")
-        panel.legend(frameon=False, fontsize=8)
+        # On the line of the title, away from the numbers.
+        narrow = {"ncols": 2, "handlelength": 1.0, "handletextpad": 0.3, "columnspacing": 1.0}
+        panel.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1.0, 0.98), **narrow)
     for panel in panels[len(shown) :]:
         panel.set_axis_off()
     caption = "Errors of each subset and of all structures; in brackets the number of structures."
@@ -101,7 +106,8 @@ def gap_parity(table: ErrorTable) -> NamedFigure | None:
             )
         errors = table.differences(name, "true_gap")
         numbers = (
-            f"MAE {mean_absolute(errors):.2f} eV\nRMSE {root_mean_square(errors):.2f} eV\n{len(errors)} structures"
+            f"MAE {mean_absolute(errors):.2f} eV\nRMSE {root_mean_square(errors):.2f} eV\n"
+            f"{counted(len(errors), 'structure')}"
         )
         panel.text(0.03, 0.97, numbers, transform=panel.transAxes, va="top", fontsize=8)
         panel.set_aspect("equal")
@@ -149,7 +155,7 @@ def errors_by_energy(models: Mapping[str, ChannelErrors]) -> NamedFigure:
     top.set_ylim(0.0, 1.08 * float(np.max(first.target_per_atom[inside])))
     for panel in (top, bottom):
         panel.axvline(0.0, color="0.3", linewidth=0.8, linestyle="--")
-    _finish(top, title="", ylabel="states/eV/atom")
+    _finish(top, title="", ylabel="RMSE of DOS (states/eV/atom)")
     _finish(bottom, title="", ylabel="structures")
     bottom.set_xlabel(r"$E - E_\mathrm{F}$ (eV)")
     top.legend(frameon=False, fontsize=8)
@@ -195,7 +201,8 @@ def calibration_figure(found: Mapping[str, Calibration]) -> NamedFigure | None:
     panels = figure.subplots(num_rows, min(2, len(positive)), squeeze=False).ravel()
     for panel, (name, values) in zip(panels, positive.items(), strict=False):
         chosen = values.uncertainties > 0
-        plot_calibration(values.uncertainties[chosen], values.errors[chosen], panel, unit=values.unit, title=name)
+        pairs = values.uncertainties[chosen], values.errors[chosen]
+        plot_calibration(*pairs, panel, unit=values.unit, title=quantity_label(name))
     for panel in panels[len(positive) :]:
         panel.set_axis_off()
     caption = (

@@ -10,7 +10,7 @@ from string import Template
 from typing import Any
 
 from ..atomic_files import replacing
-from .calibration import Calibration
+from .calibration import Calibration, quantity_label
 from .figures import NamedFigure
 from .summary import Summary
 from .tables import calibration_row, metric_label, number
@@ -85,8 +85,9 @@ def _calibrations(calibrations: Mapping[str, Calibration]) -> str:
     head = "".join(f"<th>{name}</th>" for name in names)
     rows = ""
     for name, values in calibrations.items():
-        cells = (f"{value:.2f}" if isinstance(value, float) else value for value in calibration_row(values).values())
-        rows += f"<tr><th>{html.escape(name)}</th>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+        numbers = (f"{value:.2f}" if isinstance(value, float) else value for value in calibration_row(values).values())
+        cells = "".join(f"<td>{number}</td>" for number in numbers)
+        rows += f"<tr><th>{html.escape(quantity_label(name))}</th>{cells}</tr>"
     note = "<p>In brackets: for Gaussian errors with the predicted standard deviations. Their ratio would be 1.</p>"
     return f"<h3>Uncertainties</h3><table><tr><th></th>{head}</tr>{rows}</table>{note}"
 

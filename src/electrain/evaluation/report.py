@@ -27,6 +27,7 @@ from .summary import ALL, ErrorTable, Summary, calibrations, summarise
 from .tables import (
     calibration_row,
     calibration_table,
+    counted,
     metric_label,
     text_table,
     write_channels,
@@ -103,7 +104,7 @@ def evaluate_models(
     """
     if training_sizes and len(training_sizes) != len(models):
         raise ValueError(
-            f"expected a number of training structures for each of the {len(models)} models, got {len(training_sizes)}"
+            f"expected a number of training structures for {counted(len(models), 'model')}, got {len(training_sizes)}"
         )
     if any(size < 1 for size in training_sizes):
         raise ValueError(f"expected positive numbers of training structures, got {list(training_sizes)}")
@@ -118,7 +119,7 @@ def evaluate_models(
         files = evaluate_part(model, path, part, folder, rotate)
         table = ErrorTable.read(part.entries, files)
         if all(table.reasons):
-            raise ValueError(f"{path} can compute none of the {len(part)} structures: {table.reasons[0]}")
+            raise ValueError(f"{path} can compute none of the structures in {part.path}: {table.reasons[0]}")
         found.append(ModelEvaluation(path, name, files, table, summarise(table), channel_errors(files, part)))
     return Evaluation(part, found, list(training_sizes))
 
@@ -202,7 +203,7 @@ def write_report(evaluation: Evaluation, folder: Path, say: Callable[[str], None
         for ending in ("png", "pdf"):
             with replacing(folder / "figures" / f"{item.name}.{ending}") as temporary:
                 item.figure.savefig(temporary, dpi=150)
-    say(f"wrote {folder}/figures/ ({len(figures)} figures as .png and .pdf)")
+    say(f"wrote {folder}/figures/ ({counted(len(figures), 'figure')} as .png and .pdf)")
     has_viewer = chemiscope_library() is not None and np.isfinite(first.table.dos_errors()).any()
     write_html(
         folder / "report.html",
@@ -220,12 +221,12 @@ def _facts(evaluation: Evaluation) -> dict[str, str]:
     part, first = evaluation.part, evaluation.models[0]
     facts = {
         "model": str(first.path),
-        "data set": f"{part.folder}, part {part.part}, {len(part)} structures",
+        "data set": f"{part.folder}, part {part.part}, {counted(len(part), 'structure')}",
         "energy axis": f"{part.axis.grid}, relative to the Fermi level; smearing {part.axis.smearing:g} eV",
         "electrain": __version__,
     }
     for reason, count in left_out(first.table).items():
-        facts[f"left out, {count} structures"] = reason
+        facts[f"left out, {counted(count, 'structure')}"] = reason
     return facts
 
 

@@ -23,33 +23,49 @@ class StructureErrors(NamedTuple):
     """Numbers of one structure; NaN for what the model or the data set does not have.
 
     Fermi levels are on the model's axis, the true one where it lies after alignment. "Counted" quantities are read
-    from a density of states the traditional way, see :func:`gap_by_counting`.
+    from a density of states the traditional way, see :func:`gap_by_counting`. :data:`UNITS` has the units.
     """
 
-    num_atoms: float
-    alignment: float = math.nan  # alignment term AL | states^2/eV
+    num_atoms: float  # also of structures that were left out
+    alignment: float = math.nan  # alignment term AL
     electrons: float = math.nan  # in the trusted range of the target
-    discrepancy: float = math.nan  # rotational, eq. 11 | eV^-1/2
-    true_gap: float = math.nan  # eV
-    predicted_gap: float = math.nan  # eV, by the model's head
-    predicted_gap_counted: float = math.nan  # eV, from the predicted density of states
-    true_gap_counted: float = math.nan  # eV, from the true density of states
-    true_level: float = math.nan  # eV
-    predicted_level: float = math.nan  # eV, by the model's head
-    predicted_level_counted: float = math.nan  # eV, from the predicted density of states
-    true_energy: float = math.nan  # eV
-    predicted_energy: float = math.nan  # eV
+    discrepancy: float = math.nan  # rotational, eq. 11
+    true_gap: float = math.nan
+    predicted_gap: float = math.nan  # by the model's head
+    predicted_gap_counted: float = math.nan  # from the predicted density of states
+    true_gap_counted: float = math.nan  # from the true density of states
+    true_level: float = math.nan
+    predicted_level: float = math.nan  # by the model's head
+    predicted_level_counted: float = math.nan  # from the predicted density of states
+    true_energy: float = math.nan
+    predicted_energy: float = math.nan
     num_forces: float = 0.0  # components
-    forces_absolute: float = 0.0  # sum over components of |error| | eV/A
-    forces_squared: float = 0.0  # sum over components of error^2 | eV^2/A^2
+    forces_absolute: float = 0.0  # sum over components of |error|
+    forces_squared: float = 0.0  # sum over components of error^2
     num_stresses: float = 0.0  # components
-    stresses_absolute: float = 0.0  # eV/A^3
-    stresses_squared: float = 0.0  # eV^2/A^6
-    dos_error: float = math.nan  # root mean square over trusted channels | states/eV, if there is an uncertainty
-    dos_uncertainty: float = math.nan  # the same of its uncertainty | states/eV
-    gap_uncertainty: float = math.nan  # eV
-    level_uncertainty: float = math.nan  # eV
-    energy_uncertainty: float = math.nan  # eV
+    stresses_absolute: float = 0.0
+    stresses_squared: float = 0.0
+    dos_error: float = math.nan  # root mean square over trusted channels, if there is an uncertainty
+    dos_uncertainty: float = math.nan  # the same of its uncertainty
+    gap_uncertainty: float = math.nan
+    level_uncertainty: float = math.nan
+    energy_uncertainty: float = math.nan
+
+
+# Of the numbers above; those that are not here have none.
+UNITS = {
+    "alignment": "states^2/eV",
+    "discrepancy": "eV^-1/2",
+    **dict.fromkeys(("true_gap", "predicted_gap", "predicted_gap_counted", "true_gap_counted"), "eV"),
+    **dict.fromkeys(("true_level", "predicted_level", "predicted_level_counted"), "eV"),
+    **dict.fromkeys(("true_energy", "predicted_energy"), "eV"),
+    "forces_absolute": "eV/A",
+    "forces_squared": "eV^2/A^2",
+    "stresses_absolute": "eV/A^3",
+    "stresses_squared": "eV^2/A^6",
+    **dict.fromkeys(("dos_error", "dos_uncertainty"), "states/eV"),
+    **dict.fromkeys(("gap_uncertainty", "level_uncertainty", "energy_uncertainty"), "eV"),
+}
 
 
 class Compared(NamedTuple):

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from ase.formula import Formula
 from numpy.typing import NDArray
 
 from ..data.prepared import Entry
@@ -50,6 +51,13 @@ class ErrorTable:
     def column(self, name: str) -> NDArray[np.float64]:
         """One number of every structure; names are those of ``StructureErrors``."""
         return self.values[:, StructureErrors._fields.index(name)]
+
+    def formulas(self) -> list[str]:
+        """Chemical formulas with as many atoms as the structures have, metals first."""
+        reduced = [Formula(entry.formula) for entry in self.entries]
+        numbers = self.column("num_atoms").astype(int).tolist()
+        pairs = zip(reduced, numbers, strict=True)
+        return [(formula * (number // len(formula))).format("metal") for formula, number in pairs]
 
     def pick(self, chosen: NDArray[np.bool_]) -> "ErrorTable":
         """Return the table of some of the structures."""

@@ -8,16 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from ..atomic_files import replacing
-from .calibration import Calibration
+from .calibration import Calibration, quantity_label
 from .channel_errors import ChannelErrors
-from .structure_errors import StructureErrors
+from .structure_errors import UNITS, StructureErrors
 from .summary import METRICS, ErrorTable, Summary
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things: ``1 structure``, ``2 structures``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def metric_label(key: str) -> str:
     """Name and unit of a metric for readers."""
     metric = next(metric for metric in METRICS if metric.key == key)
-    return f"{metric.label} ({metric.unit})" if metric.unit else metric.label
+    return _with_unit(metric.label, metric.unit)
 
 
 def number(key: str, value: float) -> str:
@@ -52,7 +57,7 @@ def calibration_table(calibrations: Mapping[str, Calibration]) -> str:
     lines = [f"{'uncertainty of':40}" + "".join(f"  {head:>10}" for head in heads)]
     for name, values in calibrations.items():
         count, *numbers = calibration_row(values).values()
-        lines.append(f"{name:40}  {count:10d}" + "".join(f"  {value:10.3g}" for value in numbers))
+        lines.append(f"{quantity_label(name):40}  {count:10d}" + "".join(f"  {value:10.3g}" for value in numbers))
     return "\n".join(lines)
 
 
@@ -71,7 +76,7 @@ def write_summary(path: Path, summary: Summary) -> None:
     """Write a table with a row for each subset."""
     keys = list(next(iter(summary.values())))
     units = {metric.key: metric.unit for metric in METRICS}
-    header = ["subset", *(f"{key} ({units[key]})" if units[key] else key for key in keys)]
+    header = ["subset", *(_with_unit(key, units[key]) for key in keys)]
     _write_csv(path, header, ([name, *(row[key] for key in keys)] for name, row in summary.items()))
 
 
@@ -82,15 +87,16 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def write_structures(path: Path, table: ErrorTable) -> None:
-    """Write a table with a row for each structure; columns are those of :class:`StructureErrors`."""
-    header = ("number", "id", "formula", "subset", "left out", "DOS error (eV^-1/2)", *StructureErrors._fields)
-    rows = zip(table.entries, table.reasons, table.dos_errors(), table.values.tolist(), strict=True)
+    """Write a table with a row for each structure; columns are those of :class:`StructureErrors`, with units."""
+    numbers = (_with_unit(name, UNITS.get(name, "")) for name in StructureErrors._fields)
+    header = ("number", "id", "formula", "subset", "left out", "DOS error (eV^-1/2)", *numbers)
+    rows = zip(table.entries, table.formulas(), table.reasons, table.dos_errors(), table.values.tolist(), strict=True)
     _write_csv(
         path,
         header,
         (
-            (index, entry.name, entry.formula, entry.subset, reason, float(error), *values)
-            for index, (entry, reason, error, values) in enumerate(rows)
+            (index, entry.name, formula, entry.subset, reason, float(error), *values)
+            for index, (entry, formula, reason, error, values) in enumerate(rows)
         ),
     )
 
@@ -103,6 +109,10 @@ def write_channels(path: Path, errors: ChannelErrors) -> None:
     )
     columns = (errors.energies, errors.num_structures, errors.rmse, errors.rmse_per_atom, errors.target_per_atom)
     _write_csv(path, header, zip(*(column.tolist() for column in columns), strict=True))
+
+
+def _with_unit(name: str, unit: str) -> str:
+    return f"{name} ({unit})" if unit else name
 
 
 def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

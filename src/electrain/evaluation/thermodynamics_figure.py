@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..plotting import WINDOW
+from ..plotting import WINDOW, legend_above_curves
 from ..spectra.fermi import BOLTZMANN
 from .thermodynamics import Estimate, Thermodynamics
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 _LINE = "#1f4e79"
 _SHADE = "#9dc3e6"
-_STATISTICAL = "#1f4e79"
-_MODEL = "#d1495b"
+# Field of an estimate: label and color of its band
+_BANDS = {"model_uncertainty": ("model", "#d1495b"), "statistical_error": ("statistics", "#e08e0b")}
 
 
 def plot_thermodynamics(
@@ -24,7 +24,8 @@ def plot_thermodynamics(
 ) -> "Figure":
     """Plot mean density of states, heat capacity, energies and Fermi level.
 
-    Bands are one standard deviation: of the mean over frames (blue), and among the model's ensemble (red).
+    Bands are one standard deviation: of the mean over frames (orange), and among the model's ensemble (red). Legends
+    say how wide they are at most, some are narrower than the line.
 
     :param result: see :meth:`~electrain.evaluation.thermodynamics.EnsembleAverage.thermodynamics`.
     :param per_electron: per electron instead of per atom.
@@ -40,7 +41,7 @@ def plot_thermodynamics(
     temperatures = result.temperatures
     _plot(capacity, temperatures, result.heat_capacity.per(BOLTZMANN * number), _LINE, "analytic")
     differences = result.heat_capacity_by_differences / (BOLTZMANN * number)
-    capacity.plot(temperatures, differences, "x", color="0.3", markersize=4, label="from energies 1 K apart")
+    capacity.plot(temperatures, differences, "x", color="0.3", markersize=4, label="energies 1 K apart")
     capacity.set_ylabel(rf"heat capacity ($k_\mathrm{{B}}$/{unit})")
     heat = Estimate(temperatures * result.entropy.values, None, None)
     for estimate, color, label in (
@@ -55,9 +56,8 @@ def plot_thermodynamics(
     level.set_ylabel(r"$\mu(T) - E_\mathrm{F}$ (eV)")
     for panel in (capacity, energy, level):
         panel.set_xlabel("temperature of the electrons (K)")
-    for panel in (capacity, energy):
-        panel.legend(frameon=False, fontsize=8)
     for panel in (spectrum, capacity, energy, level):
+        legend_above_curves(panel, num_columns=2)
         panel.spines[["top", "right"]].set_visible(False)
     return figure
 
@@ -69,8 +69,8 @@ def _plot_spectrum(ax: "Axes", result: Thermodynamics, number: float, unit: str,
     estimate = Estimate(
         *(None if part is None else part[shown] / number for part in result.density_of_states)  # type: ignore[arg-type]
     )
-    occupied = energies <= 1e-9
-    ax.fill_between(energies[occupied], estimate.values[occupied], color=_SHADE, alpha=0.5, linewidth=0)
+    below = energies <= 1e-9
+    ax.fill_between(energies[below], estimate.values[below], color=_SHADE, alpha=0.5, linewidth=0, label="occupied")
     _plot(ax, energies, estimate, _LINE, None)
     ax.axvline(0.0, color="0.3", linewidth=0.8, linestyle="--")
     ax.set_xlim(low, high)
@@ -79,17 +79,15 @@ def _plot_spectrum(ax: "Axes", result: Thermodynamics, number: float, unit: str,
     ax.set_ylabel(f"mean DOS (states/eV/{unit})")
     frames = "1 frame" if result.num_frames == 1 else f"{result.num_frames} frames"
     ax.set_title(f"{_readable(result.formula)}   mean of {frames}", loc="left", fontsize=10)
-    if any(error is not None for error in estimate[1:]):
-        ax.legend(frameon=False, fontsize=8, loc="upper left")
 
 
 def _plot(ax: "Axes", x: NDArray[np.float64], estimate: Estimate, color: str, label: str | None) -> None:
-    kinds = ((estimate.model_uncertainty, _MODEL, "model"), (estimate.statistical_error, _STATISTICAL, "statistics"))
-    for error, shade, name in kinds:
+    for field, (name, shade) in _BANDS.items():
+        error = getattr(estimate, field)
         if error is not None:
-            is_legend = name if label is None else None
             edges = estimate.values - error, estimate.values + error
-            ax.fill_between(x, *edges, color=shade, alpha=0.3, linewidth=0, label=is_legend)
+            text = rf"{name} ($1\,\sigma \leq$ {error.max():.1g})"
+            ax.fill_between(x, *edges, color=shade, alpha=0.5, linewidth=0, label=text)
     # One temperature makes no line.
     ax.plot(x, estimate.values, color=color, linewidth=1.4, marker="o" if len(x) == 1 else None, label=label)
 

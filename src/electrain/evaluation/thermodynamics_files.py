@@ -121,5 +121,11 @@ def _columns(name: str, estimate: Estimate, unit: str) -> dict[str, NDArray[np.f
 
 
 def _with_errors(estimate: Estimate, row: int, digits: int) -> str:
-    errors = [f" ± {error[row]:.2g}" for error in estimate[1:] if error is not None]
+    errors = [f" ± {_error(error[row], digits)}" for error in estimate[1:] if error is not None]
     return f"{estimate.values[row]:.{digits}f}" + "".join(errors)
+
+
+def _error(error: float, digits: int) -> str:
+    """With the digits of the value; an error below the last of them is not zero."""
+    smallest = 10.0**-digits
+    return f"<{smallest:.{digits}f}" if 0.0 < error < 0.5 * smallest else f"{error:.{digits}f}"
