@@ -1,5 +1,6 @@
 """Reading extended XYZ."""
 
+import bz2
 import gzip
 import lzma
 
@@ -79,7 +80,10 @@ def test_a_bad_frame_does_not_stop_the_others(make_frame, write_frames):
         ({"kweights": None}, "made up: expected the key 'kweights' in the comment line"),
         ({"kweights": "many"}, "made up: expected an array of numbers for 'kweights', got 'many'"),
         ({"bandgap": np.zeros(2)}, r"made up: expected one number for 'bandgap', got shape \(2,\)"),
-        ({"eigenvalues": np.zeros((6, 4))}, "made up: expected one weight for each of 6 k-points, got 5"),
+        (
+            {"eigenvalues": np.zeros((6, 4))},
+            r"made up: expected eigenvalues of shape .* as many weights as k-points, got \(1, 6, 4\) and \(5,\)",
+        ),
     ],
 )
 def test_keys_that_cannot_be_used(make_frame, changes, message):
@@ -131,6 +135,26 @@ def test_a_file_of_another_kind(tmp_path):
     path.write_bytes(b"not compressed at all")
     (frame,) = read_extended_xyz(path)
     assert "the file is damaged or of another kind" in frame.reason
+
+
+@pytest.mark.parametrize(("suffix", "compress", "header"), [(".gz", gzip.compress, 10), (".bz2", bz2.compress, 4)])
+def test_damage_inside_of_a_compressed_file(make_frame, write_frames, tmp_path, suffix, compress, header):
+    path = tmp_path / f"frames.xyz{suffix}"
+    good = compress(write_frames([make_frame()]).read_bytes())
+    path.write_bytes(good[:header] + b"\xff" * 1000)
+    (frame,) = read_extended_xyz(path)
+    assert "expected text, but the file is damaged or of another kind" in frame.reason
+
+
+def test_k_points_without_weight_are_left_out(make_frame, write_frames):
+    frame = make_frame()
+    (plain,) = read_extended_xyz(write_frames([frame]))
+    eigenvalues, weights = frame.info["eigenvalues"], frame.info["kweights"]
+    frame.info["eigenvalues"] = np.concatenate([eigenvalues[:1] + 3.0, eigenvalues])
+    frame.info["kweights"] = np.concatenate([[0.0], weights])
+    (with_path,) = read_extended_xyz(write_frames([frame]))
+    np.testing.assert_array_equal(with_path.eigenvalues, plain.eigenvalues)
+    np.testing.assert_array_equal(with_path.weights, plain.weights)
 
 
 def test_an_empty_file_is_reported(tmp_path):

@@ -158,13 +158,18 @@ def test_a_folder_of_files(make_frame, write_frames, tmp_path):
     (tmp_path / "runs" / "05.xyz").write_text("2\nnothing of use\n")
     (tmp_path / "runs" / "07.xyz").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "runs" / "notes.txt").write_text("not a calculation")
+    (tmp_path / "runs" / "vasprun.xml").touch()
+    (tmp_path / "runs" / "x.out.gz").write_bytes(b"not packed")
     result = run(tmp_path / "runs", "-o", tmp_path / "data")
     assert result.exit_code == 0, result.output
-    assert "2 frames left out" in result.output
+    assert "4 frames left out" in result.output
     assert "05.xyz, frame 0: expected 2 atoms, but the file ends before the last of them" in result.output
-    assert "07.xyz, frame 0: expected text, but the file is damaged" in result.output
+    assert "07.xyz, frame 0: expected a number of atoms, got " in result.output
+    assert "vasprun.xml: expected a calculation, got an empty file" in result.output
+    assert "x.out.gz: expected a compressed file, but it is damaged or of another kind" in result.output
     rows = list(csv.DictReader((tmp_path / "data" / "sources.csv").read_text().splitlines()))
-    assert [row["source"] for row in rows] == [f"{index:02d}.xyz" for index in range(30)]
+    names = [f"{index:02d}.xyz" for index in range(30)]
+    assert [row["source"] for row in rows] == [*names, "vasprun.xml", "x.out.gz"]
 
 
 def test_a_folder_without_calculations(tmp_path):

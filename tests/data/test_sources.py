@@ -74,12 +74,17 @@ def test_an_empty_file(tmp_path, cut):
     assert names(cut(tmp_path / "empty.xyz", 3)[2]) == ["expected at least one frame, got an empty file"]
 
 
-def test_bytes_that_are_no_text_cost_the_frames_behind_them_in_a_piece(seven, cut):
+def test_names_in_another_encoding_cost_no_frame(seven, cut):
     seven.write_bytes(seven.read_bytes().replace(b"frame-2", b"frame-\xff"))
     *_, frames = cut(seven, 3)
-    assert names(frames)[3:] == [f"frame-{i}" for i in range(3, 7)]
-    assert names(frames)[0].startswith("expected text, but the file is damaged or of another kind")
-    assert names(frames)[1:3] == ["not read: the text before it is damaged"] * 2
+    assert names(frames) == ["frame-0", "frame-1", "frame-\ufffd", *(f"frame-{i}" for i in range(3, 7))]
+
+
+def test_a_count_of_too_many_digits(seven, cut):
+    seven.write_bytes(seven.read_bytes() + b"9" * 5000 + b"\n")
+    *_, frames = cut(seven, 3)
+    assert names(frames)[6] == "frame-6"
+    assert names(frames)[7].startswith("expected a number of atoms, got '9999")
 
 
 def test_compressed_files(seven, tmp_path, cut):

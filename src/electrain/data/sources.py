@@ -1,10 +1,7 @@
 """Files of calculations: which there are, and how they are cut into chunks of work."""
 
-import gzip
 import hashlib
-import lzma
 import os
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,14 +9,15 @@ from typing import NamedTuple
 from ase.io.formats import open_with_compression
 
 from .calculation import Rejected
-from .readers import Frame, file_format, read_calculations
+from .readers import Frame, is_source, read_calculations
+from .readers.common import DAMAGED
+from .readers.extended_xyz import number_of_atoms
 
 _COMPRESSED = (".gz", ".xz", ".bz2")
 _XYZ = (".xyz", ".extxyz")
 # What is kept of a file whose frames can no longer be told apart: enough to say what is wrong.
 _BROKEN_BYTES = 2**20
 _BLOCK = 2**20
-_DAMAGED = (EOFError, lzma.LZMAError, gzip.BadGzipFile, zlib.error, OSError)
 
 
 class Source(NamedTuple):
@@ -90,14 +88,6 @@ def _visible_files(folder: Path) -> Iterator[Path]:
             yield name
 
 
-def is_source(path: Path) -> bool:
-    """Whether a file found in a folder can hold calculations, or cannot be opened, which should be reported."""
-    try:
-        return file_format(path) is not None
-    except OSError:
-        return True
-
-
 def has_frames(path: Path) -> bool:
     """Whether a file is an extended XYZ file, which is cut into chunks."""
     suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
@@ -155,7 +145,7 @@ def _unpack(path: Path, target: Path) -> str | None:
         while True:
             try:
                 block = file.read(_BLOCK)
-            except _DAMAGED as error:
+            except (*DAMAGED, OSError) as error:
                 return f"expected text, but the file is damaged or of another kind ({error})"
             if not block:
                 return None
@@ -172,9 +162,10 @@ def _frame_offsets(path: Path) -> list[int]:
             position += len(line)
             if not line.strip():
                 continue
-            if not line.strip().isdigit():
+            number = number_of_atoms(line)
+            if number is None:
                 return [*offsets, begin]
-            for _ in range(int(line) + 1):
+            for _ in range(number + 1):
                 line = file.readline()
                 position += len(line)
                 if not line:

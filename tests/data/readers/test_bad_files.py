@@ -1,6 +1,7 @@
 """Files that cannot be used: each comes back with its path and a reason, and no other error."""
 
 import dataclasses
+import gzip
 import json
 import pickle
 import sys
@@ -71,7 +72,22 @@ def test_truncated_files(real_file, metal, tmp_path, name, share):
 @pytest.mark.parametrize("name", ["packed.xml.xz", "packed.out.gz"])
 def test_files_that_are_not_packed_as_they_are_named(tmp_path, name):
     (tmp_path / name).write_bytes(b"not packed")
-    assert "looks like none of them" in reason_for(tmp_path / name)
+    assert "expected a compressed file, but it is damaged or of another kind" in reason_for(tmp_path / name)
+
+
+def test_damage_inside_of_a_packed_file(real_file, tmp_path):
+    text = real_file("mg_metal.xml").read_bytes()
+    good, begin_of_another = gzip.compress(text[:20_000]), gzip.compress(text[20_000:])[:10]
+    (tmp_path / "mg.xml.gz").write_bytes(good + begin_of_another + b"\xff" * 1000)
+    assert "it is damaged or of another kind (error: Error -3" in reason_for(tmp_path / "mg.xml.gz")
+    (tmp_path / "mg.xml.gz").write_bytes(begin_of_another + b"\xff" * 1000)
+    assert "it is damaged or of another kind (Error -3" in reason_for(tmp_path / "mg.xml.gz")
+
+
+@pytest.mark.parametrize("name", ["vasprun.xml", "empty.gpw", "data-file-schema.xml.gz"])
+def test_an_empty_file(tmp_path, name):
+    (tmp_path / name).write_bytes(gzip.compress(b"") if name.endswith(".gz") else b"")
+    assert reason_for(tmp_path / name) == "expected a calculation, got an empty file"
 
 
 def test_an_unknown_file_is_told_what_is_known(tmp_path):

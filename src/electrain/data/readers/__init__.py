@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeAlias
 from ..calculation import Calculation, CalculationError, Rejected
 from ..sampled_spectrum import SampledSpectrum
 from .abinit import read_abinit
+from .common import DAMAGED
 from .extended_xyz import calculation_from_atoms, read_extended_xyz
 from .gpaw import read_gpaw
 from .pymatgen_dos import read_pymatgen_dos
@@ -23,6 +24,7 @@ __all__ = [
     "Frame",
     "calculation_from_atoms",
     "file_format",
+    "is_source",
     "read_abinit",
     "read_calculations",
     "read_extended_xyz",
@@ -38,31 +40,31 @@ Frame: TypeAlias = Calculation | SampledSpectrum | Rejected
 _OPENERS: dict[str, Callable] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 # The first lines of every format tell what it is; pw.x may come after some lines of MPI.
 _HEAD_BYTES = 8192
-_PYMATGEN_DOS = b"pymatgen.electronic_structure.dos"
 
 
 class FileFormat(NamedTuple):
     """A format that can be read.
 
     :param name: for messages.
-    :param matches: whether a file with this name, without the ending of a compressed file, and these first bytes
-        is of the format.
+    :param endings: of the usual names, in lower case, without that of a compressed file.
+    :param marks: any of them is in the first lines; without any the name alone tells.
     :param read: read the one calculation, or those, in a file.
     """
 
     name: str
-    matches: Callable[[str, bytes], bool]
+    endings: tuple[str, ...]
+    marks: tuple[bytes, ...]
     read: Callable[[Path], Calculation | SampledSpectrum | Iterator[Calculation | Rejected]]
 
 
 FORMATS = (
-    FileFormat("extended XYZ", lambda name, _: name.endswith((".xyz", ".extxyz")), read_extended_xyz),
-    FileFormat("Quantum ESPRESSO (XML)", lambda _, head: b"<qes:espresso" in head, read_quantum_espresso_xml),
-    FileFormat("Quantum ESPRESSO (text)", lambda _, head: b"Program PWSCF" in head, read_quantum_espresso_text),
-    FileFormat("VASP (vasprun.xml)", lambda _, head: b"<modeling>" in head, read_vasp),
-    FileFormat("GPAW (.gpw)", lambda _, head: head[:24].lower().startswith(b"- of ulmgpaw"), read_gpaw),
-    FileFormat("ABINIT (GSR.nc)", lambda name, _: name.endswith("gsr.nc"), read_abinit),
-    FileFormat("pymatgen DOS (JSON)", lambda _, head: _PYMATGEN_DOS in head, read_pymatgen_dos),
+    FileFormat("extended XYZ", (".xyz", ".extxyz"), (), read_extended_xyz),
+    FileFormat("Quantum ESPRESSO (XML)", ("data-file-schema.xml",), (b"<qes:espresso",), read_quantum_espresso_xml),
+    FileFormat("Quantum ESPRESSO (text)", (".pwo",), (b"Program PWSCF",), read_quantum_espresso_text),
+    FileFormat("VASP (vasprun.xml)", ("vasprun.xml",), (b"<modeling>",), read_vasp),
+    FileFormat("GPAW (.gpw)", (".gpw",), (b"- of UlmGPAW", b"- of Ulmgpaw"), read_gpaw),
+    FileFormat("ABINIT (GSR.nc)", ("gsr.nc",), (), read_abinit),
+    FileFormat("pymatgen DOS (JSON)", (), (b"pymatgen.electronic_structure.dos",), read_pymatgen_dos),
 )
 
 
@@ -71,10 +73,23 @@ def file_format(path: Path) -> FileFormat | None:
 
     :raises OSError: if the file cannot be read.
     """
-    suffix = path.suffix.lower()
-    name = path.name.lower().removesuffix(suffix) if suffix in _OPENERS else path.name.lower()
-    head = _head(path, _OPENERS.get(suffix, open))
-    return next((known for known in FORMATS if known.matches(name, head)), None)
+    try:
+        head = _head(path)
+    except DAMAGED:
+        head = b""  # by its name it can still be one of ours: its reader says what is wrong with it
+    return _format_of(path, head)
+
+
+def is_source(path: Path) -> bool:
+    """Whether a file found in a folder is read, or reported as broken.
+
+    It is if it is of a format of ours or has the usual name of one, and if it cannot be opened or unpacked.
+    """
+    try:
+        head = _head(path)
+    except (*DAMAGED, OSError):
+        return True
+    return _format_of(path, head) is not None or any(_is_named_like(known, path) for known in FORMATS)
 
 
 def read_calculations(path: Path) -> Iterator[Frame]:
@@ -87,8 +102,7 @@ def read_calculations(path: Path) -> Iterator[Frame]:
     """
     known = file_format(path)
     if known is None:
-        names = ", ".join(known.name for known in FORMATS)
-        yield Rejected(str(path), f"expected one of the formats {names}, got a file that looks like none of them")
+        yield Rejected(str(path), _why_unknown(path))
         return
     try:
         found = known.read(path)
@@ -100,9 +114,32 @@ def read_calculations(path: Path) -> Iterator[Frame]:
         yield Rejected(error.source, error.reason)
 
 
-def _head(path: Path, opener: Callable) -> bytes:
+def _head(path: Path) -> bytes:
+    opener = _OPENERS.get(path.suffix.lower(), open)
+    with opener(path, "rb") as file:
+        return file.read(_HEAD_BYTES)
+
+
+def _format_of(path: Path, head: bytes) -> FileFormat | None:
+    for known in FORMATS:
+        if any(mark in head for mark in known.marks) or (not known.marks and _is_named_like(known, path)):
+            return known
+    return None
+
+
+def _is_named_like(known: FileFormat, path: Path) -> bool:
+    name = path.name.lower()
+    if path.suffix.lower() in _OPENERS:
+        name = name.removesuffix(path.suffix.lower())
+    return name.endswith(known.endings)
+
+
+def _why_unknown(path: Path) -> str:
     try:
-        with opener(path, "rb") as file:
-            return file.read(_HEAD_BYTES)
-    except (EOFError, lzma.LZMAError, gzip.BadGzipFile):
-        return b""  # by its name it can still be one of ours: its reader says what is wrong with it
+        head = _head(path)
+    except DAMAGED as error:
+        return f"expected a compressed file, but it is damaged or of another kind ({error})"
+    if not head:
+        return "expected a calculation, got an empty file"
+    names = ", ".join(known.name for known in FORMATS)
+    return f"expected one of the formats {names}, got a file that looks like none of them"

@@ -1,6 +1,9 @@
 """What the readers of all codes share: one kind of error, and one convention for weights."""
 
+import gzip
+import lzma
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -12,6 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 from ..calculation import WEIGHT_TOLERANCE, CalculationError
 
 _LONGEST_REASON = 200
+
+# What the standard library raises for compressed files that are damaged; for those of bzip2 it is OSError.
+DAMAGED = (EOFError, lzma.LZMAError, gzip.BadGzipFile, zlib.error)
 
 
 class States(NamedTuple):
@@ -85,11 +91,6 @@ def normalised_states(
         weights[used] * (electrons_per_state / weights.sum()),
         None if occupations is None else np.asarray(occupations, dtype=np.float64)[:, used],
     )
-
-
-def with_exact_sum(weights: NDArray[np.float64], total: float) -> NDArray[np.float64]:
-    """Undo the rounding of k-point weights; weights with another sum come back as they are."""
-    return weights * (total / weights.sum()) if abs(weights.sum() - total) <= WEIGHT_TOLERANCE else weights
 
 
 def middle_of_gap(highest_occupied: float, lowest_unoccupied: float | None) -> float:

@@ -1,9 +1,7 @@
 """Extended XYZ files with eigenvalues, as in the MAD dataset."""
 
-import gzip
 import io
 import itertools
-import lzma
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,9 +15,11 @@ from ase.stress import voigt_6_to_full_3x3_stress
 from numpy.typing import NDArray
 
 from ..calculation import Calculation, CalculationError, Rejected
-from .common import plain_structure, with_exact_sum
+from .common import DAMAGED, normalised_states, plain_structure
 
 _KEPT = ("id", "subset", "parent")
+# A number of atoms: more digits are none, and too many for Python to convert.
+_COUNT = re.compile(rb"\s*(\d{1,18})\s*")
 
 
 def read_extended_xyz(path: Path) -> Iterator[Calculation | Rejected]:
@@ -36,7 +36,7 @@ def read_extended_xyz(path: Path) -> Iterator[Calculation | Rejected]:
     :param path: the file.
     :raises OSError: if the file cannot be opened.
     """
-    with open_with_compression(str(path), "rt") as file:
+    with open_with_compression(str(path), "rb") as file:
         index = -1
         for index, text in enumerate(_frames(file)):
             source = f"{path.name}, frame {index}"
@@ -66,14 +66,16 @@ def calculation_from_atoms(atoms: Atoms, source: str) -> Calculation:
     weights = np.atleast_1d(_numbers(atoms.info["kweights"], "kweights", source))  # ASE: one weight is a number
     if eigenvalues.ndim == 2:
         eigenvalues = eigenvalues[None]
+    total = 1 if len(eigenvalues) == 2 else 2
+    states = normalised_states(eigenvalues, weights, None, total=total, electrons_per_state=total, source=source)
     results = atoms.calc.results if atoms.calc is not None else {}
     structure = plain_structure(atoms)
     stress = results.get("stress")
     structure.info = {key: str(atoms.info[key]) for key in _KEPT if key in atoms.info}
     return Calculation(
         atoms=structure,
-        eigenvalues=eigenvalues,
-        weights=with_exact_sum(weights, 1.0 if len(eigenvalues) == 2 else 2.0),
+        eigenvalues=states.eigenvalues,
+        weights=states.weights,
         fermi_level=0.0,
         source=source,
         num_electrons=_optional(atoms.info.get("n_electrons"), "n_electrons", source),
@@ -85,22 +87,36 @@ def calculation_from_atoms(atoms: Atoms, source: str) -> Calculation:
     )
 
 
-def _frames(file: IO[str]) -> Iterator[str | Rejected]:
+def number_of_atoms(line: bytes) -> int | None:
+    """Read the first line of a frame; ``None`` if it is no number."""
+    found = _COUNT.fullmatch(line)
+    return None if found is None else int(found[1])
+
+
+def _frames(file: IO[bytes]) -> Iterator[str | Rejected]:
     """Yield the text of one frame after the other, and what ends the file too early."""
     try:
         while line := file.readline():
             if not line.strip():
                 continue
-            if not re.fullmatch(r"\s*\d{1,18}\s*", line):
-                yield Rejected("", f"expected a number of atoms, got {line[:40].strip()!r}; the rest is not read")
+            number = number_of_atoms(line)
+            if number is None:
+                yield Rejected(
+                    "", f"expected a number of atoms, got {_text(line)[:40].strip()!r}; the rest is not read"
+                )
                 return
-            lines = [line, *itertools.islice(file, int(line) + 1)]
-            if len(lines) < int(line) + 2:
-                yield Rejected("", f"expected {int(line)} atoms, but the file ends before the last of them")
+            lines = [line, *itertools.islice(file, number + 1)]
+            if len(lines) < number + 2:
+                yield Rejected("", f"expected {number} atoms, but the file ends before the last of them")
                 return
-            yield "".join(lines)
-    except (UnicodeDecodeError, EOFError, lzma.LZMAError, gzip.BadGzipFile) as error:
+            yield _text(b"".join(lines))
+    except (*DAMAGED, OSError) as error:
         yield Rejected("", f"expected text, but the file is damaged or of another kind ({error})")
+
+
+def _text(line: bytes) -> str:
+    # Names in another encoding are no reason to lose a calculation.
+    return line.decode(errors="replace").replace("\r\n", "\n")
 
 
 def _parse(text: str, source: str) -> Atoms:
