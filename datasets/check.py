@@ -18,6 +18,7 @@ from scipy.special import erf
 
 SMEARING = 0.136  # eV, as in the calculations
 ELECTRON_TOLERANCE = 0.15  # electrons per cell
+WEIGHT_TOLERANCE = 1e-4  # packed weights have eight decimals, of up to thousands of k points
 FORCE_LIMIT = 100.0  # eV/A
 TRUST_MARGIN = 0.9  # eV below the lowest value of the highest band: three widths of a broadening of 0.3 eV
 
@@ -55,7 +56,7 @@ def problems(frame: Atoms) -> list[str]:
     if not (np.isfinite(eigenvalues).all() and np.isfinite(forces).all()):
         return ["not finite"]
     found = []
-    if abs(weights.sum() - 2) > 1e-6:
+    if abs(weights.sum() - 2) > WEIGHT_TOLERANCE:
         found.append(f"weights sum to {weights.sum():.6f}")
     excess = counted_electrons(frame) - frame.info["n_electrons"]
     if abs(excess) > ELECTRON_TOLERANCE:

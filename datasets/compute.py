@@ -25,6 +25,7 @@ import argparse
 import signal
 import time
 from functools import cache
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -188,6 +189,29 @@ def stop(*_) -> None:
     raise TimeoutError("time limit")
 
 
+def append(frame: Atoms, output: Path) -> None:
+    """Append a frame to a file, at once."""
+    text = StringIO()
+    write(text, frame, format="extxyz")
+    with output.open("a") as file:
+        file.write(text.getvalue())
+
+
+def cut_incomplete_frame(file: Path) -> None:
+    """Remove what an interrupted run has written of its last frame."""
+    if not file.exists():
+        return
+    lines = file.read_bytes().splitlines(keepends=True)
+    complete = 0
+    while complete < len(lines):
+        end = complete + int(lines[complete]) + 2
+        if end > len(lines) or not lines[end - 1].endswith(b"\n"):
+            break
+        complete = end
+    with file.open("r+b") as opened:
+        opened.truncate(sum(map(len, lines[:complete])))
+
+
 def compute(frames: list[Atoms], output: Path, timeout: int) -> None:
     """Label the frames and append them to the output; `timeout` in CPU seconds per frame."""
     signal.signal(signal.SIGPROF, stop)
@@ -203,7 +227,7 @@ def compute(frames: list[Atoms], output: Path, timeout: int) -> None:
             continue
         finally:
             signal.setitimer(signal.ITIMER_PROF, 0)
-        write(output, frame, format="extxyz", append=True)
+        append(frame, output)
         shape = "x".join(str(n) for n in frame.info["eigenvalues"].shape)
         print(
             f"{atoms.info['id']:32s} {shape:>8s} gap {frame.info['bandgap']:6.3f} eV "
@@ -225,6 +249,7 @@ def main() -> None:
     setup_paths.insert(0, str(args.setups.resolve()))
     first, step = (int(word) for word in args.part.split("/"))
     frames = list(iread(args.input, ":"))[first::step]
+    cut_incomplete_frame(args.output)
     finished = finished_ids([args.output, *args.skip])
     frames = [frame for frame in frames if str(frame.info["id"]) not in finished]
     print(len(frames), "frames to compute", flush=True)

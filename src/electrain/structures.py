@@ -4,13 +4,17 @@ from collections.abc import Collection
 
 import numpy as np
 import torch
-import vesin
 from ase import Atoms
 from ase.data import chemical_symbols
+from ase.neighborlist import neighbor_list
 from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import System, systems_to_torch
 
 MIN_DISTANCE = 0.4  # A; the shortest bond there is, H-H, measures 0.74 A
+# Beyond what anybody computes, and within what neighbour lists can be built of in little time and memory.
+_MAX_EXTENT = 1000.0  # A
+_MIN_HEIGHT = 0.05  # A, between the faces of a cell; high indices make thin ones
+_MIN_VOLUME = MIN_DISTANCE**3 / 2**0.5  # A^3 per atom, of the densest packing of spheres
 
 
 def check_structure(atoms: Atoms) -> None:
@@ -33,8 +37,35 @@ def check_structure(atoms: Atoms) -> None:
             f"expected independent cell vectors in the periodic directions {', '.join(directions)}, "
             f"got {periodic.tolist()}"
         )
+    _check_elements(atoms)
+    _check_extents(atoms)
     _check_occupancies(atoms)
     _check_distances(atoms)
+
+
+def _check_elements(atoms: Atoms) -> None:
+    bad = np.flatnonzero((atoms.numbers < 1) | (atoms.numbers >= len(chemical_symbols)))
+    if len(bad):
+        raise ValueError(f"expected chemical elements, got atomic number {atoms.numbers[bad[0]]} for atom {bad[0]}")
+
+
+def _check_extents(atoms: Atoms) -> None:
+    periodic = atoms.cell[atoms.pbc]
+    extents = {"cell vectors": np.linalg.norm(periodic, axis=1)}
+    if len(periodic) < 3:  # else atoms are in the cell, whatever cell their positions are in
+        extents["atoms"] = np.ptp(atoms.positions, axis=0)
+    for what, lengths in extents.items():
+        if (lengths > _MAX_EXTENT).any():
+            raise ValueError(
+                f"expected {what} that reach over at most {_MAX_EXTENT:g} A, got {lengths.max():g} A: wrong units?"
+            )
+    volume = abs(np.linalg.det(periodic)) / len(atoms) if len(periodic) == 3 else np.inf
+    if volume < _MIN_VOLUME:
+        raise ValueError(f"expected at least {_MIN_VOLUME:.3f} A^3 per atom, got {volume:g} A^3: wrong units?")
+    # Columns of the pseudo-inverse are normal to the faces, as long as one over the height.
+    heights = 1 / np.linalg.norm(np.linalg.pinv(periodic), axis=0)
+    if (heights < _MIN_HEIGHT).any():
+        raise ValueError(f"expected a cell at least {_MIN_HEIGHT:g} A thick, got {heights.min():g} A: wrong units?")
 
 
 def _check_occupancies(atoms: Atoms) -> None:
@@ -49,7 +80,8 @@ def _check_occupancies(atoms: Atoms) -> None:
 
 
 def _check_distances(atoms: Atoms) -> None:
-    first, second, distances = vesin.ase_neighbor_list("ijd", atoms, MIN_DISTANCE)
+    # ASE's list: with a cutoff this short, vesin needs seconds for slabs and dies of some long cells.
+    first, second, distances = neighbor_list("ijd", atoms, MIN_DISTANCE)
     if len(distances) == 0:
         return
     closest = int(np.argmin(distances))

@@ -3,9 +3,11 @@
 import csv
 import dataclasses
 import json
+import os
 
 import pytest
 from ase import Atoms
+from ase.io import iread
 from typer.testing import CliRunner
 
 from electrain import __version__
@@ -115,11 +117,62 @@ def test_overwriting_must_be_asked_for(ten_frames, write_frames, tmp_path):
     assert (folder / "notes.txt").read_text() == "mine"
 
 
+def test_files_of_others_are_not_replaced(ten_frames, write_frames, tmp_path):
+    """DFT data are often called train.xyz."""
+    path, folder = write_frames(ten_frames), tmp_path / "data"
+    folder.mkdir()
+    (folder / "train.xyz").write_text("months of work")
+    result = run(path, "-o", folder, "--overwrite")
+    assert result.exit_code == 1
+    assert "expected no train.xyz in" in result.output
+    assert "or a manifest.json that tells that it belongs to an earlier data set" in result.output
+    assert [file.name for file in folder.iterdir()] == ["train.xyz"]
+
+
+@pytest.mark.parametrize("name", ["test.xyz", "train/frames.xyz", "link.xyz"])
+def test_a_source_is_not_replaced(ten_frames, write_frames, tmp_path, name):
+    """Whether it has the name of a part, lies in a folder of that name, or is a link to one of them."""
+    folder = tmp_path / "data"
+    assert run(write_frames(ten_frames), "-o", folder).exit_code == 0
+    source = folder / name
+    source.parent.mkdir(exist_ok=True)
+    if name == "link.xyz":
+        source.symlink_to(folder / "validation.xyz")
+        source.write_bytes((tmp_path / "frames.xyz").read_bytes())
+    else:
+        os.replace(tmp_path / "frames.xyz", source)
+    result = run(source, "-o", folder, "--overwrite")
+    assert result.exit_code == 1
+    assert "expected to write into another folder: the source" in result.output
+    assert len(list(iread(source, ":"))) == 10
+
+
+def test_the_output_inside_of_the_folder_that_is_searched(ten_frames, write_frames, tmp_path, monkeypatch):
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    write_frames(ten_frames, "runs/frames.xyz")
+    monkeypatch.chdir(runs)
+    for arguments in ([], ["--overwrite"]):
+        result = run(".", "-o", "data", *arguments)
+        assert result.exit_code == 0, result.output
+        rows = list(csv.DictReader((runs / "data" / "sources.csv").read_text().splitlines()))
+        assert [row["source"] for row in rows] == ["frames.xyz"]
+
+
+def test_a_name_that_is_no_text(ten_frames, write_frames, tmp_path):
+    name = os.fsdecode(b"n\xe4me.xyz")
+    os.rename(write_frames(ten_frames), tmp_path / name)
+    result = run(tmp_path / name, "-o", tmp_path / "data")
+    assert result.exit_code == 0, result.output
+    assert "n\ufffdme.xyz" in (tmp_path / "data" / "sources.csv").read_text()
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
         (["--split", "8:2"], 2, "expected three numbers such as 8:1:1"),
         (["--split", "8:0:2"], 1, "error: expected shares train:validation:test"),
+        (["--seed", "-1"], 1, "error: expected a seed of at least 0, got -1"),
         (["--smearing", "-1"], 1, "error: expected a positive smearing in eV, got -1"),
         (
             ["--step", "0.1333333333"],

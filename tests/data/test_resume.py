@@ -1,7 +1,9 @@
 """Data sets that are made in several goes, or by several workers, have the same bytes."""
 
 import functools
+import itertools
 import os
+import shutil
 import time
 
 import pytest
@@ -126,6 +128,31 @@ def test_an_older_data_set_stays_until_the_new_one_is_complete(sources, tmp_path
             prepare_dataset(sources, tmp_path / "data", overwrite=True)
     found = contents(tmp_path / "data")
     assert {name: found[name] for name in found if not name.startswith(".unfinished")} == old
+
+
+@pytest.mark.usefixtures("no_summary")
+def test_stopped_while_the_new_data_set_comes_into_its_place(sources, tmp_path, monkeypatch):
+    """Wherever it stops, what has a manifest is one of the two, and the same command ends with the new one."""
+    old = contents(prepare_dataset(sources[:1], tmp_path / "old").folder)
+    new = contents(prepare_dataset(sources, tmp_path / "new").folder)
+    seen = []
+    for number in itertools.count():
+        folder = tmp_path / f"data{number}"
+        shutil.copytree(tmp_path / "old", folder)
+        with monkeypatch.context() as patch:
+            patch.setattr(work_folder, "remove", stop_after(number, work_folder.remove))
+            try:
+                prepare_dataset(sources, folder, overwrite=True)
+            except KeyboardInterrupt:
+                pass
+            else:
+                break
+        visible = {name: content for name, content in contents(folder).items() if not name.startswith(".")}
+        seen.append("old" if visible == old else "new" if visible == new else "none")
+        assert ("manifest.json" in visible) == (seen[-1] != "none")
+        prepare_dataset(sources, folder, overwrite=seen[-1] != "none")
+        assert contents(folder) == new
+    assert list(dict.fromkeys(seen)) == ["old", "none", "new"]
 
 
 @pytest.fixture

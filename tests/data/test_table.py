@@ -85,3 +85,10 @@ def test_the_first_of_equal_structures_stays(make_calculation):
     calculations = [make_calculation(atoms=bulk(name), num_electrons=None) for name in ("Si", "Ge", "Si", "Si")]
     rows = [make_row(0, i, c, make_sample(c, step=0.05, smearing=0.3)) for i, c in enumerate(calculations)]
     assert duplicates(rows) == {2: 0, 3: 0}
+
+
+def test_of_equal_structures_the_one_stays_of_which_most_is_known(make_calculation):
+    known = [{"num_electrons": None}, {"energy": -3.0}, {"num_electrons": None, "energy": -3.0}, {"energy": -3.0}]
+    calculations = [make_calculation(atoms=bulk("Si"), **values) for values in known]
+    rows = [make_row(0, i, c, make_sample(c, step=0.05, smearing=0.3)) for i, c in enumerate(calculations)]
+    assert duplicates(rows) == {0: 1, 2: 1, 3: 1}

@@ -69,7 +69,8 @@ def prepare(
         typer.Option(metavar="ADDRESS", help="Dask scheduler to use instead; its workers need the same files."),
     ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a data set in the folder, its options.yaml, too.")
+        bool,
+        typer.Option("--overwrite", help="Replace a data set in the folder, its options.yaml, too; never other files."),
     ] = False,
 ) -> None:
     """Turn DFT calculations into a data set with densities of states, band gaps and Fermi levels.

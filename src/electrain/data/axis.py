@@ -80,7 +80,7 @@ def chosen_axis(low: float, high: float, *, step: float, smearing: float, max_sh
 def _axis(targets: EnergyGrid, max_shift: float, smearing: float) -> SpectrumAxis:
     channels = round(max_shift / targets.step)
     extended = targets.extended_below(channels)
-    # Short axes grow at the upper end, where nothing is trained on: all heads must be able to read the result.
+    # Short axes grow at the upper end: all heads must be able to read the result.
     size = max(extended.size, MIN_CHANNELS)
     grid = EnergyGrid(round(extended.start, 6), targets.step, size)  # -80.2, not -80.20000000000002
     return SpectrumAxis(grid=grid, max_shift=channels, smearing=smearing)

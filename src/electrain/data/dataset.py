@@ -130,17 +130,17 @@ def prepare_dataset(
     :param workers: processes on this machine; more than one need Dask. A script that asks for them must protect its
         entry with ``if __name__ == "__main__":``.
     :param scheduler: address of a Dask scheduler to use instead; its workers share this machine's files.
-    :param overwrite: write into a folder that is not empty.
+    :param overwrite: replace a data set in the folder.
     :param progress: show progress bars on a terminal.
     :raises NothingUsableError: if no frame passed the checks.
     :raises FileExistsError: if the folder is not empty, or holds an unfinished data set of other sources or settings.
-    :raises ValueError: for settings that make no sense.
+    :raises ValueError: for settings that make no sense, or if files would be replaced that are not of a data set.
     :raises ImportError: if Dask or a package that a reader needs is missing.
     :raises OSError: if a file cannot be read or written.
     """
     settings = Settings(smearing, step, max_shift, grid, shares, seed, missing_bands, form)
     check_workers(workers, scheduler)
-    found_sources = find_sources(sources)
+    found_sources = find_sources(sources, folder)
     work = WorkFolder(folder, settings, found_sources, overwrite=overwrite)
     with dask_client(workers, scheduler) as client:
         found, num_chunks = _read(work, found_sources, settings, client, progress)

@@ -33,6 +33,8 @@ class Settings:
         if self.grid is not None:
             chosen_axis(*self.grid, step=self.step, smearing=self.smearing, max_shift=self.max_shift)
         check_shares(self.shares)
+        if self.seed < 0:
+            raise ValueError(f"expected a seed of at least 0, got {self.seed}")
         if self.missing_bands not in MISSING_BANDS:
             choices = " or ".join(MISSING_BANDS)
             raise ValueError(f"expected structures with missing bands to {choices}, got {self.missing_bands!r}")

@@ -24,7 +24,7 @@ class Source(NamedTuple):
     """A file that holds calculations.
 
     :param path: absolute.
-    :param name: relative to the folder that all sources have in common.
+    :param name: relative to the folder that all sources have in common, for messages and tables.
     """
 
     path: str
@@ -58,17 +58,19 @@ class Damage(NamedTuple):
     reason: str
 
 
-def find_sources(paths: Sequence[Path]) -> list[Source]:
+def find_sources(paths: Sequence[Path], output: Path | None = None) -> list[Source]:
     """List files, those in folders sorted by name; no file twice.
 
-    :param paths: files, or folders that are searched with everything below them, hidden files aside.
+    :param paths: files, or folders that are searched with everything below them; hidden files and links to folders
+        aside.
+    :param output: folder that is left out where it is below one that is searched.
     :raises FileNotFoundError: if a path does not exist.
     :raises ValueError: if a folder holds no file that could be read.
     """
     files: dict[str, None] = {}
     for path in paths:
         if path.is_dir():
-            found = [str(path.absolute() / name) for name in _visible_files(path) if is_source(path / name)]
+            found = [str(path.absolute() / name) for name in _visible_files(path, output) if is_source(path / name)]
             if not found:
                 raise ValueError(f"expected files of calculations in the folder {path}, got none that can be read")
             files.update(dict.fromkeys(found))
@@ -77,15 +79,25 @@ def find_sources(paths: Sequence[Path]) -> list[Source]:
         else:
             raise FileNotFoundError(f"expected a file or folder of calculations, but there is no {path}")
     common = os.path.commonpath([os.path.dirname(file) for file in files])
-    return [Source(file, os.path.relpath(file, common)) for file in files]
+    return [Source(file, _printable(os.path.relpath(file, common))) for file in files]
 
 
-def _visible_files(folder: Path) -> Iterator[Path]:
+def _visible_files(folder: Path, output: Path | None) -> Iterator[Path]:
     """Files below a folder, relative to it; hidden ones and those in hidden folders are left out."""
+    unwanted = None
+    if output is not None and folder.resolve() in output.resolve().parents:
+        unwanted = folder / output.resolve().relative_to(folder.resolve())
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
-        if path.is_file() and not any(part.startswith(".") for part in name.parts):
+        if unwanted in path.parents or any(part.startswith(".") for part in name.parts):
+            continue
+        if path.is_file():
             yield name
+
+
+def _printable(name: str) -> str:
+    """File names may hold bytes that are no text."""
+    return os.fsencode(name).decode(errors="replace")
 
 
 def has_frames(path: Path) -> bool:

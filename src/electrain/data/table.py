@@ -3,7 +3,7 @@
 import hashlib
 import math
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -132,12 +132,21 @@ def _bins(lengths: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.floor(lengths / _SAME + _ODD).astype(np.int64)
 
 
-def duplicates(rows: Iterable[Row]) -> dict[int, int]:
-    """Rows with the structure of an earlier one, and which: indices to indices."""
-    first: dict[str, int] = {}
-    found = {}
+def duplicates(rows: Sequence[Row]) -> dict[int, int]:
+    """Rows with the structure of another one that stays, and which: indices to indices.
+
+    Of equal structures the one stays of which most is known, the first of these.
+    """
+    copies: dict[str, list[int]] = {}
     for index, row in enumerate(rows):
-        original = first.setdefault(row.fingerprint, index)
-        if original != index:
-            found[index] = original
+        copies.setdefault(row.fingerprint, []).append(index)
+    found: dict[int, int] = {}
+    for indices in copies.values():
+        original = max(indices, key=lambda index: _amount_known(rows[index]))  # the first of several
+        found.update((index, original) for index in indices if index != original)
     return found
+
+
+def _amount_known(row: Row) -> tuple[bool, int]:
+    """Eigenvalues count most, then energy, forces, stress, gap and number of electrons."""
+    return row.num_k > 0, len(row.known) + math.isfinite(row.band_gap) + math.isfinite(row.num_electrons)

@@ -15,6 +15,7 @@ from .settings import Settings
 from .sources import Damage, Piece, Source, cut_into_pieces, has_frames
 
 NAME = ".unfinished"
+_REMOVED = ".unfinished.removed"
 MANIFEST = "manifest.json"
 REPORT = "report.csv"
 SOURCES = "sources.csv"
@@ -22,6 +23,7 @@ STRUCTURES = "structures.csv"
 OPTIONS = "options.yaml"
 FIGURE = "summary.png"
 _DOCUMENTS = (OPTIONS, STRUCTURES, SOURCES, REPORT, FIGURE, MANIFEST)
+_ALL_NAMES = (*output_names(), *_DOCUMENTS)
 
 # Structures in a chunk: what is lost when a process is killed, and what is in memory at one time.
 CHUNK_SIZE = 100
@@ -35,14 +37,16 @@ class WorkFolder:
     :param folder: the data set's.
     :param settings: what decides its content.
     :param sources: what it is made of.
-    :param overwrite: whether files in the folder, or a preparation of another data set, may be replaced.
+    :param overwrite: whether a data set in the folder, or a preparation of another one, may be replaced.
     :raises FileExistsError: if there are files in the folder.
+    :raises ValueError: if files would be replaced that are a source or not of a data set.
     """
 
     def __init__(self, folder: Path, settings: Settings, sources: Sequence[Source], *, overwrite: bool) -> None:
         self.folder = folder
         self.path = folder / NAME
         self._folder_is_new = not folder.exists()
+        remove(folder / _REMOVED)
         job = _fingerprint(settings, sources)
         marker = self.path / "job.json"
         begun = json.loads(marker.read_text()) if marker.exists() else None
@@ -54,6 +58,7 @@ class WorkFolder:
                 )
             if folder.is_dir() and any(path.name != NAME for path in folder.iterdir()):
                 raise FileExistsError(f"expected a new or empty folder, but there are files in {folder}")
+        self._check_what_is_replaced(sources)
         if begun != job:
             remove(self.path)
             self.path.mkdir(parents=True)
@@ -95,14 +100,35 @@ class WorkFolder:
         :param names: of all its files and folders, the manifest last: where it is, the data set is complete.
         """
         (self.path / "ready").touch()
-        for name in [*output_names(), *_DOCUMENTS]:
+        remove(self.folder / MANIFEST)  # from now on there is no older data set
+        for name in _ALL_NAMES:
             if name not in names:
                 remove(self.folder / name)
         for name in names:
             if self.final(name).exists():  # else it came into its place before an interruption
                 remove(self.folder / name)
                 os.replace(self.final(name), self.folder / name)
-        remove(self.path)
+        # Half removed, it must not look like a preparation to continue.
+        os.replace(self.path, self.folder / _REMOVED)
+        remove(self.folder / _REMOVED)
+
+    def _check_what_is_replaced(self, sources: Sequence[Source]) -> None:
+        """What a user keeps under the names of a data set is not ours to remove."""
+        found = {name: (self.folder / name).resolve() for name in _ALL_NAMES if (self.folder / name).exists()}
+        if not found:
+            return
+        if not (self.folder / MANIFEST).exists() and not self.is_ready:
+            raise ValueError(
+                f"expected no {next(iter(found))} in {self.folder}, where a file of that name is to be written, or a "
+                f"{MANIFEST} that tells that it belongs to an earlier data set"
+            )
+        for source in sources:
+            path = Path(source.path).resolve()
+            for name, place in found.items():
+                if place == path or place in path.parents:
+                    raise ValueError(
+                        f"expected to write into another folder: the source {path} is in the way of {name}"
+                    )
 
     def discard(self) -> None:
         """Remove everything that was made."""
@@ -117,7 +143,7 @@ def _fingerprint(settings: Settings, sources: Sequence[Source]) -> dict[str, Any
     digest = hashlib.sha256()
     for source in sources:
         status = os.stat(source.path)
-        digest.update(f"{source.path}\0{source.name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        digest.update(os.fsencode(f"{source.path}\0{source.name}\0{status.st_size}\0{status.st_mtime_ns}\n"))
     return {"electrain_version": __version__, "settings": repr(settings), "sources": digest.hexdigest()}
 
 
