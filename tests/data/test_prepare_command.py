@@ -61,6 +61,22 @@ def test_settings_arrive(ten_frames, write_frames, tmp_path):
     assert manifest["command"].endswith(words)
 
 
+def test_a_given_split(ten_frames, write_frames, tmp_path):
+    parts = [*["train"] * 4, "validation", *["test"] * 3, "held-out"]
+    for frame, part in zip(ten_frames, parts, strict=False):
+        frame.info["split"] = part
+    result = run(write_frames(ten_frames), "-o", tmp_path / "data", "--split", "given")
+    assert result.exit_code == 0, result.output
+    assert "kept together   what the given split keeps together" in result.output
+    assert "frames.xyz, frame 8: expected a split that is train, validation, test, got held-out" in result.output
+    assert "frames.xyz, frame 9: expected a split that is train, validation, test, got none" in result.output
+    rows = csv.DictReader((tmp_path / "data" / "structures.csv").read_text().splitlines())
+    assert [(row["part"], int(row["frame"])) for row in rows] == [(part, i) for i, part in enumerate(parts[:8])]
+    manifest = json.loads((tmp_path / "data" / "manifest.json").read_text())
+    assert "--split given" in manifest["command"]
+    assert manifest["split"]["grouped_by"] == "given"
+
+
 def test_several_sources(ten_frames, write_frames, tmp_path):
     paths = [write_frames(ten_frames[:6], "a.xyz"), write_frames(ten_frames[6:], "b.xyz")]
     result = run(*paths, "-o", tmp_path / "data")

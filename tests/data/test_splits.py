@@ -6,6 +6,7 @@ from ase import Atoms
 from ase.formula import Formula
 
 from electrain.data import split_structures
+from electrain.data.splits import Identity, Split, given_split
 
 
 def structure(formula, **info):
@@ -128,6 +129,15 @@ def test_one_compound_is_split_by_parent():
     assert split.grouped_by == "parent"
     blocks = [{i // 5 for i in part} for part in parts(split)]
     assert not blocks[0] & blocks[1] | blocks[0] & blocks[2] | blocks[1] & blocks[2]
+
+
+def test_a_given_split():
+    parts = ["test", "train", "validation", "train"]
+    identities = [Identity("Si", ("Si",), part=part) for part in parts]
+    assert given_split(identities) == Split([1, 3], [2], [0], "given")
+    assert given_split(identities[:2]).validates_on_training_set
+    with pytest.raises(ValueError, match="expected structures whose split is train, got none"):
+        given_split(identities[:1])
 
 
 def test_nothing_to_split():

@@ -54,7 +54,9 @@ def prepare(
         MissingBands,
         typer.Option(help="Structures whose bands do not suffice for a density of states up to the Fermi level."),
     ] = MissingBands.DROP,
-    split: Annotated[str, typer.Option(help="Shares of training:validation:test set.")] = "8:1:1",
+    split: Annotated[
+        str, typer.Option(help="Shares of training:validation:test set, or `given`: the key split of each frame.")
+    ] = "8:1:1",
     seed: Annotated[int, typer.Option(help="Seed of the split.")] = 0,
     form: Annotated[
         Format | None,
@@ -113,15 +115,19 @@ def prepare(
     _show_summary(prepared, _shares(split))
 
 
-def _shares(text: str) -> tuple[float, float, float]:
+def _shares(text: str) -> tuple[float, float, float] | None:
+    if text == "given":
+        return None
     try:
         train, validation, test = (float(share) for share in text.split(":"))
     except ValueError:
-        raise typer.BadParameter(f"expected three numbers such as 8:1:1, got {text!r}", param_hint="--split") from None
+        raise typer.BadParameter(
+            f"expected three numbers such as 8:1:1, or given, got {text!r}", param_hint="--split"
+        ) from None
     return train, validation, test
 
 
-def _show_summary(prepared: "PreparedDataset", shares: tuple[float, float, float]) -> None:
+def _show_summary(prepared: "PreparedDataset", shares: tuple[float, float, float] | None) -> None:
     typer.echo(f"{'':12}{'structures':>12}{'atoms':>10}{'elements':>10}{'with gap':>10}  file")
     everything = [row for rows in prepared.parts.values() for row in rows]
     for name, rows in prepared.parts.items():
@@ -131,9 +137,9 @@ def _show_summary(prepared: "PreparedDataset", shares: tuple[float, float, float
     typer.echo(f"\nenergy axis     {axis.grid}, relative to the Fermi level")
     typer.echo(f"smearing        {axis.smearing:g} eV")
     typer.echo(f"largest shift   {axis.max_shift * axis.grid.step:g} eV ({axis.max_shift} channels)")
-    by_structure = prepared.split.grouped_by == "structure"
-    together = "nothing: too few compounds" if by_structure else f"structures of one {prepared.split.grouped_by}"
-    typer.echo(f"kept together   {together}")
+    grouped_by = prepared.split.grouped_by
+    together = {"structure": "nothing: too few compounds", "given": "what the given split keeps together"}
+    typer.echo(f"kept together   {together.get(grouped_by, f'structures of one {grouped_by}')}")
     typer.echo(f"also written    {_also_written(prepared, everything)}")
     codes = sorted({row.code for row in everything} - {""})
     if codes:
@@ -148,7 +154,7 @@ def _show_summary(prepared: "PreparedDataset", shares: tuple[float, float, float
         typer.echo(f"missing bands   in {number}, not trusted up to the Fermi level")
     if prepared.split.validates_on_training_set:
         typer.echo("warning: too few structures to hold any out: training and validation use the same")
-    else:
+    elif shares is not None:
         _compare_shares(prepared, shares)
     _show_rejected(prepared.rejected, where=f" ({prepared.folder / 'report.csv'} lists all of them)")
     typer.echo(f"\nLook at it:     {prepared.folder / 'summary.png'}")

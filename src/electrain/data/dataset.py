@@ -101,7 +101,7 @@ def prepare_dataset(
     step: float = 0.05,
     max_shift: float = 10.0,
     grid: tuple[float, float] | None = None,
-    shares: tuple[float, float, float] = (8, 1, 1),
+    shares: tuple[float, float, float] | None = (8, 1, 1),
     seed: int = 0,
     missing_bands: str = "drop",
     form: str | None = None,
@@ -122,7 +122,7 @@ def prepare_dataset(
     :param step: distance between two channels, in eV.
     :param max_shift: how far a prediction may be shifted to fit its target, in eV.
     :param grid: lowest and highest energy of the targets relative to the Fermi level, in eV; by default fitted.
-    :param shares: of training, validation and test set.
+    :param shares: of training, validation and test set; ``None`` if every structure's key ``split`` tells its part.
     :param seed: of the split.
     :param missing_bands: ``"drop"`` or ``"keep"`` structures with too few bands for a density of states that can be
         trusted up to the Fermi level.

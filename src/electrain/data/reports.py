@@ -51,7 +51,7 @@ def write_manifest(
         "unknown_smearing": sum(row.num_k == 0 for row in selection.rows),
         "missing_bands": {"policy": settings.missing_bands, "number": selection.num_missing_bands},
         "split": {
-            "shares": list(settings.shares),
+            "shares": list(settings.shares) if settings.shares else None,
             "seed": settings.seed,
             "grouped_by": selection.split.grouped_by,
             "validates_on_training_set": selection.split.validates_on_training_set,

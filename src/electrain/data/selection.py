@@ -10,7 +10,7 @@ from .chunks import read_table
 from .formats import Contents, Place, format_for
 from .settings import Settings
 from .sources import Damage, has_frames
-from .splits import PARTS, Split, split_identities
+from .splits import PARTS, Split, given_split, split_identities
 from .table import Dropped, Row, duplicates
 
 
@@ -125,7 +125,11 @@ def select(found: Found, settings: Settings, files: Sequence[SourceFile]) -> Sel
     dropped.sort(key=lambda frame: (frame.source, frame.frame))
     if not rows:
         return dropped
-    split = split_identities([row.identity for row in rows], shares=settings.shares, seed=settings.seed)
+    identities = [row.identity for row in rows]
+    if settings.shares is None:
+        split = given_split(identities)
+    else:
+        split = split_identities(identities, shares=settings.shares, seed=settings.seed)
     known = {name for row in rows for name in row.known}
     # metatrain reads forces and stress as gradients of the energy.
     contents = Contents("energy" in known, {"energy", "forces"} <= known, {"energy", "stress"} <= known)
@@ -151,7 +155,7 @@ def _axis(rows: Sequence[Row], settings: Settings) -> SpectrumAxis:
 
 
 def _unfit(rows: Sequence[Row], settings: Settings) -> dict[int, str]:
-    """Rows that miss bands or lie below the chosen grid, and the reasons."""
+    """Rows that miss bands, lie below the chosen grid or are of no part of a given split, and the reasons."""
     reasons = {}
     lowest = None if settings.grid is None else _axis([], settings).lowest_state
     for index, row in enumerate(rows):
@@ -165,6 +169,8 @@ def _unfit(rows: Sequence[Row], settings: Settings) -> dict[int, str]:
                 f"expected no state below {lowest:.2f} eV (from the Fermi level), where the chosen grid has no room "
                 f"for it, got one at {row.lowest:.2f} eV"
             )
+        elif settings.shares is None and row.identity.part not in PARTS:
+            reasons[index] = f"expected a split that is {', '.join(PARTS)}, got {row.identity.part or 'none'}"
     return reasons
 
 

@@ -23,7 +23,7 @@ class Settings:
     step: float
     max_shift: float
     grid: tuple[float, float] | None
-    shares: tuple[float, float, float]
+    shares: tuple[float, float, float] | None
     seed: int
     missing_bands: str
     form: str | None
@@ -32,7 +32,8 @@ class Settings:
         check_settings(step=self.step, smearing=self.smearing, max_shift=self.max_shift)
         if self.grid is not None:
             chosen_axis(*self.grid, step=self.step, smearing=self.smearing, max_shift=self.max_shift)
-        check_shares(self.shares)
+        if self.shares is not None:
+            check_shares(self.shares)
         if self.seed < 0:
             raise ValueError(f"expected a seed of at least 0, got {self.seed}")
         if self.missing_bands not in MISSING_BANDS:
@@ -48,7 +49,7 @@ class Settings:
             "--step": [f"{self.step:.10g}"],
             "--max-shift": [f"{self.max_shift:g}"],
             "--grid": [f"{energy:.10g}" for energy in self.grid or ()],
-            "--split": [":".join(f"{share:g}" for share in self.shares)],
+            "--split": [":".join(f"{share:g}" for share in self.shares) if self.shares else "given"],
             "--seed": [self.seed],
             "--missing-bands": [self.missing_bands],
             "--format": [self.form] if self.form else [],

@@ -27,6 +27,7 @@ class Identity(NamedTuple):
     :param subset: such as ``"bulk"``.
     :param parent: name of the structure that this one was made from, or ``None``.
     :param name: its own ``id``, or ``None``.
+    :param part: that its ``split`` says it belongs to, or ``None``.
     """
 
     formula: str
@@ -34,6 +35,7 @@ class Identity(NamedTuple):
     subset: str = "all"
     parent: str | None = None
     name: str | None = None
+    part: str | None = None
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Split:
     :param validation: indices of the structures, ascending; those of ``train`` if none could be held out.
     :param test: indices of the structures, ascending; empty if no share was asked for or none could be held out.
     :param grouped_by: ``"parent or formula"``; with too few groups ``"parent"``, and with too few parents
-        ``"structure"``.
+        ``"structure"``; ``"given"`` if nothing was chosen here.
     """
 
     train: list[int]
@@ -59,14 +61,16 @@ class Split:
 
 
 def identity_of(atoms: Atoms) -> Identity:
-    """Read ``subset``, ``parent`` and ``id`` from a structure's ``info``."""
-    info = {key: sys.intern(str(atoms.info[key])) for key in ("subset", "parent", "id") if key in atoms.info}
+    """Read ``subset``, ``parent``, ``id`` and ``split`` from a structure's ``info``."""
+    keys = ("subset", "parent", "id", "split")
+    info = {key: sys.intern(str(atoms.info[key])) for key in keys if key in atoms.info}
     return Identity(
         formula=sys.intern(atoms.get_chemical_formula(mode="hill", empirical=True)),
         elements=tuple(sorted(set(atoms.get_chemical_symbols()))),
         subset=info.get("subset", "all"),
         parent=info.get("parent"),
         name=info.get("id"),
+        part=info.get("split"),
     )
 
 
@@ -104,6 +108,20 @@ def split_identities(
     _fill_empty_parts(parts, identities, fractions)
     train, validation, test = (sorted(index for group in part for index in group) for part in parts)
     return Split(train, validation or train, test, grouped_by)
+
+
+def given_split(identities: Sequence[Identity]) -> Split:
+    """Split as the structures' own ``split`` says; the validation set is that of training if there is none.
+
+    :param identities: with a ``part`` each.
+    :raises ValueError: if none is to train on.
+    """
+    train, validation, test = (
+        [index for index, identity in enumerate(identities) if identity.part == part] for part in PARTS
+    )
+    if not train:
+        raise ValueError("expected structures whose split is train, got none")
+    return Split(train, validation or train, test, "given")
 
 
 def check_shares(shares: tuple[float, float, float]) -> None:

@@ -99,13 +99,14 @@ def make_row(source: int, frame: int, calculation: Calculation | SampledSpectrum
 
 def row_from_list(values: Sequence[Any]) -> Row:
     """Undo the conversion to JSON, which knows lists only."""
-    source, frame, (formula, elements, subset, parent, name) = values[:3]
+    source, frame, (formula, elements, subset, parent, name, part) = values[:3]
     identity = Identity(
         formula=sys.intern(formula),
         elements=tuple(map(sys.intern, elements)),
         subset=sys.intern(subset),
         parent=None if parent is None else sys.intern(parent),
         name=name,
+        part=None if part is None else sys.intern(part),
     )
     *numbers, known, code = values[3:]
     return Row._make([source, frame, identity, *numbers, tuple(map(sys.intern, known)), sys.intern(code)])

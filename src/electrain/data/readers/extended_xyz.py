@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..calculation import Calculation, CalculationError, Rejected
 from .common import DAMAGED, normalised_states, plain_structure
 
-_KEPT = ("id", "subset", "parent")
+_KEPT = ("id", "subset", "parent", "split")
 # A number of atoms: more digits are none, and too many for Python to convert.
 _COUNT = re.compile(rb"\s*(\d{1,18})\s*")
 
@@ -28,7 +28,8 @@ def read_extended_xyz(path: Path) -> Iterator[Calculation | Rejected]:
     A frame's comment line holds ``eigenvalues`` (num_k, num_bands) or (2, num_k, num_bands) in eV with the
     Fermi level at zero and ``kweights`` (num_k,); see :class:`Calculation` for their sum. It may hold
     ``n_electrons``, ``bandgap`` (eV), ``energy`` (eV), ``stress`` (eV/A^3), ``code`` (name and version), ``id``,
-    ``subset`` and ``parent``; forces (eV/A) are a column. ``efermi``, the Fermi level before that shift, is not used.
+    ``subset``, ``parent`` and ``split``; forces (eV/A) are a column. ``efermi``, the Fermi level before that shift, is
+    not used.
 
     A frame that fails a check comes back as :class:`Rejected`. Where a frame ends can no longer be told after
     a broken count of atoms: the rest of the file is then one :class:`Rejected`.
