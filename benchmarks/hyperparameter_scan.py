@@ -1,17 +1,19 @@
-"""Validation error against the weight of the cumulative loss (beta), the scan behind its default.
+"""Validation errors of small models against a hyperparameter.
 
-    python benchmarks/cumulative_weight_scan.py DATASET -o RESULTS.csv [--epochs 30] [--weights 0 0.002 ...]
+    python benchmarks/hyperparameter_scan.py DATASET -o RESULTS.csv --variants "" model.num_neighbors_adaptive=16
 
-DATASET is a folder written by `electrain prepare`. Trains one small model per weight, all with the same seed, and
-appends a line to RESULTS.csv after each; weights that are in the file already are skipped, so the scan can be
-stopped and started again.
+DATASET is a folder written by `electrain prepare`. A variant are changes of options below `architecture`, quoted
+as for a shell; "" changes nothing. Trains one model per seed and variant, and appends a line to RESULTS.csv after each,
+with means over the last ten epochs; what is in the file already is skipped, so the scan can be stopped and continued.
 """
 
 import argparse
 import csv
 import re
+import shlex
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 
 SMALL_MODEL = {
@@ -33,20 +35,20 @@ COLUMNS = (
 )
 
 
-def train(dataset: Path, weight: float, epochs: int, seed: int) -> list[dict[str, str]]:
+def train(dataset: Path, variant: str, epochs: int, seed: int) -> list[dict[str, str]]:
     """Train one model; return its log, one row an epoch."""
     overrides = {f"architecture.{name}": value for name, value in SMALL_MODEL.items()}
     overrides["architecture.training.num_epochs"] = epochs
     overrides["architecture.training.halving_epochs"] = epochs // 3
-    overrides["architecture.training.loss"] = f"{{mtt::dos: {{cumulative_weight: {weight}}}}}"
     overrides["seed"] = seed
+    changes = [f"architecture.{change}" for change in shlex.split(variant)]
     with tempfile.TemporaryDirectory() as folder:
         text = (dataset / "options.yaml").read_text()
         text = re.sub(r"(read_from: )(\S+)", lambda match: f"{match[1]}{dataset.resolve() / match[2]}", text)
         (Path(folder) / "options.yaml").write_text(text + "\nfinal_eval: false\n" * ("final_eval" not in text))
         command = ["mtt", "train", "options.yaml"]
-        for name, value in overrides.items():
-            command += ["-r", f"{name}={value}"]
+        for change in [*(f"{name}={value}" for name, value in overrides.items()), *changes]:
+            command += ["-r", change]
         subprocess.run(command, cwd=folder, check=True, capture_output=True)
         log = next(Path(folder).glob("outputs/*/*/train.csv"))
         rows = list(csv.DictReader(log.open()))
@@ -58,24 +60,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset", type=Path)
     parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--variants", nargs="+", required=True)
     parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--weights", type=float, nargs="+", default=[0.0, 2e-4, 2e-3, 2e-2, 0.2, 2.0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     arguments = parser.parse_args()
-    header = ["cumulative_weight", "seed", "epochs", *COLUMNS]
+    header = ["variant", "seed", "epochs", *COLUMNS, "time (s)"]
     done = set()
     if arguments.output.exists():
-        done = {(row["cumulative_weight"], row["seed"]) for row in csv.DictReader(arguments.output.open())}
+        done = {(row["variant"], int(row["seed"])) for row in csv.DictReader(arguments.output.open())}
     else:
-        arguments.output.write_text(",".join(f'"{name}"' for name in header) + "\n")
-    for weight in arguments.weights:
-        if (str(weight), str(arguments.seed)) in done:
-            continue
-        rows = train(arguments.dataset, weight, arguments.epochs, arguments.seed)[-LAST_EPOCHS:]
-        means = [sum(float(row[name]) for row in rows) / len(rows) for name in COLUMNS]
-        with arguments.output.open("a") as file:
-            csv.writer(file).writerow([weight, arguments.seed, arguments.epochs, *[f"{mean:.5g}" for mean in means]])
-        print(f"beta = {weight:g}: " + ", ".join(f"{mean:.4g}" for mean in means), flush=True)
+        with arguments.output.open("w") as file:
+            csv.writer(file).writerow(header)
+    for seed in arguments.seeds:
+        for variant in arguments.variants:
+            if (variant, seed) in done:
+                continue
+            start = time.perf_counter()
+            rows = train(arguments.dataset, variant, arguments.epochs, seed)[-LAST_EPOCHS:]
+            duration = time.perf_counter() - start
+            means = [sum(float(row[name]) for row in rows) / len(rows) for name in COLUMNS]
+            with arguments.output.open("a") as file:
+                numbers = [*(f"{mean:.5g}" for mean in means), f"{duration:.0f}"]
+                csv.writer(file).writerow([variant, seed, arguments.epochs, *numbers])
+            print(f"{variant or 'defaults'}, seed {seed}: " + ", ".join(f"{mean:.4g}" for mean in means), flush=True)
 
 
 if __name__ == "__main__":
