@@ -217,7 +217,7 @@ def plain_numbers(axis: "Axis") -> None:
 
     def minor(value: float, _: object) -> str:
         low, high = axis.get_view_interval()
-        text = f"{value:.3g}"
+        text = f"{value:.4g}"
         return text if high < 5 * low or text.strip("0.") in ("2", "5") else ""
 
     axis.set_major_formatter("{x:g}")
