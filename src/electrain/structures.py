@@ -6,9 +6,11 @@ import numpy as np
 import torch
 from ase import Atoms
 from ase.data import chemical_symbols
+from ase.geometry import complete_cell
 from ase.neighborlist import neighbor_list
 from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import System, systems_to_torch
+from numpy.typing import NDArray
 
 MIN_DISTANCE = 0.4  # A; the shortest bond there is, H-H, measures 0.74 A
 # Beyond what anybody computes, and within what neighbour lists can be built of in little time and memory.
@@ -51,9 +53,11 @@ def _check_elements(atoms: Atoms) -> None:
 
 def _check_extents(atoms: Atoms) -> None:
     periodic = atoms.cell[atoms.pbc]
-    extents = {"cell vectors": np.linalg.norm(periodic, axis=1)}
-    if len(periodic) < 3:  # else atoms are in the cell, whatever cell their positions are in
-        extents["atoms"] = np.ptp(atoms.positions, axis=0)
+    extents = {
+        "cell vectors": np.linalg.norm(periodic, axis=1),
+        # in periodic directions atoms are in the cell, whatever image of it their positions are in
+        "atoms": np.ptp(_coordinates(atoms)[:, ~atoms.pbc], axis=0),
+    }
     for what, lengths in extents.items():
         if (lengths > _MAX_EXTENT).any():
             raise ValueError(
@@ -79,9 +83,28 @@ def _check_occupancies(atoms: Atoms) -> None:
             )
 
 
+def _complete_cell(atoms: Atoms) -> NDArray[np.float64]:
+    """Cell with unit vectors, normal to all others, in the open directions."""
+    cell: NDArray[np.float64] = complete_cell(atoms.cell[:] * atoms.pbc[:, None])
+    return cell
+
+
+def _coordinates(atoms: Atoms) -> NDArray[np.float64]:
+    """Positions in units of the complete cell, shape ``(num_atoms, 3)``; in A along open directions."""
+    return np.linalg.solve(_complete_cell(atoms).T, atoms.positions.T).T
+
+
+def _boxed(atoms: Atoms) -> Atoms:
+    """The same atoms in a cell around them, by which ASE sorts them; without one it compares all with all."""
+    cell, coordinates, is_open = _complete_cell(atoms), _coordinates(atoms), ~atoms.pbc
+    positions = atoms.positions - np.where(is_open, coordinates.min(axis=0), 0.0) @ cell
+    cell[is_open] *= np.maximum(np.ptp(coordinates, axis=0), 1.0)[is_open, None]
+    return Atoms(atoms.numbers, positions=positions, cell=cell, pbc=atoms.pbc)
+
+
 def _check_distances(atoms: Atoms) -> None:
     # ASE's list: with a cutoff this short, vesin needs seconds for slabs and dies of some long cells.
-    first, second, distances = neighbor_list("ijd", atoms, MIN_DISTANCE)
+    first, second, distances = neighbor_list("ijd", _boxed(atoms), MIN_DISTANCE)
     if len(distances) == 0:
         return
     closest = int(np.argmin(distances))

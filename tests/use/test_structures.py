@@ -1,5 +1,9 @@
 """What counts as a structure that can be computed."""
 
+import itertools
+import tracemalloc
+
+import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
@@ -49,6 +53,44 @@ def test_atoms_far_apart(pbc):
     check_structure(Atoms("Si2", positions=[[0, 0, 0], [0, 100, 100]], cell=[5, 5, 5], pbc=pbc))
     with pytest.raises(ValueError, match="expected atoms that reach over at most 1000 A, got 100000 A: wrong units"):
         check_structure(Atoms("Si2", positions=[[0, 0, 0], [0, 0, 1e5]], cell=[5, 5, 5], pbc=pbc))
+
+
+@pytest.mark.parametrize("pbc", [[True, True, False], [False, True, False], [False, False, True], False])
+@pytest.mark.parametrize("cell", [[5, 5, 5], [[5, 0, 0], [1, 4, 0], [0, 1, 6]], [[5, 0, 0], [0, 4, 2], [5, 0, 1]]])
+def test_close_atoms_are_found_whatever_the_cell_of_open_directions(pbc, cell):
+    """Also where atoms are outside of it, and against all distances within some images."""
+    generator = np.random.default_rng(0)
+    atoms = Atoms("Si20", positions=generator.uniform(-7, 12, (20, 3)), cell=cell, pbc=pbc)
+    shifts = [range(-9, 10) if is_periodic else (0,) for is_periodic in atoms.pbc]
+    images = np.array([np.array(shift) @ atoms.cell[:] for shift in itertools.product(*shifts)])
+    for _ in range(40):  # ever denser, until two are too close
+        vectors = atoms.positions[:, None, None] - atoms.positions[None, :, None] + images
+        distances = np.linalg.norm(vectors, axis=-1)
+        distances[distances < 1e-9] = np.inf
+        if distances.min() < 0.4:
+            break
+        check_structure(atoms)
+        atoms.positions[-1] += 0.15 * (atoms.positions[0] + [0.1, 0.1, 0.1] - atoms.positions[-1])
+    with pytest.raises(ValueError, match=rf"are {distances.min():.3f} A apart"):
+        check_structure(atoms)
+
+
+@pytest.mark.parametrize("pbc", [[True, True, False], False])
+def test_dependent_cell_vectors_of_open_directions_are_none(pbc):
+    check_structure(Atoms("Si", cell=[[5, 0, 0], [0, 5, 0], [5, 0, 0]], pbc=pbc))
+
+
+def test_many_atoms_without_a_cell_take_little_memory():
+    atoms = Atoms("H2000", positions=3.0 * np.array(list(np.ndindex(20, 10, 10))))
+    tracemalloc.start()
+    check_structure(atoms)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 200e6  # a list of all pairs takes a gigabyte
+
+
+def test_atoms_that_left_the_cell_along_a_slab():
+    check_structure(Atoms("Si2", positions=[[0, 0, 0], [6002.5, 0, 0]], cell=[5, 5, 5], pbc=[True, True, False]))
 
 
 def test_positions_outside_of_the_cell_mean_the_atoms_inside():
