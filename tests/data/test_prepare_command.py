@@ -141,17 +141,42 @@ def test_files_of_others_are_not_replaced(ten_frames, write_frames, tmp_path):
     result = run(path, "-o", folder, "--overwrite")
     assert result.exit_code == 1
     assert "expected no train.xyz in" in result.output
-    assert "or a manifest.json that tells that it belongs to an earlier data set" in result.output
     assert [file.name for file in folder.iterdir()] == ["train.xyz"]
+    (folder / "manifest.json").write_text('{"name": "my web app"}')
+    result = run(path, "-o", folder, "--overwrite")
+    assert result.exit_code == 1
+    assert "expected no train.xyz, manifest.json in" in result.output
+    assert sorted(file.name for file in folder.iterdir()) == ["manifest.json", "train.xyz"]
 
 
-@pytest.mark.parametrize("name", ["test.xyz", "train/frames.xyz", "link.xyz"])
+def test_files_of_others_beside_a_data_set_are_not_removed(ten_frames, write_frames, tmp_path):
+    folder = tmp_path / "data"
+    assert run(write_frames(ten_frames), "-o", folder).exit_code == 0
+    (folder / "train").mkdir()
+    (folder / "train" / "model.ckpt").write_text("mine")
+    result = run(tmp_path / "frames.xyz", "-o", folder, "--overwrite")
+    assert result.exit_code == 1
+    assert "expected no train in" in result.output
+    assert (folder / "train" / "model.ckpt").read_text() == "mine"
+
+
+def test_writing_into_the_folder_of_the_sources(ten_frames, write_frames, tmp_path):
+    (tmp_path / "runs").mkdir()
+    write_frames(ten_frames, "runs/frames.xyz")
+    result = run(tmp_path / "runs", "-o", tmp_path / "runs", "--overwrite")
+    assert result.exit_code == 1
+    assert "expected to write into another folder than" in result.output
+    result = run(tmp_path / "runs", "-o", tmp_path / "runs" / "frames.xyz" / "data")
+    assert result.exit_code == 1
+    assert "frames.xyz is a file" in result.output
+
+
+@pytest.mark.parametrize("name", ["test.xyz", "link.xyz"])
 def test_a_source_is_not_replaced(ten_frames, write_frames, tmp_path, name):
-    """Whether it has the name of a part, lies in a folder of that name, or is a link to one of them."""
+    """Whether it has the name of a part, or is a link to one."""
     folder = tmp_path / "data"
     assert run(write_frames(ten_frames), "-o", folder).exit_code == 0
     source = folder / name
-    source.parent.mkdir(exist_ok=True)
     if name == "link.xyz":
         source.symlink_to(folder / "validation.xyz")
         source.write_bytes((tmp_path / "frames.xyz").read_bytes())

@@ -131,8 +131,9 @@ def test_an_older_data_set_stays_until_the_new_one_is_complete(sources, tmp_path
 
 
 @pytest.mark.usefixtures("no_summary")
-def test_stopped_while_the_new_data_set_comes_into_its_place(sources, tmp_path, monkeypatch):
-    """Wherever it stops, what has a manifest is one of the two, and the same command ends with the new one."""
+@pytest.mark.parametrize(("module", "name"), [(work_folder, "remove"), (os, "replace")])
+def test_stopped_while_the_new_data_set_comes_into_its_place(sources, tmp_path, monkeypatch, module, name):
+    """Wherever it stops, what has a manifest is a whole data set, and the same command, or another, goes on."""
     old = contents(prepare_dataset(sources[:1], tmp_path / "old").folder)
     new = contents(prepare_dataset(sources, tmp_path / "new").folder)
     seen = []
@@ -140,19 +141,42 @@ def test_stopped_while_the_new_data_set_comes_into_its_place(sources, tmp_path, 
         folder = tmp_path / f"data{number}"
         shutil.copytree(tmp_path / "old", folder)
         with monkeypatch.context() as patch:
-            patch.setattr(work_folder, "remove", stop_after(number, work_folder.remove))
+            patch.setattr(module, name, stop_after(number, getattr(module, name)))
             try:
                 prepare_dataset(sources, folder, overwrite=True)
             except KeyboardInterrupt:
                 pass
             else:
                 break
-        visible = {name: content for name, content in contents(folder).items() if not name.startswith(".")}
+        visible = {path: content for path, content in contents(folder).items() if not path.startswith(".")}
         seen.append("old" if visible == old else "new" if visible == new else "none")
         assert ("manifest.json" in visible) == (seen[-1] != "none")
-        prepare_dataset(sources, folder, overwrite=seen[-1] != "none")
+        if seen[-1] == "none":
+            other = tmp_path / f"other{number}"
+            shutil.copytree(folder, other)
+            with monkeypatch.context() as patch:
+                patch.setattr(dataset, "read_chunk", stop_after(1, dataset.read_chunk))
+                with pytest.raises(KeyboardInterrupt):
+                    prepare_dataset(sources[:1], other, overwrite=True)
+            prepare_dataset(sources[:1], other, overwrite=True)
+            assert contents(other) == old
+        prepare_dataset(sources, folder, overwrite=True)
         assert contents(folder) == new
     assert list(dict.fromkeys(seen)) == ["old", "none", "new"]
+
+
+@pytest.mark.usefixtures("no_summary")
+def test_files_that_came_meanwhile_are_not_replaced(sources, tmp_path, monkeypatch):
+    def write(*_):
+        (tmp_path / "data" / "report.csv").write_text("mine")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dataset, "plot_summary", lambda *arguments: (arguments[-1].touch(), write()))
+        with pytest.raises(ValueError, match=r"expected no report\.csv in"):
+            prepare_dataset(sources, tmp_path / "data")
+    assert (tmp_path / "data" / "report.csv").read_text() == "mine"
+    (tmp_path / "data" / "report.csv").unlink()
+    prepare_dataset(sources, tmp_path / "data")
 
 
 @pytest.fixture

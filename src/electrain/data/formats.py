@@ -20,6 +20,7 @@ from ..atomic_files import atomically
 from ..structures import to_system
 from .axis import SpectrumAxis
 from .chunks import read_samples, read_table
+from .splits import PARTS
 from .table import Row
 from .targets import ENERGY, Sample, electronic_targets, energy_target
 
@@ -184,5 +185,5 @@ _JOINERS = {"xyz": _join_xyz, "zip": _join_zip, "memmap": _join_memmap}
 def output_names() -> Iterator[str]:
     """Names of all files and folders that hold the parts of a data set in any format."""
     for suffix in SUFFIXES.values():
-        for part in ("train", "validation", "test"):
+        for part in PARTS:
             yield f"{part}{suffix}"

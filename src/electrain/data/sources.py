@@ -65,11 +65,15 @@ def find_sources(paths: Sequence[Path], output: Path | None = None) -> list[Sour
         aside.
     :param output: folder that is left out where it is below one that is searched.
     :raises FileNotFoundError: if a path does not exist.
-    :raises ValueError: if a folder holds no file that could be read.
+    :raises ValueError: if a folder holds no file that could be read, or is the output.
     """
     files: dict[str, None] = {}
     for path in paths:
         if path.is_dir():
+            if output is not None and output.resolve() == path.resolve():
+                raise ValueError(
+                    f"expected to write into another folder than {path}, which is searched for calculations"
+                )
             found = [str(path.absolute() / name) for name in _visible_files(path, output) if is_source(path / name)]
             if not found:
                 raise ValueError(f"expected files of calculations in the folder {path}, got none that can be read")

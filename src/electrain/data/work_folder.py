@@ -10,12 +10,14 @@ from typing import Any
 
 from .. import __version__
 from ..atomic_files import atomically, remove
-from .formats import output_names
+from .formats import SUFFIXES, output_names
 from .settings import Settings
 from .sources import Damage, Piece, Source, cut_into_pieces, has_frames
+from .splits import PARTS
 
 NAME = ".unfinished"
 _REMOVED = ".unfinished.removed"
+_READY = "ready.json"
 MANIFEST = "manifest.json"
 REPORT = "report.csv"
 SOURCES = "sources.csv"
@@ -45,11 +47,15 @@ class WorkFolder:
     def __init__(self, folder: Path, settings: Settings, sources: Sequence[Source], *, overwrite: bool) -> None:
         self.folder = folder
         self.path = folder / NAME
+        self._sources = sources
+        _check_parents(folder)
         self._folder_is_new = not folder.exists()
         remove(folder / _REMOVED)
         job = _fingerprint(settings, sources)
         marker = self.path / "job.json"
         begun = json.loads(marker.read_text()) if marker.exists() else None
+        if begun != job and self.is_ready:
+            self._finish()  # another data set, all of which is written
         if begun != job and not overwrite:
             if any(self.path.glob("read/*.npz")):
                 raise FileExistsError(
@@ -58,9 +64,10 @@ class WorkFolder:
                 )
             if folder.is_dir() and any(path.name != NAME for path in folder.iterdir()):
                 raise FileExistsError(f"expected a new or empty folder, but there are files in {folder}")
-        self._check_what_is_replaced(sources)
+        if not self.is_ready:
+            self._older_data_set()
         if begun != job:
-            remove(self.path)
+            self._remove()
             self.path.mkdir(parents=True)
             with atomically(marker) as unfinished:
                 unfinished.write_text(json.dumps(job))
@@ -92,50 +99,84 @@ class WorkFolder:
     @property
     def is_ready(self) -> bool:
         """Whether all files of the data set are written."""
-        return (self.path / "ready").exists()
+        return (self.path / _READY).exists()
 
     def publish(self, names: Sequence[str]) -> None:
         """Put the finished data set into its place and remove everything else that was made for it.
 
         :param names: of all its files and folders, the manifest last: where it is, the data set is complete.
+        :raises ValueError: if files would be replaced that are a source or not of a data set.
         """
-        (self.path / "ready").touch()
-        remove(self.folder / MANIFEST)  # from now on there is no older data set
-        for name in _ALL_NAMES:
-            if name not in names:
-                remove(self.folder / name)
-        for name in names:
+        if not self.is_ready:
+            with atomically(self.path / _READY) as unfinished:
+                unfinished.write_text(json.dumps({"older": self._older_data_set(), "new": list(names)}))
+        self._finish()
+
+    def _finish(self) -> None:
+        """Publish what is ready, or the rest of it."""
+        names = json.loads((self.path / _READY).read_text())
+        if self.final(MANIFEST).exists():
+            remove(self.folder / MANIFEST)  # from now on there is no older data set
+        for name in set(names["older"]) - set(names["new"]):
+            remove(self.folder / name)
+        for name in names["new"]:
             if self.final(name).exists():  # else it came into its place before an interruption
                 remove(self.folder / name)
                 os.replace(self.final(name), self.folder / name)
-        # Half removed, it must not look like a preparation to continue.
-        os.replace(self.path, self.folder / _REMOVED)
-        remove(self.folder / _REMOVED)
+        self._remove()
 
-    def _check_what_is_replaced(self, sources: Sequence[Source]) -> None:
-        """What a user keeps under the names of a data set is not ours to remove."""
-        found = {name: (self.folder / name).resolve() for name in _ALL_NAMES if (self.folder / name).exists()}
-        if not found:
-            return
-        if not (self.folder / MANIFEST).exists() and not self.is_ready:
+    def _older_data_set(self) -> list[str]:
+        """Names of the files of the data set in the folder.
+
+        :raises ValueError: if there are others of such names, which are not ours to remove, or a source is among them.
+        """
+        older = _names_of_data_set(self.folder)
+        others = [name for name in _ALL_NAMES if name not in older and (self.folder / name).exists()]
+        if others:
             raise ValueError(
-                f"expected no {next(iter(found))} in {self.folder}, where a file of that name is to be written, or a "
-                f"{MANIFEST} that tells that it belongs to an earlier data set"
+                f"expected no {', '.join(others)} in {self.folder} but those of a data set that electrain wrote (which "
+                f"its {MANIFEST} tells): a data set has files of these names; move yours, or write into another folder"
             )
-        for source in sources:
+        places = {name: (self.folder / name).resolve() for name in older}
+        for source in self._sources if older else ():
             path = Path(source.path).resolve()
-            for name, place in found.items():
+            for name, place in places.items():
                 if place == path or place in path.parents:
                     raise ValueError(
                         f"expected to write into another folder: the source {path} is in the way of {name}"
                     )
+        return older
 
     def discard(self) -> None:
         """Remove everything that was made."""
-        remove(self.path)
+        self._remove()
         if self._folder_is_new:
             with contextlib.suppress(OSError):
                 self.folder.rmdir()
+
+    def _remove(self) -> None:
+        """Half removed, it must not look like a preparation to continue."""
+        if self.path.exists():
+            os.replace(self.path, self.folder / _REMOVED)
+            remove(self.folder / _REMOVED)
+
+
+def _check_parents(folder: Path) -> None:
+    for path in (folder, *folder.parents):
+        if path.exists() and not path.is_dir():
+            raise NotADirectoryError(f"expected a folder to write to, but {path} is a file")
+
+
+def _names_of_data_set(folder: Path) -> list[str]:
+    """Names of the files of the data set in a folder; none if there is no manifest of ours."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    form = manifest.get("format") if isinstance(manifest, dict) and "electrain_version" in manifest else None
+    if form not in SUFFIXES:
+        return []
+    return [*(f"{part}{SUFFIXES[form]}" for part in PARTS), *_DOCUMENTS]
 
 
 def _fingerprint(settings: Settings, sources: Sequence[Source]) -> dict[str, Any]:
