@@ -67,13 +67,15 @@ def main() -> None:
     header = ["variant", "seed", "epochs", *COLUMNS, "time (s)"]
     done = set()
     if arguments.output.exists():
-        done = {(row["variant"], int(row["seed"])) for row in csv.DictReader(arguments.output.open())}
+        done = {
+            (row["variant"], int(row["seed"]), int(row["epochs"])) for row in csv.DictReader(arguments.output.open())
+        }
     else:
         with arguments.output.open("w") as file:
             csv.writer(file).writerow(header)
     for seed in arguments.seeds:
         for variant in arguments.variants:
-            if (variant, seed) in done:
+            if (variant, seed, arguments.epochs) in done:
                 continue
             start = time.perf_counter()
             rows = train(arguments.dataset, variant, arguments.epochs, seed)[-LAST_EPOCHS:]

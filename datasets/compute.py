@@ -204,7 +204,7 @@ def cut_incomplete_frame(file: Path) -> None:
     lines = file.read_bytes().splitlines(keepends=True)
     complete = 0
     while complete < len(lines):
-        end = complete + int(lines[complete]) + 2
+        end = complete + int(lines[complete]) + 2 if lines[complete].strip().isdigit() else len(lines) + 1
         if end > len(lines) or not lines[end - 1].endswith(b"\n"):
             break
         complete = end
@@ -246,6 +246,8 @@ def main() -> None:
     parser.add_argument("--skip", type=Path, nargs="*", default=[], help="data files with frames to leave out")
     parser.add_argument("--timeout", type=int, default=300, help="CPU seconds per frame")
     args = parser.parse_args()
+    if args.output.suffix != ".xyz":
+        parser.error(f"expected an output that ends with .xyz, got {args.output}")
     setup_paths.insert(0, str(args.setups.resolve()))
     first, step = (int(word) for word in args.part.split("/"))
     frames = list(iread(args.input, ":"))[first::step]

@@ -68,13 +68,35 @@ def test_a_given_split(ten_frames, write_frames, tmp_path):
     result = run(write_frames(ten_frames), "-o", tmp_path / "data", "--split", "given")
     assert result.exit_code == 0, result.output
     assert "kept together   what the given split keeps together" in result.output
-    assert "frames.xyz, frame 8: expected a split that is train, validation, test, got held-out" in result.output
-    assert "frames.xyz, frame 9: expected a split that is train, validation, test, got none" in result.output
+    assert (
+        "frames.xyz, frame 8: expected the key 'split' to be train, validation or test, got 'held-out'" in result.output
+    )
+    assert "frames.xyz, frame 9: expected the key 'split' to be train, validation or test, got none" in result.output
     rows = csv.DictReader((tmp_path / "data" / "structures.csv").read_text().splitlines())
     assert [(row["part"], int(row["frame"])) for row in rows] == [(part, i) for i, part in enumerate(parts[:8])]
     manifest = json.loads((tmp_path / "data" / "manifest.json").read_text())
     assert "--split given" in manifest["command"]
     assert manifest["split"]["grouped_by"] == "given"
+
+
+def test_a_given_split_keeps_the_copy_that_tests(ten_frames, make_frame, write_frames, tmp_path):
+    for frame in ten_frames:
+        frame.info["split"] = "train"
+    better = ten_frames[3].copy()
+    better.info["split"] = "test"
+    result = run(write_frames([*ten_frames, better]), "-o", tmp_path / "data", "--split", "given")
+    assert result.exit_code == 0, result.output
+    assert "frame 3: the same structure as frames.xyz, frame 10 of the test set" in result.output
+    assert "warning: no structure's split is validation: training and validation use the same" in result.output
+
+
+def test_a_given_split_without_a_usable_training_set(ten_frames, make_frame, write_frames, tmp_path):
+    ten_frames[0].info["split"] = "test"
+    bad = make_frame(n_electrons=20.0, split="train")
+    result = run(write_frames([ten_frames[0], bad]), "-o", tmp_path / "data", "--split", "given")
+    assert result.exit_code == 1
+    assert "frame 0: expected structures whose split is train beside it, got none that can be used" in result.output
+    assert "frame 1: expected 20 electrons" in result.output
 
 
 def test_several_sources(ten_frames, write_frames, tmp_path):

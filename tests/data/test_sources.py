@@ -87,6 +87,18 @@ def test_a_count_of_too_many_digits(seven, cut):
     assert names(frames)[7].startswith("expected a number of atoms, got '9999")
 
 
+def test_a_byte_order_mark_and_endings_in_upper_case(seven, tmp_path, cut):
+    packed = tmp_path / "PACKED.XYZ.XZ"
+    packed.write_bytes(lzma.compress(b"\xef\xbb\xbf" + seven.read_bytes()))
+    assert names(cut(packed, 3)[2]) == names(read_extended_xyz(packed)) == [f"frame-{i}" for i in range(7)]
+
+
+def test_a_file_in_two_ways(seven, monkeypatch):
+    (seven.parent / "deep").mkdir()
+    monkeypatch.chdir(seven.parent / "deep")
+    assert len(find_sources([Path(".."), seven])) == 1
+
+
 def test_compressed_files(seven, tmp_path, cut):
     packed = tmp_path / "packed.xyz.xz"
     packed.write_bytes(lzma.compress(seven.read_bytes()))

@@ -153,7 +153,8 @@ def _show_summary(prepared: "PreparedDataset", shares: tuple[float, float, float
         number = _structures(prepared.num_missing_bands)
         typer.echo(f"missing bands   in {number}, not trusted up to the Fermi level")
     if prepared.split.validates_on_training_set:
-        typer.echo("warning: too few structures to hold any out: training and validation use the same")
+        why = "too few structures to hold any out" if shares else "no structure's split is validation"
+        typer.echo(f"warning: {why}: training and validation use the same")
     elif shares is not None:
         _compare_shares(prepared, shares)
     _show_rejected(prepared.rejected, where=f" ({prepared.folder / 'report.csv'} lists all of them)")

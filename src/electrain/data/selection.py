@@ -117,11 +117,10 @@ def select(found: Found, settings: Settings, files: Sequence[SourceFile]) -> Sel
     """
     dropped = list(found.dropped)
     rows, chunks = _without(found.rows, found.chunks, dropped, _unfit(found.rows, settings))
-    copies = {
-        index: f"the same structure as {files[rows[original].source].frame_name(rows[original].frame)}"
-        for index, original in duplicates(rows).items()
-    }
-    rows, chunks = _without(rows, chunks, dropped, copies)
+    rows, chunks = _without(rows, chunks, dropped, _copies(rows, settings, files))
+    if settings.shares is None and not any(row.identity.part == "train" for row in rows):
+        reason = "expected structures whose split is train beside it, got none that can be used"
+        rows, chunks = _without(rows, chunks, dropped, dict.fromkeys(range(len(rows)), reason))
     dropped.sort(key=lambda frame: (frame.source, frame.frame))
     if not rows:
         return dropped
@@ -170,7 +169,19 @@ def _unfit(rows: Sequence[Row], settings: Settings) -> dict[int, str]:
                 f"for it, got one at {row.lowest:.2f} eV"
             )
         elif settings.shares is None and row.identity.part not in PARTS:
-            reasons[index] = f"expected a split that is {', '.join(PARTS)}, got {row.identity.part or 'none'}"
+            got = "none" if row.identity.part is None else repr(row.identity.part)
+            reasons[index] = f"expected the key 'split' to be {', '.join(PARTS[:-1])} or {PARTS[-1]}, got {got}"
+    return reasons
+
+
+def _copies(rows: Sequence[Row], settings: Settings, files: Sequence[SourceFile]) -> dict[int, str]:
+    """Rows whose structure is there twice, and the reasons."""
+    is_given = settings.shares is None
+    reasons = {}
+    for index, original in duplicates(rows, split_is_given=is_given).items():
+        row = rows[original]
+        where = f" of the {row.identity.part} set" if is_given else ""
+        reasons[index] = f"the same structure as {files[row.source].frame_name(row.frame)}{where}"
     return reasons
 
 

@@ -6,14 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ase.io.formats import open_with_compression
-
 from .calculation import Rejected
 from .readers import Frame, is_source, read_calculations
-from .readers.common import DAMAGED
+from .readers.common import DAMAGED, is_packed, open_packed
 from .readers.extended_xyz import number_of_atoms
 
-_COMPRESSED = (".gz", ".xz", ".bz2")
 _XYZ = (".xyz", ".extxyz")
 # What is kept of a file whose frames can no longer be told apart: enough to say what is wrong.
 _BROKEN_BYTES = 2**20
@@ -74,12 +71,12 @@ def find_sources(paths: Sequence[Path], output: Path | None = None) -> list[Sour
                 raise ValueError(
                     f"expected to write into another folder than {path}, which is searched for calculations"
                 )
-            found = [str(path.absolute() / name) for name in _visible_files(path, output) if is_source(path / name)]
+            found = [os.path.abspath(path / name) for name in _visible_files(path, output) if is_source(path / name)]
             if not found:
                 raise ValueError(f"expected files of calculations in the folder {path}, got none that can be read")
             files.update(dict.fromkeys(found))
         elif path.exists():
-            files[str(path.absolute())] = None
+            files[os.path.abspath(path)] = None
         else:
             raise FileNotFoundError(f"expected a file or folder of calculations, but there is no {path}")
     common = os.path.commonpath([os.path.dirname(file) for file in files])
@@ -106,10 +103,8 @@ def _printable(name: str) -> str:
 
 def has_frames(path: Path) -> bool:
     """Whether a file is an extended XYZ file, which is cut into chunks."""
-    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
-    if suffixes and suffixes[-1] in _COMPRESSED:
-        suffixes.pop()
-    return bool(suffixes) and suffixes[-1] in _XYZ
+    name = path.with_suffix("") if is_packed(path) else path
+    return name.suffix.lower() in _XYZ
 
 
 def sha256_of(path: Path) -> str:
@@ -135,7 +130,7 @@ def cut_into_pieces(index: int, source: Source, unpacked: Path, size: int) -> tu
         path.open("rb").close()
     except OSError as error:
         return [], [Damage(index, 0, f"cannot be opened ({error.strerror})")]
-    if path.suffix.lower() in _COMPRESSED:
+    if is_packed(path):
         reason = _unpack(path, unpacked)
         path = unpacked
     # The last offset is that after the last complete frame.
@@ -157,7 +152,7 @@ def cut_into_pieces(index: int, source: Source, unpacked: Path, size: int) -> tu
 
 def _unpack(path: Path, target: Path) -> str | None:
     """Unpack a file as far as possible; say what is wrong with the rest."""
-    with open_with_compression(str(path), "rb") as file, target.open("wb") as copy:
+    with open_packed(path) as file, target.open("wb") as copy:
         while True:
             try:
                 block = file.read(_BLOCK)

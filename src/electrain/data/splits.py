@@ -113,14 +113,11 @@ def split_identities(
 def given_split(identities: Sequence[Identity]) -> Split:
     """Split as the structures' own ``split`` says; the validation set is that of training if there is none.
 
-    :param identities: with a ``part`` each.
-    :raises ValueError: if none is to train on.
+    :param identities: with a ``part`` each, at least one of which is ``"train"``.
     """
     train, validation, test = (
         [index for index, identity in enumerate(identities) if identity.part == part] for part in PARTS
     )
-    if not train:
-        raise ValueError("expected structures whose split is train, got none")
     return Split(train, validation or train, test, "given")
 
 

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .calculation import Calculation
 from .sampled_spectrum import SampledSpectrum
-from .splits import Identity, identity_of
+from .splits import PARTS, Identity, identity_of
 from .targets import Sample
 
 # Coordinates that differ by less are the same structure, written with other digits.
@@ -133,21 +133,23 @@ def _bins(lengths: NDArray[np.float64]) -> NDArray[np.int64]:
     return np.floor(lengths / _SAME + _ODD).astype(np.int64)
 
 
-def duplicates(rows: Sequence[Row]) -> dict[int, int]:
+def duplicates(rows: Sequence[Row], *, split_is_given: bool = False) -> dict[int, int]:
     """Rows with the structure of another one that stays, and which: indices to indices.
 
-    Of equal structures the one stays of which most is known, the first of these.
+    Of equal structures the one stays of which most is known, the first of these. With a given split that of the test
+    set stays, then that of the validation set: one that is trained on tests nothing.
     """
     copies: dict[str, list[int]] = {}
     for index, row in enumerate(rows):
         copies.setdefault(row.fingerprint, []).append(index)
     found: dict[int, int] = {}
     for indices in copies.values():
-        original = max(indices, key=lambda index: _amount_known(rows[index]))  # the first of several
+        original = max(indices, key=lambda index: _rank(rows[index], split_is_given))  # the first of several
         found.update((index, original) for index in indices if index != original)
     return found
 
 
-def _amount_known(row: Row) -> tuple[bool, int]:
-    """Eigenvalues count most, then energy, forces, stress, gap and number of electrons."""
-    return row.num_k > 0, len(row.known) + math.isfinite(row.band_gap) + math.isfinite(row.num_electrons)
+def _rank(row: Row, split_is_given: bool) -> tuple[int, bool, int]:
+    """Part of a given split, eigenvalues, and how many of energy, forces, stress, gap and number of electrons."""
+    part = PARTS.index(row.identity.part) if split_is_given and row.identity.part in PARTS else 0
+    return part, row.num_k > 0, len(row.known) + math.isfinite(row.band_gap) + math.isfinite(row.num_electrons)

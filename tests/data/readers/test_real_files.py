@@ -117,3 +117,11 @@ def test_packed_files_of_quantum_espresso(real_file):
         (packed,) = read_calculations(Path(__file__).parent / "files" / f"{name}.xz")
         (plain,) = read_calculations(real_file(name))
         np.testing.assert_array_equal(packed.eigenvalues, plain.eigenvalues)
+
+
+def test_text_of_quantum_espresso_in_another_encoding(real_file, tmp_path):
+    text = real_file("mg_metal.out").read_bytes()
+    (tmp_path / "cafe.out").write_bytes(text.replace(b"Program PWSCF", b"Title: caf\xe9\n     Program PWSCF", 1))
+    (found,) = read_calculations(tmp_path / "cafe.out")
+    (expected,) = read_calculations(real_file("mg_metal.out"))
+    np.testing.assert_array_equal(found.eigenvalues, expected.eigenvalues)

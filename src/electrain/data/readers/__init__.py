@@ -1,8 +1,5 @@
 """Readers of calculations, one for each format, all returning the same type."""
 
-import bz2
-import gzip
-import lzma
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -10,7 +7,7 @@ from typing import NamedTuple, TypeAlias
 from ..calculation import Calculation, CalculationError, Rejected
 from ..sampled_spectrum import SampledSpectrum
 from .abinit import read_abinit
-from .common import DAMAGED
+from .common import DAMAGED, is_packed, open_packed
 from .extended_xyz import calculation_from_atoms, read_extended_xyz
 from .gpaw import read_gpaw
 from .pymatgen_dos import read_pymatgen_dos
@@ -37,7 +34,6 @@ __all__ = [
 
 Frame: TypeAlias = Calculation | SampledSpectrum | Rejected
 
-_OPENERS: dict[str, Callable] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 # The first lines of every format tell what it is; pw.x may come after some lines of MPI.
 _HEAD_BYTES = 8192
 
@@ -115,8 +111,7 @@ def read_calculations(path: Path) -> Iterator[Frame]:
 
 
 def _head(path: Path) -> bytes:
-    opener = _OPENERS.get(path.suffix.lower(), open)
-    with opener(path, "rb") as file:
+    with open_packed(path) as file:
         return file.read(_HEAD_BYTES)
 
 
@@ -129,7 +124,7 @@ def _format_of(path: Path, head: bytes) -> FileFormat | None:
 
 def _is_named_like(known: FileFormat, path: Path) -> bool:
     name = path.name.lower()
-    if path.suffix.lower() in _OPENERS:
+    if is_packed(path):
         name = name.removesuffix(path.suffix.lower())
     return name.endswith(known.endings)
 

@@ -1,12 +1,14 @@
 """What the readers of all codes share: one kind of error, and one convention for weights."""
 
+import bz2
 import gzip
 import lzma
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from pathlib import Path
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from ase import Atoms
@@ -16,6 +18,7 @@ from ..calculation import WEIGHT_TOLERANCE, CalculationError
 
 _LONGEST_REASON = 200
 
+_OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 # What the standard library raises for compressed files that are damaged; for those of bzip2 it is OSError.
 DAMAGED = (EOFError, lzma.LZMAError, gzip.BadGzipFile, zlib.error)
 
@@ -31,6 +34,20 @@ class States(NamedTuple):
     eigenvalues: NDArray[np.float64]
     weights: NDArray[np.float64]
     occupations: NDArray[np.float64] | None
+
+
+def open_packed(path: Path) -> IO[bytes]:
+    """Open a file that may be compressed, as its ending tells.
+
+    :raises OSError: if it cannot be opened.
+    """
+    file: IO[bytes] = _OPENERS.get(path.suffix.lower(), open)(path, "rb")
+    return file
+
+
+def is_packed(path: Path) -> bool:
+    """Whether :func:`open_packed` unpacks a file."""
+    return path.suffix.lower() in _OPENERS
 
 
 @contextmanager

@@ -10,16 +10,15 @@ from typing import IO, Any
 import ase.io
 import numpy as np
 from ase import Atoms
-from ase.io.formats import open_with_compression
 from ase.stress import voigt_6_to_full_3x3_stress
 from numpy.typing import NDArray
 
 from ..calculation import Calculation, CalculationError, Rejected
-from .common import DAMAGED, normalised_states, plain_structure
+from .common import DAMAGED, normalised_states, open_packed, plain_structure
 
 _KEPT = ("id", "subset", "parent", "split")
-# A number of atoms: more digits are none, and too many for Python to convert.
-_COUNT = re.compile(rb"\s*(\d{1,18})\s*")
+# A number of atoms, perhaps after a byte order mark: more digits are none, and too many for Python to convert.
+_COUNT = re.compile(rb"(?:\xef\xbb\xbf)?\s*(\d{1,18})\s*")
 
 
 def read_extended_xyz(path: Path) -> Iterator[Calculation | Rejected]:
@@ -37,7 +36,7 @@ def read_extended_xyz(path: Path) -> Iterator[Calculation | Rejected]:
     :param path: the file.
     :raises OSError: if the file cannot be opened.
     """
-    with open_with_compression(str(path), "rb") as file:
+    with open_packed(path) as file:
         index = -1
         for index, text in enumerate(_frames(file)):
             source = f"{path.name}, frame {index}"
@@ -117,7 +116,7 @@ def _frames(file: IO[bytes]) -> Iterator[str | Rejected]:
 
 def _text(line: bytes) -> str:
     # Names in another encoding are no reason to lose a calculation.
-    return line.decode(errors="replace").replace("\r\n", "\n")
+    return line.decode("utf-8-sig", errors="replace").replace("\r\n", "\n")
 
 
 def _parse(text: str, source: str) -> Atoms:

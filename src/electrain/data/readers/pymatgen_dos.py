@@ -5,11 +5,10 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from ase.io.formats import open_with_compression
 
 from ..calculation import CalculationError
 from ..sampled_spectrum import SampledSpectrum
-from .common import reading
+from .common import open_packed, reading
 
 
 def read_pymatgen_dos(path: Path, *, highest_trusted: float = 0.0) -> SampledSpectrum:
@@ -28,7 +27,7 @@ def read_pymatgen_dos(path: Path, *, highest_trusted: float = 0.0) -> SampledSpe
         raise ImportError("reading a pymatgen DOS needs pymatgen: pip install electrain[pymatgen]") from error
     source = str(path)
     with reading(source, "a density of states of pymatgen as JSON"):
-        with open_with_compression(source, "rt") as file:
+        with open_packed(path) as file:
             content = json.load(file)
         if "structure" not in content:
             name = content.get("@class", "something else")

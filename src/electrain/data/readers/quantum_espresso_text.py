@@ -7,11 +7,10 @@ from pathlib import Path
 import ase.io
 import numpy as np
 from ase import Atoms
-from ase.io.formats import open_with_compression
 from ase.stress import voigt_6_to_full_3x3_stress
 
 from ..calculation import Calculation, CalculationError
-from .common import States, middle_of_gap, normalised_states, plain_structure, reading
+from .common import States, middle_of_gap, normalised_states, open_packed, plain_structure, reading
 
 _NUMBER = r"\s*(-?\d+\.\d*)"
 
@@ -27,8 +26,8 @@ def read_quantum_espresso_text(path: Path) -> Calculation:
     """
     source = str(path)
     with reading(source, "output of Quantum ESPRESSO's pw.x"):
-        with open_with_compression(source, "rt") as file:
-            text = file.read()
+        with open_packed(path) as file:
+            text = file.read().decode(errors="replace")  # titles and names may be in any encoding
         _check_end(text, source)
         atoms = ase.io.read(io.StringIO(text), format="espresso-out", index=-1)
         assert isinstance(atoms, Atoms)

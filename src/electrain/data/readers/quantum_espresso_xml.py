@@ -10,12 +10,11 @@ from xml.etree import ElementTree
 import numpy as np
 from ase import Atoms
 from ase.io.espresso import label_to_symbol
-from ase.io.formats import open_with_compression
 from ase.units import Bohr, Hartree
 from numpy.typing import NDArray
 
 from ..calculation import Calculation, CalculationError
-from .common import middle_of_gap, normalised_states, reading
+from .common import middle_of_gap, normalised_states, open_packed, reading
 
 _SELF_CONSISTENT = ("scf", "relax", "vc-relax", "md", "vc-md")
 _FIXED_DENSITY = "nscf"
@@ -32,7 +31,7 @@ def read_quantum_espresso_xml(path: Path) -> Calculation:
     """
     source = str(path)
     with reading(source, "an XML data file of Quantum ESPRESSO"):
-        with open_with_compression(source, "rb") as file:
+        with open_packed(path) as file:
             root = ElementTree.parse(file).getroot()
         return _calculation(root, source)
 
