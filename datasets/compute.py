@@ -198,13 +198,15 @@ def append(frame: Atoms, output: Path) -> None:
 
 
 def cut_incomplete_frame(file: Path) -> None:
-    """Remove what an interrupted run has written of its last frame."""
+    """Remove what an interrupted run has written of its last frame; refuse a file that is damaged elsewhere."""
     if not file.exists():
         return
     lines = file.read_bytes().splitlines(keepends=True)
     complete = 0
     while complete < len(lines):
-        end = complete + int(lines[complete]) + 2 if lines[complete].strip().isdigit() else len(lines) + 1
+        if not lines[complete].strip().isdigit():
+            raise SystemExit(f"{file}, line {complete + 1}: expected a number of atoms; mend the file by hand")
+        end = complete + int(lines[complete]) + 2
         if end > len(lines) or not lines[end - 1].endswith(b"\n"):
             break
         complete = end

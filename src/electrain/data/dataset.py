@@ -19,7 +19,7 @@ from .axis import SpectrumAxis
 from .calculation import Calculation, Rejected
 from .chunks import read_chunk, read_samples, read_table
 from .figure import plot_summary
-from .formats import SUFFIXES, Contents, join_chunks, write_chunk
+from .formats import Contents, join_chunks, part_name, write_chunk
 from .options import options_yaml
 from .readers import read_calculations
 from .reports import write_manifest, write_report, write_sources, write_structures
@@ -74,7 +74,7 @@ class PreparedDataset:
 
     def path(self, part: str) -> Path:
         """File or folder that holds a part."""
-        return self.folder / f"{part}{SUFFIXES[self.form]}"
+        return self.folder / part_name(part, self.form)
 
     def calculations(self, part: str) -> Iterator[Calculation]:
         """Read the calculations of a part from their sources again, in the order of its file.
@@ -208,7 +208,7 @@ def _write_targets(work: WorkFolder, selection: Selection, num_chunks: int, clie
     parts = selection.parts()
     with _bar("joining", [len(indices) for indices in parts.values()], progress) as done:
         for index, part in enumerate(parts):
-            joined = work.final(f"{part}{SUFFIXES[selection.form]}")
+            joined = work.final(part_name(part, selection.form))
             if not joined.exists():
                 join_chunks(folders, part, selection.form, joined)
             done(index)

@@ -6,7 +6,7 @@ chunks, so that the result does not depend on who wrote what and when.
 
 import shutil
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +20,6 @@ from ..atomic_files import atomically
 from ..structures import to_system
 from .axis import SpectrumAxis
 from .chunks import read_samples, read_table
-from .splits import PARTS
 from .table import Row
 from .targets import ENERGY, Sample, electronic_targets, energy_target
 
@@ -82,7 +81,7 @@ def write_chunk(
             if place is None:
                 continue
             if place.part not in writers:
-                path = unfinished / f"{place.part}{SUFFIXES[form]}"
+                path = unfinished / part_name(place.part, form)
                 writers[place.part] = _WRITERS[form](path, place.number)
             writers[place.part].write(sample, rows[index], axis, contents)
         for writer in writers.values():
@@ -97,7 +96,7 @@ def join_chunks(folders: Sequence[Path], part: str, form: str, target: Path) -> 
     :param form: one of ``FORMATS``.
     :param target: file or folder to write.
     """
-    name = f"{part}{SUFFIXES[form]}"
+    name = part_name(part, form)
     pieces = [folder / name for folder in folders if (folder / name).exists()]
     with atomically(target) as unfinished:
         _JOINERS[form](pieces, unfinished)
@@ -182,8 +181,6 @@ _WRITERS = {"xyz": _XYZWriter, "zip": _MetatrainWriter, "memmap": _MetatrainWrit
 _JOINERS = {"xyz": _join_xyz, "zip": _join_zip, "memmap": _join_memmap}
 
 
-def output_names() -> Iterator[str]:
-    """Names of all files and folders that hold the parts of a data set in any format."""
-    for suffix in SUFFIXES.values():
-        for part in PARTS:
-            yield f"{part}{suffix}"
+def part_name(part: str, form: str) -> str:
+    """Name of the file or folder that holds a part of a data set."""
+    return f"{part}{SUFFIXES[form]}"

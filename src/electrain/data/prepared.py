@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..quantities import BAND_GAP, DENSITY_OF_STATES
 from ..spectra.grid import EnergyGrid
 from .axis import SpectrumAxis
-from .formats import BAND_GAP_KEY, DOS_KEY, SUFFIXES
+from .formats import BAND_GAP_KEY, DOS_KEY, part_name
 from .splits import PARTS
 from .targets import ENERGY
 from .work_folder import MANIFEST, STRUCTURES
@@ -92,7 +92,7 @@ class PreparedPart:
         if not self.entries:
             parts = ", ".join(f"{name} {count}" for name, count in settings["split"]["number"].items())
             raise ValueError(f"expected structures in the part {part!r} of {folder}, which has none ({parts})")
-        self.path = folder / f"{part}{SUFFIXES[self.form]}"
+        self.path = folder / part_name(part, self.form)
         if not self.path.exists():
             raise FileNotFoundError(f"the manifest in {folder} speaks of {self.path.name}, but there is no such file")
 

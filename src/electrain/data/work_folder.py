@@ -10,7 +10,7 @@ from typing import Any
 
 from .. import __version__
 from ..atomic_files import atomically, remove
-from .formats import SUFFIXES, output_names
+from .formats import FORMATS, part_name
 from .settings import Settings
 from .sources import Damage, Piece, Source, cut_into_pieces, has_frames
 from .splits import PARTS
@@ -25,7 +25,7 @@ STRUCTURES = "structures.csv"
 OPTIONS = "options.yaml"
 FIGURE = "summary.png"
 _DOCUMENTS = (OPTIONS, STRUCTURES, SOURCES, REPORT, FIGURE, MANIFEST)
-_ALL_NAMES = (*output_names(), *_DOCUMENTS)
+_ALL_NAMES = (*(part_name(part, form) for form in FORMATS for part in PARTS), *_DOCUMENTS)
 
 # Structures in a chunk: what is lost when a process is killed, and what is in memory at one time.
 CHUNK_SIZE = 100
@@ -174,9 +174,9 @@ def _names_of_data_set(folder: Path) -> list[str]:
     except (OSError, ValueError):
         return []
     form = manifest.get("format") if isinstance(manifest, dict) and "electrain_version" in manifest else None
-    if form not in SUFFIXES:
+    if form not in FORMATS:
         return []
-    return [*(f"{part}{SUFFIXES[form]}" for part in PARTS), *_DOCUMENTS]
+    return [*(part_name(part, form) for part in PARTS), *_DOCUMENTS]
 
 
 def _fingerprint(settings: Settings, sources: Sequence[Source]) -> dict[str, Any]:

@@ -136,7 +136,7 @@ def test_negative_weights(metal, tmp_path):
 def test_weights_of_one_channel_only(metal, tmp_path):
     wrong = unchecked(metal(), weights=metal().weights / 2)
     write_quantum_espresso_xml(tmp_path / "mg.xml", wrong)
-    assert reason_for(tmp_path / "mg.xml") == "expected k-point weights that sum to 2, got 1"
+    assert reason_for(tmp_path / "mg.xml") == "expected k-point weights that sum to 2 (1 spin channel), got 1"
 
 
 def test_a_run_of_quantum_espresso_that_did_not_end(metal, tmp_path):

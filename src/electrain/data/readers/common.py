@@ -101,7 +101,10 @@ def normalised_states(
         k = int(np.argmin(weights))
         raise CalculationError(source, f"expected k-point weights of at least 0, got {weights[k]:g} at k-point {k}")
     if not abs(weights.sum() - total) <= WEIGHT_TOLERANCE:
-        raise CalculationError(source, f"expected k-point weights that sum to {total:g}, got {weights.sum():.6g}")
+        channels = f"{len(eigenvalues)} spin channel{'s' if len(eigenvalues) > 1 else ''}"
+        raise CalculationError(
+            source, f"expected k-point weights that sum to {total:g} ({channels}), got {weights.sum():.6g}"
+        )
     used = weights > 0
     return States(
         eigenvalues[:, used],
