@@ -15,6 +15,7 @@ from metatrain.utils.per_atom import average_by_num_atoms
 from models import GRID, MAX_SHIFT, OURS, to_systems
 from peer_loss import brute_force_loss
 
+from electrain.architectures.pet_mad.cuda_graphs import GraphedModel
 from electrain.architectures.pet_mad.trainer import make_objective
 from electrain.axis_labels import grid_to_labels
 from electrain.calculators import ElectronicStructureCalculator
@@ -121,7 +122,9 @@ def fresh_errors(device: str) -> EpochErrors:
     return EpochErrors(GRID.step, [], Process(torch.device(device), 0, 1, False))
 
 
-def our_step(model: Any, systems: list[System], targets: dict[str, TensorMap], device: str) -> Job:
+def our_step(
+    model: Any, systems: list[System], targets: dict[str, TensorMap], device: str, cuda_graphs: bool = False
+) -> Job:
     """A step of our trainer without the loader: network, loss, errors, gradients, clipping, Adam."""
     infos = {name: model.dataset_info.targets[name] for name in targets}
     objective = make_objective(model, {"loss": CONFIG, "per_structure_targets": []})
@@ -130,9 +133,10 @@ def our_step(model: Any, systems: list[System], targets: dict[str, TensorMap], d
     errors = fresh_errors(device)
     step = OptimizerStep(model, optimizer, scheduler, 1.0, errors.process)
     model.train()
+    called = GraphedModel(model) if cuda_graphs else model
 
     def run() -> torch.Tensor:
-        predictions = evaluate_model(model, systems, infos, is_training=True)
+        predictions = evaluate_model(called, systems, infos, is_training=True)
         loss = objective(predictions, targets, systems, model.scaler, errors)
         step(loss)
         return loss.detach()
@@ -172,15 +176,15 @@ def peer_step(
     return Job(run, model)
 
 
-def training(side: str, model: Any, structures: list[Atoms], name: str, device: str) -> Job:
-    """A training step on densities of states, or on energies and forces."""
+def training(side: str, model: Any, structures: list[Atoms], name: str, device: str, cuda_graphs: bool = False) -> Job:
+    """A training step on densities of states, or on energies and forces; ours with CUDA graphs, if asked for."""
     systems = to_systems(structures, model, device)
     if name == DENSITY_OF_STATES:
         targets = {name: spectrum_map(*spectra(structures, device))}
     else:
         targets = {name: energy_map(structures, device)}
     if side == OURS:
-        return our_step(model, systems, targets, device)
+        return our_step(model, systems, targets, device, cuda_graphs)
     return peer_step(model, systems, targets, structures, device)
 
 

@@ -47,12 +47,12 @@ def dynamics_of(structure: Callable[[], Any], names: tuple[str, ...]) -> Callabl
     return make
 
 
-def training_on(name: str, size: int = 16) -> Callable[[str, bool, str], Job]:
+def training_on(name: str, size: int = 16, cuda_graphs: bool = False) -> Callable[[str, bool, str], Job]:
     """A training step on the mixed batch."""
 
     def make(side: str, small: bool, device: str) -> Job:
         model = make_models((name,), small=small, forces=name == "energy")[side].to(device)
-        return training(side, model, mixed_batch(size), name, device)
+        return training(side, model, mixed_batch(size), name, device, cuda_graphs)
 
     return make
 
@@ -72,6 +72,18 @@ TASKS = {
     "train-dos-96": Task(
         "DOS training step, mixed batch of 96 (1134 atoms)",
         training_on(DENSITY_OF_STATES, 96),
+        at_least_on_gpu=3.5,
+        only_on_gpu=True,
+    ),
+    "train-dos-graphs": Task(
+        "DOS training step, mixed batch of 16, `cuda_graphs`",
+        training_on(DENSITY_OF_STATES, cuda_graphs=True),
+        at_least_on_gpu=2.0,
+        only_on_gpu=True,
+    ),
+    "train-dos-96-graphs": Task(
+        "DOS training step, mixed batch of 96 (1134 atoms), `cuda_graphs`",
+        training_on(DENSITY_OF_STATES, 96, cuda_graphs=True),
         at_least_on_gpu=3.5,
         only_on_gpu=True,
     ),

@@ -2,7 +2,18 @@ import pytest
 import torch
 from spectra_references import lower_channels, random_batch, slow_costs
 
-from electrain.spectra import best_shift, take_window
+from electrain.spectra import alignment, best_shift, take_window
+
+
+@pytest.fixture(autouse=True, params=["as on CPUs", "as on GPUs"])
+def way_of_summing(request, monkeypatch):
+    """All tests with both sums of squares."""
+    if request.param == "as on GPUs":
+        monkeypatch.setattr(
+            alignment,
+            "_sums_over_runs",
+            lambda square_sums, trusted, _: alignment._sums_by_transform(square_sums.diff(dim=1), trusted),
+        )
 
 
 def assert_best(prediction, target, trusted):

@@ -11,9 +11,13 @@ import torch
 from ase import Atoms
 from ase.build import bulk, molecule
 from ase.neighborlist import neighbor_list
+from metatomic.torch import ModelOutput, System, systems_to_torch
 from metatomic_ase import MetatomicCalculator
+from metatrain.utils.neighbor_lists import get_system_with_neighbor_lists
 from small_models import ALL_TARGETS, make_model
 
+from electrain.architectures.pet_mad.cuda_graphs import GraphedModel
+from electrain.architectures.pet_mad.model import PETMAD
 from electrain.calculators import ElectronicStructureCalculator, ElectronicStructureModel
 from electrain.data import prepare_dataset
 from electrain.demo_data import SEMICONDUCTORS_AND_MOLECULES
@@ -29,6 +33,12 @@ def structures() -> list[Atoms]:
     for seed, atoms in enumerate(found):
         atoms.rattle(0.05, seed=seed)
     return found
+
+
+def on_gpu(frames: list[Atoms], model: PETMAD, dtype: torch.dtype) -> list[System]:
+    lists = model.requested_neighbor_lists()
+    systems = systems_to_torch(frames, dtype=torch.float64)
+    return [get_system_with_neighbor_lists(system, lists).to(dtype).to("cuda") for system in systems]
 
 
 def exported(path: Path, dtype: torch.dtype) -> Path:
@@ -131,12 +141,47 @@ def test_batches_of_several_buckets(single_file, precision):
         assert change < {"highest": 1e-5, "medium": 0.1}[precision] * np.linalg.norm(reference.density_of_states)
 
 
-@pytest.mark.parametrize("precision", ["highest", "medium"])
-def test_training(tmp_path, precision):
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+def test_cuda_graphs(dtype):
+    """A training step by replaying is one without: batches of several sizes, in turn, since recordings share memory."""
+    model = make_model(ALL_TARGETS, dtype).to("cuda").train()
+    torch.manual_seed(1)
+    for head in model.network.heads.values():
+        for parameter in head.parameters():
+            torch.nn.init.normal_(parameter, std=0.3)
+    graphed = GraphedModel(model)
+    few, many = structures(), [*structures(), bulk("Al", cubic=True) * (2, 2, 2), *structures() * 3]
+    moved = [atoms.copy() for atoms in few]
+    for seed, atoms in enumerate(moved):
+        atoms.rattle(0.02, seed=seed)
+    batches = [few, many, moved]
+    names = {name: ModelOutput(sample_kind="system") for name in ALL_TARGETS}
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.Adam(parameters, lr=1e-3, fused=True)
+    for frames in batches * 3:
+        systems = on_gpu(frames, model, dtype)
+        results = []
+        for called in (model, graphed):
+            predictions = {name: tensor_map.block().values for name, tensor_map in called(systems, names).items()}
+            optimizer.zero_grad()
+            sum((values**2).mean() for values in predictions.values()).backward()
+            gradients = [parameter.grad.clone() for parameter in parameters]
+            results.append([*(values.detach().clone() for values in predictions.values()), *gradients])
+        for expected, found in zip(*results, strict=True):
+            tolerance = (1e-9 if dtype == torch.float64 else 1e-3) * float(expected.abs().max())
+            torch.testing.assert_close(found, expected, rtol=0.0, atol=tolerance)
+        optimizer.step()  # recordings read the parameters as they are
+    assert 0 < len(graphed.recordings) <= 2
+
+
+@pytest.mark.parametrize("options", [{}, {"matmul_precision": "medium"}, {"cuda_graphs": "true"}], ids=str)
+def test_training(tmp_path, options):
     """Two epochs of plain `mtt` on the packaged data, a restart for a third; the exported model answers."""
     prepared = prepare_dataset([SEMICONDUCTORS_AND_MOLECULES], tmp_path)
     command = [sys.executable, "-m", "metatrain", "train", "options.yaml"]
-    overrides = ["-r", "device=cuda", "-r", f"architecture.training.matmul_precision={precision}"]
+    overrides = ["-r", "device=cuda"]
+    for name, value in options.items():
+        overrides += ["-r", f"architecture.training.{name}={value}"]
     for epochs, more in ((2, []), (3, ["--restart", "auto"])):
         more = [*more, "-r", f"architecture.training.num_epochs={epochs}"]
         run = subprocess.run(

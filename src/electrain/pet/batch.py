@@ -52,3 +52,13 @@ class LayerInputs(NamedTuple):
     neighbor_elements: torch.Tensor  # (num_edges,) int64
     key_bias: torch.Tensor  # (num_slots,) | logarithm of the cutoff function, -inf in empty slots
     buckets: Buckets
+
+
+class PreparedBatch(NamedTuple):
+    """A batch as the network's parameters meet it: edges found, tokens laid out."""
+
+    elements: torch.Tensor  # (num_atoms,) int64
+    system_of_atom: torch.Tensor  # (num_atoms,) int64
+    states: torch.Tensor | None  # (num_systems, 2) int64
+    graph: Edges
+    layer_inputs: LayerInputs

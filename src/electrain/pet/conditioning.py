@@ -26,14 +26,16 @@ class StateEmbedding(nn.Module):
         nn.init.zeros_(self.output.weight)
         nn.init.zeros_(self.output.bias)
 
-    def forward(self, states: torch.Tensor) -> torch.Tensor:
-        """Charge and multiplicity (num_systems, 2) int64 -> features (num_systems, width).
-
-        :raises ValueError: for a charge or a multiplicity that the embedding does not know.
-        """
+    @torch.jit.export
+    def check(self, states: torch.Tensor) -> None:
+        """Raise a ``ValueError`` for a charge or a multiplicity that the embedding does not know."""
         charges, multiplicities = states.unbind(1)
         _check_range("charge", charges, -self.max_charge, self.max_charge)
         _check_range("spin multiplicity", multiplicities, 1, self.max_spin_multiplicity)
+
+    def forward(self, states: torch.Tensor) -> torch.Tensor:
+        """Charge and multiplicity (num_systems, 2) int64, both of them known -> features (num_systems, width)."""
+        charges, multiplicities = states.unbind(1)
         embedded = torch.cat(
             [self.charge(charges + self.max_charge), self.spin_multiplicity(multiplicities - 1)], dim=1
         )

@@ -184,45 +184,81 @@ def rounded_up(limits: list[int], multiple: int) -> list[int]:
     return rounded
 
 
-def make_buckets(
-    centers: torch.Tensor,
-    num_atoms: int,
+def first_edges(centers: torch.Tensor, num_atoms: int) -> torch.Tensor:
+    """The first edge of each atom, and the number of all edges: (num_atoms + 1,), for ascending centers."""
+    return torch.searchsorted(centers, torch.arange(num_atoms + 1, device=centers.device))
+
+
+def choose_rows(
+    row_lengths: list[int],
+    on_gpu: bool,
     saved_on_gpu: int = _SLOTS_SAVED_ON_GPU,
     alignment_on_gpu: int = _ROW_ALIGNMENT_ON_GPU,
-) -> Buckets:
+) -> tuple[list[int], list[int]]:
+    """How many rows each bucket has, and how long they are, in ascending order.
+
+    :param row_lengths: tokens of each atom, the central one included.
+    """
+    longest = 0
+    for length in row_lengths:
+        longest = max(longest, length)
+    histogram: list[int] = [0] * (longest + 1 if len(row_lengths) > 0 else 0)
+    for length in row_lengths:
+        histogram[length] += 1
+    limits = bucket_limits(histogram, saved_on_gpu if on_gpu else 0)
+    if on_gpu:
+        limits = rounded_up(limits, alignment_on_gpu)
+    rows: list[int] = []
+    shortest = 0
+    for limit in limits:
+        rows.append(sum(histogram[shortest : limit + 1]))
+        shortest = limit + 1
+    return rows, limits
+
+
+def first_slots(rows: list[int], lengths: list[int], device: torch.device) -> torch.Tensor:
+    """Where each row begins, (sum of ``rows``,) int64: the rows of one bucket after another.
+
+    :param rows: of each bucket.
+    :param lengths: of the rows of each bucket.
+    """
+    table = torch.tensor([lengths, rows], dtype=torch.int64).to(device)
+    row_lengths = torch.repeat_interleave(table[0], table[1], output_size=sum(rows))
+    return row_lengths.cumsum(0) - row_lengths
+
+
+def place_tokens(centers: torch.Tensor, starts: torch.Tensor, row_starts: torch.Tensor) -> torch.Tensor:
+    """Give every token a slot, (num_atoms + num_edges,) int64: atoms with more neighbors get later rows.
+
+    :param centers: (num_edges,) center of each edge, in ascending order.
+    :param starts: what :func:`first_edges` finds. Edges from the last number on share the last atom's second slot.
+    :param row_starts: (num_atoms,) what :func:`first_slots` finds, for rows that are long enough.
+    """
+    central_slots = torch.empty_like(row_starts)
+    central_slots[torch.argsort(starts.diff(), stable=True)] = row_starts
+    # the n-th edge of an atom comes n slots behind its central token
+    before_edges = central_slots - starts[:-1] + 1
+    edges = torch.arange(len(centers), device=centers.device).minimum(starts[-1])
+    return torch.cat([central_slots, before_edges[centers] + edges])
+
+
+def make_buckets(centers: torch.Tensor, num_atoms: int) -> Buckets:
     """Lay out one central token per atom and one token per edge in few padded blocks.
 
     :param centers: (num_edges,) center of each edge, in ascending order.
     :param num_atoms: number of atoms.
     """
-    device = centers.device
-    starts = torch.searchsorted(centers, torch.arange(num_atoms + 1, device=device))
-    counts = starts.diff() + 1
+    starts = first_edges(centers, num_atoms)
     # TorchScript: `tolist` needs its type spelled out
-    row_lengths: list[int] = counts.tolist()
-    histogram: list[int] = [0] * (max(row_lengths) + 1 if num_atoms > 0 else 0)
-    for length in row_lengths:
-        histogram[length] += 1
-    limits = bucket_limits(histogram, saved_on_gpu if centers.is_cuda else 0)
-    if centers.is_cuda:
-        limits = rounded_up(limits, alignment_on_gpu)
+    row_lengths: list[int] = (starts.diff() + 1).tolist()
+    rows, lengths = choose_rows(row_lengths, centers.is_cuda)
+    slots = place_tokens(centers, starts, first_slots(rows, lengths, centers.device))
+    return Buckets(num_atoms=rows, lengths=lengths, slots=slots, num_slots=count_slots(rows, lengths))
 
-    rows: list[int] = []
-    first_slots: list[int] = []  # of each bucket, if rows were numbered from 0 in each
-    shortest, num_slots, num_rows = 0, 0, 0
-    for limit in limits:
-        first_slots.append(num_slots - num_rows * limit)
-        rows.append(sum(histogram[shortest : limit + 1]))
-        num_slots += rows[-1] * limit
-        num_rows += rows[-1]
-        shortest = limit + 1
-    table = torch.tensor([limits, first_slots], dtype=torch.int64).to(device)
-    bucket_of_atom = torch.searchsorted(table[0], counts)
-    atoms_by_bucket = torch.argsort(bucket_of_atom, stable=True)
-    row = torch.empty_like(atoms_by_bucket)
-    row[atoms_by_bucket] = torch.arange(num_atoms, device=device)
-    central_slots = table[1][bucket_of_atom] + row * table[0][bucket_of_atom]
-    # the n-th edge of an atom comes n slots behind its central token
-    before_edges = central_slots - starts[:-1] + 1
-    edge_slots = before_edges[centers] + torch.arange(len(centers), device=device)
-    return Buckets(num_atoms=rows, lengths=limits, slots=torch.cat([central_slots, edge_slots]), num_slots=num_slots)
+
+def count_slots(rows: list[int], lengths: list[int]) -> int:
+    """Slots of all buckets."""
+    num_slots = 0
+    for number, length in zip(rows, lengths):  # noqa: B905 (TorchScript: no strict=)
+        num_slots += number * length
+    return num_slots

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from .batch import Batch, Edges, LayerInputs
+from .batch import Batch, Buckets, Edges, LayerInputs, PreparedBatch
 from .conditioning import StateEmbedding
 from .heads import PooledFeatures, PooledHead, sum_edges
 from .layers import LayerNorm, Linear
@@ -165,7 +165,22 @@ class PointEdgeTransformer(nn.Module):
 
     def forward(self, batch: Batch) -> Features:
         """Features of all atoms and edges of a batch."""
-        graph = find_edges(
+        graph = self.find_edges(batch)
+        buckets = make_buckets(graph.centers, len(batch.elements))
+        return self.propagate(prepare(batch.elements, batch.system_of_atom, batch.states, graph, buckets))
+
+    def find_edges(self, batch: Batch) -> Edges:
+        """The pairs within the cutoff.
+
+        :raises ValueError: for what :func:`~electrain.pet.neighbors.find_edges` refuses, and for charges and spin
+            multiplicities that are missing or unknown.
+        """
+        if self.state_embedding is not None:
+            states = batch.states
+            if states is None:
+                raise ValueError("the network reads charges and spin multiplicities (`states`), the batch has none")
+            self.state_embedding.check(states)
+        return find_edges(
             batch,
             self.cutoff,
             self.cutoff_width,
@@ -174,15 +189,10 @@ class PointEdgeTransformer(nn.Module):
             self.cutoff_width_adaptive,
             self.adaptive_cutoff_method,
         )
-        elements, num_atoms = batch.elements, len(batch.elements)
-        buckets = make_buckets(graph.centers, num_atoms)
-        inputs = LayerInputs(
-            vectors=graph.vectors,
-            distances=graph.distances,
-            neighbor_elements=elements[graph.neighbors],
-            key_bias=attention_bias(graph.weights, num_atoms, buckets),
-            buckets=buckets,
-        )
+
+    def propagate(self, batch: PreparedBatch) -> Features:
+        """All that parameters do: the same operations for all batches of the same sizes, and no question to a GPU."""
+        elements, inputs, graph = batch.elements, batch.layer_inputs, batch.graph
         # all layers compute in the dtype of the messages
         dtype = torch.bfloat16 if self.bfloat16_tokens else graph.weights.dtype
         messages = self.layers[0].edge_tokens.species(inputs.neighbor_elements).to(dtype)  # type: ignore
@@ -191,13 +201,11 @@ class PointEdgeTransformer(nn.Module):
             return self._residual(elements, messages, states, inputs, graph)
         return self._feedforward(elements, messages, states, inputs, graph)
 
-    def _embedded_states(self, batch: Batch) -> torch.Tensor | None:
+    def _embedded_states(self, batch: PreparedBatch) -> torch.Tensor | None:
         """Features of every atom's structure (num_atoms, node_width), which all layers add to what they give."""
-        if self.state_embedding is None:
-            return None
         states = batch.states
-        if states is None:
-            raise ValueError("the network reads charges and spin multiplicities (`states`), the batch has none")
+        if self.state_embedding is None or states is None:
+            return None
         return self.state_embedding(states).index_select(0, batch.system_of_atom)
 
     def _residual(
@@ -235,6 +243,20 @@ class PointEdgeTransformer(nn.Module):
             both_ways = torch.cat([edges, edges.index_select(0, graph.reverse)], dim=1)
             messages = messages + edges + combination(both_ways)
         return Features(nodes=[nodes], edges=[messages], graph=graph)
+
+
+def prepare(
+    elements: torch.Tensor, system_of_atom: torch.Tensor, states: torch.Tensor | None, graph: Edges, buckets: Buckets
+) -> PreparedBatch:
+    """Put together what :meth:`PointEdgeTransformer.propagate` reads."""
+    inputs = LayerInputs(
+        vectors=graph.vectors,
+        distances=graph.distances,
+        neighbor_elements=elements[graph.neighbors],
+        key_bias=attention_bias(graph.weights, len(elements), buckets),
+        buckets=buckets,
+    )
+    return PreparedBatch(elements, system_of_atom, states, graph, inputs)
 
 
 def _combination(edge_width: int) -> nn.Sequential:

@@ -136,8 +136,13 @@ def _trainer_1_to_2(checkpoint: dict[str, Any]) -> None:
     checkpoint["train_hypers"] = {**checkpoint["train_hypers"], **added}
 
 
+def _trainer_2_to_3(checkpoint: dict[str, Any]) -> None:
+    """Whether CUDA graphs are recorded."""
+    checkpoint["train_hypers"] = {**checkpoint["train_hypers"], "cuda_graphs": False}
+
+
 _MODEL_UPGRADES: dict[int, Upgrade] = {1: _model_1_to_2, 2: _model_2_to_3}
-_TRAINER_UPGRADES: dict[int, Upgrade] = {1: _trainer_1_to_2}
+_TRAINER_UPGRADES: dict[int, Upgrade] = {1: _trainer_1_to_2, 2: _trainer_2_to_3}
 
 
 def _upgrade(checkpoint: dict[str, Any], kind: str, upgrades: dict[int, Upgrade], current: int) -> dict[str, Any]:

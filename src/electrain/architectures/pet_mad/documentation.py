@@ -184,5 +184,8 @@ class TrainerHypers(TypedDict):
     matmul_precision: Literal["highest", "high", "medium"] = "highest"
     """How to compute in float32: as it says, with TensorFloat-32 products on GPUs (``high``), or with tokens and
     products in bfloat16 (``medium``), twice as fast where the device has it; see docs/speed.md for what it changes."""
+    cuda_graphs: bool = False
+    """On one GPU: record the network once for each size of batches, and replay it. For batches of small structures that
+    a GPU computes faster than it is told what to do. Steps with forces or stresses by gradients stay as they are."""
     best_model_metric: Literal["rmse_prod", "loss"] = "rmse_prod"
     """Which validation error selects the best model: a product over targets, or the loss."""

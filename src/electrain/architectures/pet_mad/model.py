@@ -11,7 +11,8 @@ from metatrain.utils.architectures import get_default_hypers
 from metatrain.utils.data import DatasetInfo, TargetInfo
 from metatrain.utils.data.atom_pair_helpers import check_no_atom_pair_targets
 
-from electrain.pet.heads import SpectrumConvolution, average_systems, pool_systems, select_atoms
+from electrain.pet.batch import Batch
+from electrain.pet.heads import PooledFeatures, SpectrumConvolution, average_systems, pool_systems
 from electrain.pet.network import Features, PointEdgeTransformer
 from electrain.quantities import (
     BAND_GAP,
@@ -37,7 +38,7 @@ from .outputs import (
     symmetric_stress,
 )
 from .restarts import agreed_hypers, check_elements, let_known_targets_be_found, restart_baselines
-from .systems import Selection, features_output, select, systems_to_batch
+from .systems import SampleLabels, Selection, features_output, of_selected, select, systems_to_batch
 
 
 class PETMAD(ModelInterface[ModelHypers]):
@@ -165,50 +166,47 @@ class PETMAD(ModelInterface[ModelHypers]):
         Band gap and Fermi level are read from the density of states per atom, or from features, averaged over the
         (selected) atoms. Scales and baselines are applied in evaluation mode; in training the targets are without them.
         """
-        results: dict[str, TensorMap] = {}
         if len(outputs) == 0:
-            return results
-        states = read_states(systems) if self.reads_states else None
-        batch = systems_to_batch(systems, self.neighbor_list, self.element_of_type, self.atomic_types, states)
+            return {}
+        batch = self.read(systems)
         features = self.network(batch)
         if self.long_range is not None:
             features = self.long_range(systems, batch, features)
-        selection = select(batch, selected_atoms)
-        if "feature" in outputs:
-            pooled = self.network.pooled_features(features)
-            if selected_atoms is not None:
-                pooled = select_atoms(pooled, selection.atoms)
-            results["feature"] = features_output(pooled, outputs["feature"].sample_kind, selection)
-
-        some_atoms = selected_atoms is not None
-        predictions = self._evaluate_heads(features, batch.elements, outputs, selection, some_atoms, results)
-        for name, labelled in self._labelled(predictions, outputs, batch.cells, selection).items():
-            results[name] = labelled
+        selection, labels = select(batch, selected_atoms)
+        predictions, pooled_features = self.evaluate_heads(features, batch.elements, outputs, selection)
+        results = self.labelled(predictions, outputs, batch.cells, selection, labels)
+        for name, pooled in pooled_features.items():
+            results[name] = features_output(pooled, outputs[name].sample_kind, selection, labels)
         if self.training:
             return results
         return self._add_baselines(systems, outputs, results, selected_atoms)
 
-    def _evaluate_heads(
+    def read(self, systems: list[System]) -> Batch:
+        """What the network reads of metatomic's systems."""
+        states = read_states(systems) if self.reads_states else None
+        return systems_to_batch(systems, self.neighbor_list, self.element_of_type, self.atomic_types, states)
+
+    def evaluate_heads(
         self,
         features: Features,
         elements: torch.Tensor,
         outputs: dict[str, ModelOutput],
         selection: Selection,
-        some_atoms: bool,
-        results: dict[str, TensorMap],
-    ) -> dict[str, torch.Tensor]:
-        """Predicted numbers; ``results`` gets the features that enter last linear maps, where asked for."""
+    ) -> tuple[dict[str, torch.Tensor], dict[str, PooledFeatures]]:
+        """Predicted numbers of the requested outputs, and the features of selected atoms that are outputs."""
         predictions: dict[str, torch.Tensor] = {}
+        pooled_features: dict[str, PooledFeatures] = {}
+        if "feature" in outputs:
+            pooled_features["feature"] = of_selected(self.network.pooled_features(features), selection)
         spectra = torch.zeros(0)
         for name, head in self.network.heads.items():
             feature_name = self.feature_names[name]
             read_by_others = name == self.density_of_states and self._reads_density_of_states(outputs)
             if name in outputs or feature_name in outputs or read_by_others:
                 pooled = head.features(features.nodes, features.edges, features.graph.centers, features.graph.weights)  # type: ignore[operator]
-                if some_atoms:
-                    pooled = select_atoms(pooled, selection.atoms)
+                pooled = of_selected(pooled, selection)
                 if feature_name in outputs:
-                    results[feature_name] = features_output(pooled, outputs[feature_name].sample_kind, selection)
+                    pooled_features[feature_name] = pooled
                 if name in outputs and outputs[name].sample_kind == "atom":
                     predictions[name] = head(pooled)
                 if (name in outputs and outputs[name].sample_kind != "atom") or read_by_others:
@@ -233,14 +231,15 @@ class PETMAD(ModelInterface[ModelHypers]):
                     values = torch.relu(values)
                 # A structure without a selected atom has nothing to read from: NaN.
                 predictions[name] = torch.where(selection.num_atoms > 0, values, torch.nan)
-        return predictions
+        return predictions, pooled_features
 
-    def _labelled(
+    def labelled(
         self,
         predictions: dict[str, torch.Tensor],
         outputs: dict[str, ModelOutput],
         cells: torch.Tensor,
         selection: Selection,
+        labels: SampleLabels,
     ) -> dict[str, TensorMap]:
         """Predicted numbers with samples, components and properties; stresses per volume of their cells."""
         results: dict[str, TensorMap] = {}
@@ -250,7 +249,7 @@ class PETMAD(ModelInterface[ModelHypers]):
                 values = predictions[name]
                 if name in self.stresses:
                     values = symmetric_stress(values, cells[selection.system_of_atom] if per_atom else cells)
-                results[name] = layout(values, selection.per_atom if per_atom else selection.per_system)
+                results[name] = layout(values, labels.per_atom if per_atom else labels.per_system)
         return results
 
     def _reads_density_of_states(self, outputs: dict[str, ModelOutput]) -> bool:

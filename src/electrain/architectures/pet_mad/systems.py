@@ -7,7 +7,7 @@ from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import NeighborListOptions, System
 
 from electrain.pet.batch import Batch
-from electrain.pet.heads import PooledFeatures, pool_systems
+from electrain.pet.heads import PooledFeatures, pool_systems, select_atoms
 
 
 def check_elements(types: torch.Tensor, elements: torch.Tensor, known: list[int]) -> None:
@@ -107,18 +107,24 @@ class Selection(NamedTuple):
     atoms: torch.Tensor  # (num_selected,) int64 | indices into the batch, ascending
     system_of_atom: torch.Tensor  # (num_selected,) int64
     num_atoms: torch.Tensor  # (num_systems, 1) int64 | selected atoms of each structure, which may be none
+    all_atoms: bool  # whether they are all
+
+
+class SampleLabels(NamedTuple):
+    """What the rows of outputs are called."""
+
     per_atom: Labels  # samples (system, atom)
     per_system: Labels  # samples (system)
 
 
-def select(batch: Batch, selected_atoms: Optional[Labels]) -> Selection:
+def select(batch: Batch, selected_atoms: Optional[Labels]) -> tuple[Selection, SampleLabels]:
     """Find the atoms with the given labels (system, atom).
 
     TorchScript: ``Labels | None`` does not compile.
     """
     num_systems = len(batch.cells)
     device = batch.positions.device
-    counts = torch.bincount(batch.system_of_atom, minlength=num_systems)
+    counts = _count(batch.system_of_atom, num_systems)
     starts = torch.cumsum(counts, 0) - counts
     atoms = torch.arange(len(batch.positions), device=device)
     values = torch.stack([batch.system_of_atom, atoms - starts[batch.system_of_atom]], dim=1).to(torch.int32)
@@ -128,15 +134,21 @@ def select(batch: Batch, selected_atoms: Optional[Labels]) -> Selection:
         atoms = torch.sort(samples.select(selected_atoms).to(torch.int64))[0]
         samples = Labels(["system", "atom"], values[atoms], assume_unique=True)
         system_of_atom = system_of_atom[atoms]
-        counts = torch.bincount(system_of_atom, minlength=num_systems)
+        counts = _count(system_of_atom, num_systems)
     systems = torch.arange(num_systems, dtype=torch.int32, device=device).reshape(-1, 1)
-    return Selection(
-        atoms=atoms,
-        system_of_atom=system_of_atom,
-        num_atoms=counts.unsqueeze(1),
-        per_atom=samples,
-        per_system=Labels(["system"], systems, assume_unique=True),
-    )
+    labels = SampleLabels(per_atom=samples, per_system=Labels(["system"], systems, assume_unique=True))
+    return Selection(atoms, system_of_atom, counts.unsqueeze(1), all_atoms=selected_atoms is None), labels
+
+
+def _count(system_of_atom: torch.Tensor, num_systems: int) -> torch.Tensor:
+    """Atoms of each structure; a GPU is not asked for the largest number, as by `bincount`."""
+    counts = torch.zeros(num_systems, dtype=torch.int64, device=system_of_atom.device)
+    return counts.index_add(0, system_of_atom, torch.ones_like(system_of_atom))
+
+
+def of_selected(features: PooledFeatures, selection: Selection) -> PooledFeatures:
+    """The features of the selected atoms."""
+    return features if selection.all_atoms else select_atoms(features, selection.atoms)
 
 
 def count_selected_atoms(systems: list[System], selected_atoms: Optional[Labels]) -> torch.Tensor:
@@ -152,12 +164,12 @@ def count_selected_atoms(systems: list[System], selected_atoms: Optional[Labels]
     return torch.bincount(pairs[:, 0], minlength=len(systems))
 
 
-def features_output(pooled: PooledFeatures, sample_kind: str, selection: Selection) -> TensorMap:
+def features_output(pooled: PooledFeatures, sample_kind: str, selection: Selection, labels: SampleLabels) -> TensorMap:
     """Pooled features of the selected atoms as an output, per atom or summed over each structure."""
     if sample_kind == "atom":
-        return _feature_map(pooled.values, selection.per_atom)
+        return _feature_map(pooled.values, labels.per_atom)
     summed = pool_systems(pooled, selection.system_of_atom, len(selection.num_atoms))
-    return _feature_map(summed.values, selection.per_system)
+    return _feature_map(summed.values, labels.per_system)
 
 
 def _feature_map(values: torch.Tensor, samples: Labels) -> TensorMap:

@@ -33,6 +33,7 @@ from electrain.training.schedule import make_schedule, resume
 from electrain.training.seeding import seed_epoch
 
 from . import checkpoints
+from .cuda_graphs import GraphedModel, check_recordable
 from .documentation import TrainerHypers
 from .model import PETMAD
 from .outputs import check_names_and_units
@@ -44,7 +45,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
     :param hypers: see :class:`~electrain.architectures.pet_mad.documentation.TrainerHypers`.
     """
 
-    __checkpoint_version__ = 2
+    __checkpoint_version__ = 3
 
     def __init__(self, hypers: TrainerHypers) -> None:
         super().__init__(hypers)
@@ -77,6 +78,8 @@ class Trainer(TrainerInterface[TrainerHypers]):
             )
         check_names_and_units(model.dataset_info.targets)
         process = start_process(hypers.get("distributed"), hypers["distributed_port"], devices)
+        if hypers["cuda_graphs"]:
+            _check_cuda_graphs(model, process)
         logging.info(f"Training on {process.world_size} device(s) of type {process.device} with dtype {dtype}")
         model.to(device=process.device, dtype=dtype)
         fit_baselines(model, train_datasets, hypers, process, checkpoint_dir)
@@ -84,9 +87,7 @@ class Trainer(TrainerInterface[TrainerHypers]):
         targets = model.dataset_info.targets
         loaders = make_loaders(model, targets, train_datasets, val_datasets, hypers, process)
         objective = make_objective(model, hypers)
-        parallel_model = (
-            DistributedDataParallel(model, device_ids=[process.device]) if process.is_distributed else model
-        )
+        parallel_model = _wrapped(model, hypers["cuda_graphs"], process)
         trained = [parameter for parameter in parallel_model.parameters() if parameter.requires_grad]
         # fused: one pass over all parameters; the same step as without
         optimizer = torch.optim.Adam(trained, lr=hypers["learning_rate"], fused=True)
@@ -114,6 +115,8 @@ class Trainer(TrainerInterface[TrainerHypers]):
                 self.save_checkpoint(model, path)
             raise
         if process.is_distributed:
+            # First the model: as the last owner of the group it would wait for threads that wait for Python.
+            del parallel_model
             torch.distributed.destroy_process_group()
 
     def _choose_parameters(self, model: PETMAD) -> None:
@@ -226,6 +229,23 @@ class Trainer(TrainerInterface[TrainerHypers]):
     def upgrade_checkpoint(cls, checkpoint: dict[str, Any]) -> dict[str, Any]:
         """Bring an older checkpoint to the current version."""
         return checkpoints.upgrade_trainer(checkpoint, cls.__checkpoint_version__)
+
+
+def _check_cuda_graphs(model: PETMAD, process: Process) -> None:
+    """Raise a ``ValueError`` where CUDA graphs cannot be used."""
+    if process.is_distributed or process.device.type != "cuda":
+        raise ValueError(
+            f"`cuda_graphs` is for training on one GPU, this is one on {process.world_size} device(s) of type "
+            f"{process.device.type}: switch it off"
+        )
+    check_recordable(model)
+
+
+def _wrapped(model: PETMAD, cuda_graphs: bool, process: Process) -> torch.nn.Module:
+    """What steps of training call: the model, or something around it that has it as its ``module``."""
+    if cuda_graphs:
+        return GraphedModel(model)
+    return DistributedDataParallel(model, device_ids=[process.device]) if process.is_distributed else model
 
 
 def make_objective(model: PETMAD, hypers: TrainerHypers) -> Objective:

@@ -1,0 +1,168 @@
+"""Training with CUDA graphs: the network is recorded once for each size of batches, and replayed.
+
+A batch of small structures keeps a GPU busy for less time than it takes to start its kernels one by one. A replay
+starts them all at once, forward as well as backward, on tensors of fixed addresses and sizes: batches are filled up.
+"""
+
+import bisect
+from collections.abc import Callable
+from typing import Any, Optional
+
+import torch
+from metatensor.torch import Labels, TensorMap
+from metatomic.torch import ModelOutput, System
+from torch import nn
+
+from electrain.pet.batch import Batch, Edges
+from electrain.pet.capacity import Capacity, FilledBatch, Sizes, capacity_for, fill, prepare_filled, reserve
+from electrain.pet.neighbors import first_edges, first_slots
+
+from .model import PETMAD
+from .systems import Selection, select
+
+# A recording has room for so many times the structures, edges and rows of the batch that it was made for ...
+ROOM = 1.15
+# ... and is used for batches that would do with up to so much less work.
+WASTE = 1.4
+# Beyond, batches that fit no recording are computed kernel by kernel. Each has a gradient of all parameters of its own.
+MAX_RECORDINGS = 32
+
+
+class Predictions(nn.Module):
+    """The part of a model that is recorded: from the tensors of a batch to its predicted numbers.
+
+    :param model: gives its parameters, which stay where they are.
+    :param outputs: to predict.
+    :param capacity: sizes of all batches.
+    """
+
+    def __init__(self, model: PETMAD, outputs: dict[str, ModelOutput], capacity: Capacity) -> None:
+        super().__init__()
+        self.model, self.outputs, self.capacity = model, outputs, capacity
+        self.row_starts = first_slots(capacity.rows, capacity.lengths, model.element_of_type.device)
+
+    def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """The fields of a :class:`~electrain.pet.capacity.FilledBatch` -> a tensor for each output, in order."""
+        filled, model = FilledBatch(*tensors), self.model
+        batch = prepare_filled(filled, self.capacity, self.row_starts, model.reads_states)
+        num_atoms = filled.elements.new_zeros(self.capacity.num_systems)
+        num_atoms = num_atoms.index_add(0, filled.system_of_atom, torch.ones_like(filled.elements))
+        atoms = torch.arange(self.capacity.num_atoms, device=filled.elements.device)
+        selection = Selection(atoms, filled.system_of_atom, num_atoms.unsqueeze(1), all_atoms=True)
+        features = model.network.propagate(batch)
+        predictions, _ = model.evaluate_heads(features, filled.elements, self.outputs, selection)
+        return tuple(predictions[name] for name in self.outputs)
+
+
+# A module and its arguments -> a function of such arguments that gives the same and has the same gradients.
+Recorder = Callable[[nn.Module, tuple[torch.Tensor, ...]], Callable[..., tuple[torch.Tensor, ...]]]
+
+
+def recorder_on_gpu() -> Recorder:
+    """Records CUDA graphs that share their memory: only one may be between its forward and its backward pass."""
+    pool = torch.cuda.graph_pool_handle()
+
+    def record(module: nn.Module, tensors: tuple[torch.Tensor, ...]) -> Callable[..., tuple[torch.Tensor, ...]]:
+        # not every output needs every parameter
+        recorded: Any = torch.cuda.make_graphed_callables(module, tensors, allow_unused_input=True, pool=pool)
+        return recorded
+
+    return record
+
+
+class Recording:
+    """The predictions of a model, recorded for batches of one capacity at the first of them.
+
+    :param model: that predicts.
+    :param outputs: to predict.
+    :param capacity: of the recording.
+    :param record: how to record.
+    """
+
+    def __init__(self, model: PETMAD, outputs: dict[str, ModelOutput], capacity: Capacity, record: Recorder) -> None:
+        self.capacity = capacity
+        self.sample_kinds = sample_kinds(outputs)
+        self._predictions = Predictions(model, dict(outputs), capacity)
+        self._record = record
+        self._run: Callable[..., tuple[torch.Tensor, ...]] | None = None
+        parameter = next(model.network.parameters())
+        self._batch = reserve(capacity, parameter.device, parameter.dtype)
+
+    def __call__(self, batch: Batch, graph: Edges, starts: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Predicted numbers of a batch, which must fit; see :func:`~electrain.pet.capacity.fill`."""
+        fill(self._batch, batch, graph, starts)
+        if self._run is None:
+            self._run = self._record(self._predictions, tuple(self._batch))
+        predictions: dict[str, torch.Tensor] = {}
+        for (name, kind), values in zip(self.sample_kinds.items(), self._run(*self._batch), strict=True):
+            predictions[name] = values[: len(batch.elements) if kind == "atom" else len(batch.cells)]
+        return predictions
+
+
+class GraphedModel(nn.Module):
+    """A model whose training steps replay CUDA graphs.
+
+    Steps that ask for gradients with respect to positions, and validation, are computed as without.
+
+    :param model: without long-range features and element spectra.
+    :param record: how to record the network; CUDA graphs by default.
+    :raises ValueError: for a model that cannot be recorded.
+    """
+
+    def __init__(self, model: PETMAD, record: Recorder | None = None) -> None:
+        super().__init__()
+        check_recordable(model)
+        self.module = model
+        self._record = recorder_on_gpu() if record is None else record
+        self.recordings: list[Recording] = []  # those with the least work first
+
+    def supported_outputs(self) -> dict[str, ModelOutput]:
+        """Those of the model."""
+        return self.module.supported_outputs()
+
+    def forward(
+        self, systems: list[System], outputs: dict[str, ModelOutput], selected_atoms: Optional[Labels] = None
+    ) -> dict[str, TensorMap]:
+        """What the model predicts for all atoms of the systems."""
+        model = self.module
+        differentiable = any(system.positions.requires_grad or system.cell.requires_grad for system in systems)
+        recordable = model.training and torch.is_grad_enabled() and not differentiable and selected_atoms is None
+        if not recordable or not outputs:
+            return model(systems, outputs, selected_atoms)
+        batch = model.read(systems)
+        graph = model.network.find_edges(batch)
+        starts = first_edges(graph.centers, len(batch.elements))
+        row_lengths = (starts.diff() + 1).cpu().sort().values
+        sizes = Sizes(num_systems=len(systems), num_edges=len(graph.centers), row_lengths=row_lengths)
+        recording = self._recording_for(sizes, outputs)
+        if recording is None:
+            return model(systems, outputs)
+        selection, labels = select(batch, None)
+        return model.labelled(recording(batch, graph, starts), outputs, batch.cells, selection, labels)
+
+    def _recording_for(self, sizes: Sizes, outputs: dict[str, ModelOutput]) -> Recording | None:
+        """The one that does the batch with the least work if that is not much more than needed, else a new one."""
+        limit = WASTE * capacity_for(sizes, room=1.0).cost
+        for recording in self.recordings:
+            if recording.capacity.cost > limit:
+                break
+            if recording.sample_kinds == sample_kinds(outputs) and recording.capacity.holds(sizes):
+                return recording
+        if len(self.recordings) == MAX_RECORDINGS:
+            return None
+        recording = Recording(self.module, outputs, capacity_for(sizes, ROOM), self._record)
+        bisect.insort(self.recordings, recording, key=lambda known: known.capacity.cost)
+        return recording
+
+
+def sample_kinds(outputs: dict[str, ModelOutput]) -> dict[str, str]:
+    """Whether each output is asked for per atom or per structure."""
+    return {name: output.sample_kind for name, output in outputs.items()}
+
+
+def check_recordable(model: PETMAD) -> None:
+    """Raise a ``ValueError`` for a model with parts that cannot be recorded."""
+    if model.long_range is not None:
+        raise ValueError("`cuda_graphs` cannot record long-range features: switch one of them off")
+    if model.element_spectra is not None:
+        raise ValueError("`cuda_graphs` cannot record the element spectra of converted models: switch it off")
