@@ -100,7 +100,7 @@ def _table(results: dict[str, Any], on_gpu: bool) -> list[str]:
     lines = [
         f"Matrix products (4096 x 512 x 512) run at {results['matrix_product_rate'] / 1e9:.3g} GFLOP/s in float32; "
         "'% of it' is the share of our time that the matrix products would take at this rate."
-        + (" 'Launches' are kernels and copies." if on_gpu else ""),
+        + (" 'Launches' are kernels and copies, those of a CUDA graph included." if on_gpu else ""),
         "",
         "| " + " | ".join(COLUMNS[on_gpu]) + " |",
         "|---" * len(COLUMNS[on_gpu]) + "|",

@@ -201,7 +201,8 @@ def test_without_energies(ten_frames, write_frames, tmp_path):
 
 
 def test_without_a_test_set(prepared, tmp_path):
-    again = prepare_dataset([tmp_path / "frames.xyz"], prepared.folder, shares=(9, 1, 0), form="zip", overwrite=True)
+    paths = [str(tmp_path / "frames.xyz")], str(prepared.folder)  # paths may be text
+    again = prepare_dataset(*paths, shares=(9, 1, 0), form="zip", overwrite=True)
     assert contents(again.folder) == {"train.zip", "validation.zip"} | DOCUMENTS
     assert "test_set" not in OmegaConf.load(again.folder / "options.yaml")
 

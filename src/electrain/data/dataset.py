@@ -94,8 +94,8 @@ class PreparedDataset:
 
 
 def prepare_dataset(
-    sources: Sequence[Path],
-    folder: Path,
+    sources: Sequence[str | Path],
+    folder: str | Path,
     *,
     smearing: float = 0.3,
     step: float = 0.05,
@@ -140,7 +140,8 @@ def prepare_dataset(
     """
     settings = Settings(smearing, step, max_shift, grid, shares, seed, missing_bands, form)
     check_workers(workers, scheduler)
-    found_sources = find_sources(sources, folder)
+    source_paths, folder = [Path(source) for source in sources], Path(folder)
+    found_sources = find_sources(source_paths, folder)
     work = WorkFolder(folder, settings, found_sources, overwrite=overwrite)
     with dask_client(workers, scheduler) as client:
         found, num_chunks = _read(work, found_sources, settings, client, progress)
@@ -167,7 +168,7 @@ def prepare_dataset(
         sources=found_sources,
     )
     if not work.is_ready:
-        _write_documents(work, prepared, selection, files, settings, command=settings.command(sources))
+        _write_documents(work, prepared, selection, files, settings, command=settings.command(source_paths))
     data = [prepared.path(part).name for part in prepared.parts]
     work.publish([*data, OPTIONS, STRUCTURES, SOURCES, REPORT, FIGURE, MANIFEST])
     return prepared

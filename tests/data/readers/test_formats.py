@@ -4,10 +4,18 @@ import gzip
 import tracemalloc
 from pathlib import Path
 
+import numpy as np
 import pytest
 from ase.io import write
 
-from electrain.data import Calculation, read_calculations
+from electrain.data import (
+    Calculation,
+    read_calculations,
+    read_extended_xyz,
+    read_gpaw,
+    read_quantum_espresso_text,
+    read_quantum_espresso_xml,
+)
 from electrain.data.readers import file_format
 
 FILES = Path(__file__).parent / "files"
@@ -24,6 +32,19 @@ FILES = Path(__file__).parent / "files"
 )
 def test_formats_are_recognised(name, expected):
     assert file_format(FILES / name).name == expected
+
+
+@pytest.mark.parametrize(
+    ("reader", "name"),
+    [
+        (read_quantum_espresso_xml, "mg_metal.xml.xz"),
+        (read_quantum_espresso_text, "mg_metal.out.xz"),
+        (read_gpaw, "al.gpw"),
+    ],
+)
+def test_paths_may_be_text(reader, name):
+    for found in (reader(str(FILES / name)), next(read_calculations(str(FILES / name)))):
+        np.testing.assert_array_equal(found.eigenvalues, reader(FILES / name).eigenvalues)
 
 
 def test_names_do_not_matter_where_the_content_tells(real_file, tmp_path):
@@ -57,3 +78,9 @@ def test_a_large_file_is_read_frame_by_frame(make_frame, tmp_path):
 
     # Python frees the frames some dozens at a time.
     assert peak(300) < 2 * peak(60)
+
+
+def test_extended_xyz_by_a_path_that_is_text(make_frame, tmp_path):
+    write(tmp_path / "frame.xyz", make_frame(), format="extxyz")
+    found = [next(read(str(tmp_path / "frame.xyz"))) for read in (read_extended_xyz, read_calculations)]
+    np.testing.assert_array_equal(found[0].eigenvalues, found[1].eigenvalues)

@@ -88,7 +88,7 @@ def is_source(path: Path) -> bool:
     return _format_of(path, head) is not None or any(_is_named_like(known, path) for known in FORMATS)
 
 
-def read_calculations(path: Path) -> Iterator[Frame]:
+def read_calculations(path: str | Path) -> Iterator[Frame]:
     """Read all calculations of a file, one after the other, whatever its format.
 
     What cannot be used comes back as :class:`Rejected`.
@@ -96,6 +96,7 @@ def read_calculations(path: Path) -> Iterator[Frame]:
     :raises OSError: if the file cannot be opened.
     :raises ImportError: if the package is missing that parses the format.
     """
+    path = Path(path)
     known = file_format(path)
     if known is None:
         yield Rejected(str(path), _why_unknown(path))

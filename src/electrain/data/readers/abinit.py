@@ -15,7 +15,7 @@ from .common import normalised_states, plain_structure, reading
 _LARGEST_CHANGE = 1e-4  # eV per atom
 
 
-def read_abinit(path: Path) -> Calculation:
+def read_abinit(path: str | Path) -> Calculation:
     """Read a file of ground-state results.
 
     Energies are ABINIT's total energies that include the smearing's entropy, which the forces belong to.

@@ -21,7 +21,7 @@ _KEPT = ("id", "subset", "parent", "split")
 _COUNT = re.compile(rb"(?:\xef\xbb\xbf)?\s*(\d{1,18})\s*")
 
 
-def read_extended_xyz(path: Path) -> Iterator[Calculation | Rejected]:
+def read_extended_xyz(path: str | Path) -> Iterator[Calculation | Rejected]:
     """Read one frame after the other; the file may be compressed (``.xz``, ``.gz``, ``.bz2``).
 
     A frame's comment line holds ``eigenvalues`` (num_k, num_bands) or (2, num_k, num_bands) in eV with the
@@ -36,6 +36,7 @@ def read_extended_xyz(path: Path) -> Iterator[Calculation | Rejected]:
     :param path: the file.
     :raises OSError: if the file cannot be opened.
     """
+    path = Path(path)
     with open_packed(path) as file:
         index = -1
         for index, text in enumerate(_frames(file)):

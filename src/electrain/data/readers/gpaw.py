@@ -13,7 +13,7 @@ from .common import normalised_states, plain_structure, reading
 _OLDEST_VERSION = 3  # of the file format; earlier ones keep the Fermi level elsewhere
 
 
-def read_gpaw(path: Path) -> Calculation:
+def read_gpaw(path: str | Path) -> Calculation:
     """Read a .gpw file, with or without wave functions.
 
     Energies are GPAW's free energies, which the forces belong to. The number of electrons is the sum of the
@@ -24,7 +24,7 @@ def read_gpaw(path: Path) -> Calculation:
 
     :raises CalculationError: if the file is damaged, not converged, has two Fermi levels, or fails a check.
     """
-    source = str(path)
+    path, source = Path(path), str(path)
     with reading(source, "a GPAW file (.gpw)"), path.open("rb") as file:
         return _calculation(ulm.Reader(file), source)
 

@@ -11,7 +11,7 @@ from ..sampled_spectrum import SampledSpectrum
 from .common import open_packed, reading
 
 
-def read_pymatgen_dos(path: Path, *, highest_trusted: float = 0.0) -> SampledSpectrum:
+def read_pymatgen_dos(path: str | Path, *, highest_trusted: float = 0.0) -> SampledSpectrum:
     """Read a ``CompleteDos``: the total density of states with its structure; the file may be compressed.
 
     :param path: the file.
@@ -25,7 +25,7 @@ def read_pymatgen_dos(path: Path, *, highest_trusted: float = 0.0) -> SampledSpe
         from pymatgen.electronic_structure.dos import Dos
     except ImportError as error:
         raise ImportError("reading a pymatgen DOS needs pymatgen: pip install electrain[pymatgen]") from error
-    source = str(path)
+    path, source = Path(path), str(path)
     with reading(source, "a density of states of pymatgen as JSON"):
         with open_packed(path) as file:
             content = json.load(file)

@@ -15,7 +15,7 @@ from .common import States, middle_of_gap, normalised_states, open_packed, plain
 _NUMBER = r"\s*(-?\d+\.\d*)"
 
 
-def read_quantum_espresso_text(path: Path) -> Calculation:
+def read_quantum_espresso_text(path: str | Path) -> Calculation:
     """Read the last geometry of a pw.x run with ``verbosity='high'``; the file may be compressed.
 
     Eigenvalues have four digits after the point: the XML data file of the same run is better. Energies and Fermi
@@ -24,7 +24,7 @@ def read_quantum_espresso_text(path: Path) -> Calculation:
     :raises CalculationError: if the file is damaged, did not end or converge, has no eigenvalues, weights or Fermi
         level, has two Fermi levels, or fails a check.
     """
-    source = str(path)
+    path, source = Path(path), str(path)
     with reading(source, "output of Quantum ESPRESSO's pw.x"):
         with open_packed(path) as file:
             text = file.read().decode(errors="replace")  # titles and names may be in any encoding

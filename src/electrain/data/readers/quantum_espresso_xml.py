@@ -20,7 +20,7 @@ _SELF_CONSISTENT = ("scf", "relax", "vc-relax", "md", "vc-md")
 _FIXED_DENSITY = "nscf"
 
 
-def read_quantum_espresso_xml(path: Path) -> Calculation:
+def read_quantum_espresso_xml(path: str | Path) -> Calculation:
     """Read the last geometry of a pw.x run; the file may be compressed.
 
     Energies are total energies that include the smearing's entropy, which the forces belong to. For fixed
@@ -29,7 +29,7 @@ def read_quantum_espresso_xml(path: Path) -> Calculation:
     :raises CalculationError: if the file is damaged, is of another calculation (``'bands'`` has no weights), did
         not converge, has two Fermi levels, or fails a check.
     """
-    source = str(path)
+    path, source = Path(path), str(path)
     with reading(source, "an XML data file of Quantum ESPRESSO"):
         with open_packed(path) as file:
             root = ElementTree.parse(file).getroot()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _KILOBAR = 0.1 * GPa
 
 
-def read_vasp(path: Path) -> Calculation:
+def read_vasp(path: str | Path) -> Calculation:
     """Read the last geometry of a run; the file may be compressed.
 
     Energies are VASP's free energies (``TOTEN``), which the forces belong to.
