@@ -5,6 +5,7 @@ What a GPU does with a recording is in ``tests/use/test_on_gpu.py``.
 
 import pytest
 import torch
+from ase import Atoms
 from ase.build import bulk
 from metatomic.torch import ModelOutput
 from metatrain.utils.architectures import get_default_hypers
@@ -51,7 +52,8 @@ def batches():
     for seed, atoms in enumerate(crystals):
         atoms.rattle(0.05, seed=seed)
     everything = list(structures().values())
-    return [small[:4], small[4:8], [*small[8:], *crystals], everything, small[3:6], [*crystals, *small[:4]]]
+    alone = [Atoms("O", positions=[[0.0, 0.0, 0.0]]), Atoms("Si", positions=[[1.0, 0.0, 0.0]])]  # no edges
+    return [alone, small[:4], small[4:8], [*small[8:], *crystals], everything, small[3:6], [*crystals, *small[:4]]]
 
 
 def gradients(model, loss):
@@ -114,7 +116,7 @@ def test_values_of_atoms_and_other_requests():
         {"energy": ModelOutput(sample_kind="atom")},
     ]
     for outputs in requests:
-        assert_same_step(model, graphed, to_systems(batches()[3], model), outputs)
+        assert_same_step(model, graphed, to_systems(batches()[4], model), outputs)
     assert len(graphed.recordings) == 2
 
 
@@ -131,7 +133,7 @@ def test_what_is_not_recorded():
     """Validation, gradients with respect to positions, and selected atoms."""
     model = make_varied(make_model())
     graphed = GraphedModel(model, replay)
-    systems = to_systems(batches()[0], model)
+    systems = to_systems(batches()[1], model)
     outputs = request(("energy",))
     with torch.no_grad():
         energies = [called(systems, outputs)["energy"].block().values for called in (graphed, model)]
@@ -154,7 +156,7 @@ def test_a_recording_asks_nothing():
         recorded.append((module, tensors))
         return replay(module, tensors)
 
-    systems = to_systems(batches()[3], model)
+    systems = to_systems(batches()[4], model)
     GraphedModel(model, record)(systems, request(ALL_TARGETS))
     ((module, tensors),) = recorded
     assert isinstance(module, Predictions)

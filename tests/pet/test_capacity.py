@@ -4,7 +4,7 @@ import pytest
 import torch
 from structures import example_structures, to_batch
 
-from electrain.pet.capacity import Capacity, Sizes, capacity_for, fill, prepare_filled, reserve
+from electrain.pet.capacity import Capacity, Sizes, capacity_for, fill, find_capacity, prepare_filled, reserve
 from electrain.pet.neighbors import find_edges, first_edges, first_slots
 
 ELEMENTS = [1, 6, 8, 14, 79]
@@ -55,6 +55,17 @@ def test_a_capacity_holds_what_it_was_made_for(room):
     assert len(capacity.lengths) > 1  # many atoms with few neighbors
     slots = sum(rows * length for rows, length in zip(capacity.rows, capacity.lengths, strict=True))
     assert capacity.cost == slots + capacity.num_edges
+
+
+def test_the_least_work():
+    capacities = [Capacity(9, 300, [9], [8]), Capacity(9, 600, [9], [64]), Capacity(9, 700, [30], [64])]
+    assert sorted(capacity.cost for capacity in capacities) == [capacity.cost for capacity in capacities]
+    small, long, many = sizes_of(2, [4] * 8), sizes_of(2, [4] * 7 + [60]), sizes_of(2, [30] * 12)
+    assert [find_capacity(capacities, sizes, 100.0) for sizes in (small, long, many)] == [0, 1, 2]
+    assert find_capacity(capacities[1:], small, 100.0) == 0
+    assert find_capacity(capacities[1:], small, 2.0) is None  # would do, with far too much work
+    assert find_capacity(capacities, sizes_of(2, [65]), 100.0) is None
+    assert find_capacity([], small, 100.0) is None
 
 
 def test_what_is_filled():

@@ -1,6 +1,7 @@
 """Batches of different sizes in tensors of the same size: what a CUDA graph, recorded once, can be replayed on."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -62,6 +63,22 @@ def capacity_for(sizes: Sizes, room: float) -> Capacity:
         rows=rows,
         lengths=lengths,
     )
+
+
+def find_capacity(known: Sequence[Capacity], sizes: Sizes, waste: float) -> int | None:
+    """Index of the capacity that does a batch with the least work.
+
+    :param known: the least work first.
+    :param waste: largest multiple of the work that a capacity for this batch alone would be.
+    :return: ``None`` if none holds the batch within that.
+    """
+    limit = waste * capacity_for(sizes, room=1.0).cost
+    for index, capacity in enumerate(known):
+        if capacity.cost > limit:
+            break
+        if capacity.holds(sizes):
+            return index
+    return None
 
 
 class FilledBatch(NamedTuple):

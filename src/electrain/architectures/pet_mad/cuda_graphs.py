@@ -14,7 +14,16 @@ from metatomic.torch import ModelOutput, System
 from torch import nn
 
 from electrain.pet.batch import Batch, Edges
-from electrain.pet.capacity import Capacity, FilledBatch, Sizes, capacity_for, fill, prepare_filled, reserve
+from electrain.pet.capacity import (
+    Capacity,
+    FilledBatch,
+    Sizes,
+    capacity_for,
+    fill,
+    find_capacity,
+    prepare_filled,
+    reserve,
+)
 from electrain.pet.neighbors import first_edges, first_slots
 
 from .model import PETMAD
@@ -125,11 +134,11 @@ class GraphedModel(nn.Module):
     ) -> dict[str, TensorMap]:
         """What the model predicts for all atoms of the systems."""
         model = self.module
-        differentiable = any(system.positions.requires_grad or system.cell.requires_grad for system in systems)
-        recordable = model.training and torch.is_grad_enabled() and not differentiable and selected_atoms is None
-        if not recordable or not outputs:
+        if not (model.training and torch.is_grad_enabled() and outputs and selected_atoms is None):
             return model(systems, outputs, selected_atoms)
         batch = model.read(systems)
+        if batch.positions.requires_grad or batch.cells.requires_grad:
+            return model(systems, outputs)
         graph = model.network.find_edges(batch)
         starts = first_edges(graph.centers, len(batch.elements))
         row_lengths = (starts.diff() + 1).cpu().sort().values
@@ -142,12 +151,10 @@ class GraphedModel(nn.Module):
 
     def _recording_for(self, sizes: Sizes, outputs: dict[str, ModelOutput]) -> Recording | None:
         """The one that does the batch with the least work if that is not much more than needed, else a new one."""
-        limit = WASTE * capacity_for(sizes, room=1.0).cost
-        for recording in self.recordings:
-            if recording.capacity.cost > limit:
-                break
-            if recording.sample_kinds == sample_kinds(outputs) and recording.capacity.holds(sizes):
-                return recording
+        known = [recording for recording in self.recordings if recording.sample_kinds == sample_kinds(outputs)]
+        found = find_capacity([recording.capacity for recording in known], sizes, WASTE)
+        if found is not None:
+            return known[found]
         if len(self.recordings) == MAX_RECORDINGS:
             return None
         recording = Recording(self.module, outputs, capacity_for(sizes, ROOM), self._record)
