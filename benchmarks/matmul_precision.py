@@ -18,7 +18,7 @@ from ase import Atoms
 from metatomic_ase import MetatomicCalculator
 
 from electrain.calculators import ElectronicStructureModel
-from electrain.pet.precision import MATMUL_PRECISIONS, MatmulPrecision
+from electrain.nn.precision import MATMUL_PRECISIONS, MatmulPrecision
 from electrain.spectra.metrics import AlignedRMSE
 
 MAX_SHIFT = 200

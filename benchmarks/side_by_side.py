@@ -29,7 +29,7 @@ from metatrain.utils.io import model_from_checkpoint
 from metatrain.utils.neighbor_lists import get_system_with_neighbor_lists
 from omegaconf import OmegaConf
 
-from electrain.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL
+from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL
 from electrain.spectra.metrics import AlignedRMSE
 
 # ours -> the peer's name; the values are those of both

@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 
 from electrain.calculators import load_model
 from electrain.evaluation.calibration import SPECTRUM, Calibration, held_out_calibration
-from electrain.plotting import plot_calibration
-from electrain.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL
+from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL
+from electrain.plots.calibration import plot_calibration
 
 SPLIT = "6:2:2"
 SMALL_MODEL = {"edge_width": 64, "node_width": 64, "head_width": 128, "feedforward_width": 128}

@@ -20,7 +20,7 @@ from ase import Atoms, units
 from ase.md.verlet import VelocityVerlet
 
 from electrain.calculators import ElectronicStructureCalculator, ElectronicStructureModel
-from electrain.dynamics import MultipleTimeStep
+from electrain.calculators.multiple_time_step import MultipleTimeStep
 
 TIMESTEP = 0.5 * units.fs
 NUM_INNER_STEPS = 8

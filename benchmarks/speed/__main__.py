@@ -23,7 +23,7 @@ from tasks import TASKS, both_jobs, find_task
 from timing import compare, count_launches, matrix_product_rate
 from torch.utils.flop_counter import FlopCounterMode
 
-from electrain.pet.precision import MatmulPrecision
+from electrain.nn.precision import MatmulPrecision
 
 WITH_REDUCED_PRECISION = ("dos-64", "dos-108", "dos-mixed", "train-dos", "md-crystal-only", "train-energy")
 WITH_REDUCED_PRECISION_ON_GPU = ("dos-mixed", "dos-1000", "train-dos", "train-dos-96", "train-energy")

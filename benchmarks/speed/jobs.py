@@ -17,9 +17,9 @@ from peer_loss import brute_force_loss
 
 from electrain.architectures.pet_mad.cuda_graphs import GraphedModel
 from electrain.architectures.pet_mad.trainer import make_objective
-from electrain.axis_labels import grid_to_labels
 from electrain.calculators import ElectronicStructureCalculator
-from electrain.quantities import DENSITY_OF_STATES
+from electrain.interface.axis_labels import grid_to_labels
+from electrain.interface.quantities import DENSITY_OF_STATES
 from electrain.spectra.losses import spectral_loss
 from electrain.training.epoch import OptimizerStep
 from electrain.training.errors import EpochErrors

@@ -16,9 +16,9 @@ from metatrain.utils.data.target_info import get_energy_target_info, get_generic
 from metatrain.utils.neighbor_lists import get_system_with_neighbor_lists
 from structures import ELEMENTS
 
+from electrain.architectures.pet_mad.from_pet.network import network_options, network_state
 from electrain.architectures.pet_mad.model import PETMAD
-from electrain.architectures.pet_mad.peer_network import network_options, network_state
-from electrain.quantities import DENSITY_OF_STATES
+from electrain.interface.quantities import DENSITY_OF_STATES
 from electrain.spectra.grid import EnergyGrid
 
 PEER, OURS = "metatrain.pet", "pet_mad"

@@ -8,7 +8,7 @@ from jobs import Job, dynamics, evaluation, loss_alone, training
 from models import SIDES, exported, make_models
 from structures import copper, gallium_arsenide, mixed_batch, rattled, silicon, uneven
 
-from electrain.quantities import DENSITY_OF_STATES
+from electrain.interface.quantities import DENSITY_OF_STATES
 
 ENERGY = ("energy",)
 SPECTRUM = (DENSITY_OF_STATES,)

@@ -1,5 +1,5 @@
 """``python -m electrain``: the same as the command ``electrain``."""
 
-from .cli import app
+from electrain.cli import app
 
 app(prog_name="electrain")

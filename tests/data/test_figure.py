@@ -7,7 +7,7 @@ from ase.data import chemical_symbols
 from electrain.data import choose_axis, make_sample
 from electrain.data.figure import plot_summary
 from electrain.data.table import make_row
-from electrain.periodic_table import _place
+from electrain.plots.periodic_table import _place
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,10 @@ import time
 import pytest
 from ase import Atoms
 
-from electrain.data import chunks, dataset, formats, prepare_dataset, work_folder, workers
+from electrain.data import chunks, prepare_dataset, work_folder
+from electrain.data import prepare as dataset
+from electrain.data import writing as formats
+from electrain.jobs import workers
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import ModelCapabilities, ModelOutput, systems_to_torch
 from metatrain.utils.data.writers import DiskDatasetWriter
 
-from electrain.axis_labels import grid_to_labels
 from electrain.evaluation.calibration import SPECTRUM, Calibration, held_out_calibration
-from electrain.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL, uncertainty_name
+from electrain.interface.axis_labels import grid_to_labels
+from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL, uncertainty_name
 from electrain.spectra.grid import EnergyGrid
 
 GRID = EnergyGrid(-5.0, 0.1, 120)

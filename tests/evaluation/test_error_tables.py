@@ -10,8 +10,8 @@ import pytest
 import torch
 from ase.build import bulk
 
-from electrain.data import SpectrumAxis
-from electrain.data.prepared import Entry, LabelledStructure
+from electrain.data import EnergyAxis
+from electrain.data.reading import Entry, LabelledStructure
 from electrain.evaluation.calibration import ENERGY, SPECTRUM
 from electrain.evaluation.distribution_figures import at_percentiles, element_errors, error_distribution
 from electrain.evaluation.figures import calibration_figure, errors_by_subset
@@ -28,11 +28,11 @@ from electrain.evaluation.tables import (
 )
 from electrain.evaluation.tested_model import PredictedEnergy
 from electrain.evaluation.viewer import MAX_SHOWN, as_script, chosen_structures
-from electrain.quantities import BAND_GAP, FERMI_LEVEL
-from electrain.results import ElectronicStructure, Uncertainty
+from electrain.interface.quantities import BAND_GAP, FERMI_LEVEL
+from electrain.results.electronic_structure import ElectronicStructure, Uncertainty
 from electrain.spectra import EnergyGrid
 
-AXIS = SpectrumAxis(EnergyGrid(-5.0, 0.1, 120), 20, 0.3)
+AXIS = EnergyAxis(EnergyGrid(-5.0, 0.1, 120), 20, 0.3)
 ENTRY = Entry("silicon", "Si", "bulk", 8.0)
 
 

@@ -1,16 +1,14 @@
-"""Held-out comparisons and the demo's front door."""
+"""Held-out comparisons."""
 
 import numpy as np
 import pytest
 import torch
 from ase.build import bulk
-from typer.testing import CliRunner
 
-from electrain.cli import app
 from electrain.data import Calculation, dos_target
 from electrain.data.targets import choose_axis
 from electrain.evaluation.held_out import aligned_errors, best_composition_baseline, compare
-from electrain.results import ElectronicStructure
+from electrain.results.electronic_structure import ElectronicStructure
 
 
 def calculation(symbol="Si", seed=0):
@@ -82,19 +80,3 @@ def test_baseline_is_exact_where_composition_is_all_there_is():
     assert exact.per_electron < 0.02  # the smallest ridge leaves half a per cent
     other = best_composition_baseline(train, [calculation("Si", seed=2)], axis)
     assert other.per_electron > 0.1
-
-
-def test_demo_refuses_a_folder_with_files(tmp_path):
-    (tmp_path / "thesis.tex").write_text("years of work")
-    result = CliRunner().invoke(app, ["demo", "-o", str(tmp_path)])
-    assert result.exit_code == 1
-    assert "expected a new or empty folder" in result.output
-    assert (tmp_path / "thesis.tex").exists()
-
-
-def test_demo_deletes_nothing_but_an_earlier_demo(tmp_path):
-    (tmp_path / "thesis.tex").write_text("years of work")
-    result = CliRunner().invoke(app, ["demo", "-o", str(tmp_path), "--overwrite"])
-    assert result.exit_code == 1
-    assert "holds no earlier demo" in result.output
-    assert (tmp_path / "thesis.tex").exists()

@@ -7,8 +7,8 @@ import torch
 from spectra_references import gaussian
 
 from electrain.spectra import EnergyGrid, fermi_level, free_energy
+from electrain.spectra.electronic_free_energy import HotElectrons
 from electrain.spectra.fermi import BOLTZMANN
-from electrain.spectra.hot_electrons import HotElectrons
 
 GRID = EnergyGrid(-8.0, 0.1, 161)
 ENERGIES = GRID.energies()

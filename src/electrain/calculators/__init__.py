@@ -1,8 +1,9 @@
 """Exported models at work: from ASE structures to electronic structure."""
 
+from electrain.files.models import ModelFileError, load_model
+
 from .ase_calculator import ElectronicStructureCalculator
 from .hot_electrons import with_hot_electrons
-from .model_file import ModelFileError, load_model
 from .predictor import ElectronicStructureModel, in_batches
 from .rotations import RotationalAverage, Rotations, average_electronic_structure
 

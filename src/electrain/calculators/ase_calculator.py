@@ -9,11 +9,12 @@ from ase.calculators.calculator import Calculator
 from metatomic.torch import AtomisticModel, ModelCapabilities, ModelOutput, pick_output
 from metatomic_ase import MetatomicCalculator
 
-from ..pet.precision import MatmulPrecision
-from ..quantities import DIRECT_FORCE, DIRECT_FORCE_DEPRECATED, DIRECT_STRESS, base_quantity
-from ..results import ElectronicStructure
-from ..structures import check_elements, formula_of
-from .model_file import ModelFileError, load_model
+from electrain.files.models import ModelFileError, load_model
+from electrain.interface.quantities import DIRECT_FORCE, DIRECT_FORCE_DEPRECATED, DIRECT_STRESS, base_quantity
+from electrain.nn.precision import MatmulPrecision
+from electrain.results.electronic_structure import ElectronicStructure
+from electrain.structures.checks import check_elements, formula_of
+
 from .predictor import ElectronicStructureModel
 
 
@@ -25,7 +26,7 @@ class ElectronicStructureCalculator(MetatomicCalculator):
 
     Energies and forces need a model that was trained on them, too. With ``non_conservative="forces"``, forces are
     what the model predicts as ``non_conservative_force``: this is some times faster, as no energy is differentiated,
-    but they do not conserve it. :class:`electrain.dynamics.MultipleTimeStep` is as fast and does.
+    but they do not conserve it. :class:`electrain.calculators.multiple_time_step.MultipleTimeStep` is as fast and does.
 
     :param model: the exported model: a ``.pt`` file, or a loaded one, such as another calculator's ``model()``.
     :param device: see :class:`~electrain.calculators.ElectronicStructureModel`.

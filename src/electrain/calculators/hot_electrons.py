@@ -11,11 +11,11 @@ from ase.data import atomic_numbers, chemical_symbols
 from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import AtomisticModel, ModelCapabilities, ModelMetadata, ModelOutput, NeighborListOptions, System
 
-from ..quantities import DENSITY_OF_STATES, base_quantity
-from ..spectra.grid import EnergyGrid
-from ..spectra.hot_electrons import FermiLevels, HotElectrons
-from ..states import read_states
-from .model_file import ModelFileError, check_outputs, load_model, valence_electrons_of
+from electrain.files.models import ModelFileError, check_outputs, load_model, valence_electrons_of
+from electrain.interface.quantities import DENSITY_OF_STATES, base_quantity
+from electrain.interface.states import read_states
+from electrain.spectra.electronic_free_energy import FermiLevels, HotElectrons
+from electrain.spectra.grid import EnergyGrid
 
 TEMPERATURE_KEY = "electronic_temperature_K"
 
@@ -32,8 +32,8 @@ def with_hot_electrons(
     >>> atoms.calc = ElectronicStructureCalculator(hot)  # or any engine with hot.pt
 
     Its ``energy`` is the free energy :math:`E + F_\mathrm{el}(T) - E_\mathrm{el}(0)`, with the difference from the
-    predicted density of states at a fixed number of electrons (:class:`~electrain.spectra.hot_electrons.HotElectrons`);
-    forces and stress are its derivatives, as for any model. Bands are rigid: the density of states is that of cold
+    predicted density of states at a fixed number of electrons
+    (:class:`~electrain.spectra.electronic_free_energy.HotElectrons`); forces and stress are its derivatives, as for any model. Bands are rigid: the density of states is that of cold
     electrons. Its integral must reach the number of electrons at the right energy, which a gap does not forgive: this
     is for metals, and for temperatures at which electrons cross the gap anyway.
 

@@ -14,14 +14,15 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 from vesin.metatomic import neighbor_lists_for_model
 
-from ..axis_labels import labels_to_grid
-from ..pet.precision import MatmulPrecision, check_matmul_precision
-from ..quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL, ensemble_name, uncertainty_name
-from ..results import ElectronicStructure, Ensemble, Uncertainty
-from ..spectra.grid import EnergyGrid
-from ..spectra.postprocessing import denoise
-from ..structures import add_inputs, check_elements, check_structure, formula_of, read_input, to_system
-from .model_file import check_outputs, load_model, smearing_of, valence_electrons_of
+from electrain.files.models import check_outputs, load_model, smearing_of, valence_electrons_of
+from electrain.interface.ase_systems import add_inputs, read_input, to_system
+from electrain.interface.axis_labels import labels_to_grid
+from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL, ensemble_name, uncertainty_name
+from electrain.nn.precision import MatmulPrecision, check_matmul_precision
+from electrain.results.electronic_structure import ElectronicStructure, Ensemble, Uncertainty
+from electrain.spectra.grid import EnergyGrid
+from electrain.spectra.postprocessing import denoise
+from electrain.structures.checks import check_elements, check_structure, formula_of
 
 BATCH_SIZE = 256  # atoms; a published-size model takes 0.25 GB for them in a dense crystal
 

@@ -11,7 +11,8 @@ from ase.stress import full_3x3_to_voigt_6_stress, voigt_6_to_full_3x3_stress
 from numpy.typing import NDArray
 from scipy.integrate import lebedev_rule
 
-from ..results import ElectronicStructure, Uncertainty
+from electrain.results.electronic_structure import ElectronicStructure, Uncertainty
+
 from .predictor import BATCH_SIZE, ElectronicStructureModel
 
 _HIGHEST_DEGREE = 131  # of scipy's Lebedev rules

@@ -25,7 +25,7 @@ def fail(message: object) -> NoReturn:
 
 def check_figure(path: Path) -> None:
     """Raise a ``ValueError`` if no figure can be written there: before hours of work, not after them."""
-    from ..plotting import check_figure_path
+    from electrain.plots.style import check_figure_path
 
     check_figure_path(path)
     check_folder(path)

@@ -8,7 +8,7 @@ import typer
 from .common import fail
 
 if TYPE_CHECKING:
-    from ..architectures.pet_mad.model import PETMAD
+    from electrain.architectures.pet_mad.model import PETMAD
 
 
 def convert(
@@ -58,11 +58,11 @@ def convert(
         fail(f"expected a name that ends with .ckpt for the result, got {target}")
     import torch  # takes seconds
 
-    from ..architectures.pet_mad.conversion import AxisOptions
-    from ..architectures.pet_mad.conversion import convert as convert_checkpoint
-    from ..atomic_files import replacing
-    from ..checkpoint_files import read_checkpoint
-    from ..quantities import BAND_GAP, FERMI_LEVEL
+    from electrain.architectures.pet_mad.from_pet.convert import AxisOptions
+    from electrain.architectures.pet_mad.from_pet.convert import convert as convert_checkpoint
+    from electrain.files.checkpoints import read_checkpoint
+    from electrain.files.replacing import replacing
+    from electrain.interface.quantities import BAND_GAP, FERMI_LEVEL
 
     files = {BAND_GAP: band_gap_weights, FERMI_LEVEL: fermi_level_weights}
     try:

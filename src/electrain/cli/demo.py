@@ -20,7 +20,7 @@ def demo(
     Takes a few minutes on a laptop: prepares a data set, runs `mtt train` and `mtt export`, prints band gaps, Fermi
     levels and errors of held-out structures and plots their densities of states.
     """
-    from ..demo import run_demo  # imports torch, which takes seconds
+    from electrain.demo.run import run_demo  # imports torch, which takes seconds
 
     if output.exists() and any(output.iterdir()):
         if not (output / "data" / "manifest.json").exists():

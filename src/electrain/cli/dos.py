@@ -12,8 +12,8 @@ from .common import BatchSize, Device, MatmulPrecision, check_figure, fail
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from ..calculators import ElectronicStructureModel
-    from ..results import ElectronicStructure
+    from electrain.calculators import ElectronicStructureModel
+    from electrain.results.electronic_structure import ElectronicStructure
 
 _MAX_PANELS = 12
 _WITH_FERMI_LEVEL = "Fermi level: where it lies on the model's own energy axis. Electrons: states below it."
@@ -71,7 +71,7 @@ def dos(
 
     Example:  electrain dos silicon.cif -m model.pt --plot silicon.png -o silicon.json
     """
-    from ..calculators import ElectronicStructureModel  # imports torch, which takes seconds
+    from electrain.calculators import ElectronicStructureModel  # imports torch, which takes seconds
 
     _check_options(per_atom=per_atom, output=output, plot=plot, window=window)
     try:
@@ -167,7 +167,7 @@ class _Report:
         self._bar.update(len(batch))
 
     def _compare_electrons(self, name: str, result: "ElectronicStructure") -> None:
-        from ..results import miscounts
+        from electrain.results.electronic_structure import miscounts
 
         found, expected = result.num_electrons, self._expected_electrons(result.atoms)
         if found is not None and expected is not None and miscounts(found, expected):
@@ -175,7 +175,7 @@ class _Report:
             self._first_miscounted = self._first_miscounted or f"{name} ({found:.2f} instead of {expected:g})"
 
     def _heat_capacity(self, name: str, result: "ElectronicStructure") -> str:
-        from ..spectra.fermi import BOLTZMANN
+        from electrain.spectra.fermi import BOLTZMANN
 
         assert self._temperature is not None
         try:
@@ -231,7 +231,7 @@ def _number(value: float | None, uncertainty: float | None, digits: int = 2) -> 
 
 
 def _readable(sources: list[str], report: _Report) -> "Iterator[tuple[str, Atoms]]":
-    from ..structure_files import Unreadable, read_structures
+    from electrain.structures.files import Unreadable, read_structures
 
     for source in sources:
         for item in read_structures(source):
@@ -250,7 +250,7 @@ def _predictions(
     batch_size: int,
 ) -> "Iterator[tuple[str, ElectronicStructure]]":
     """Names and results, in the order of the files; what fails is reported and left out."""
-    from ..calculators import in_batches
+    from electrain.calculators import in_batches
 
     names: list[str] = []
 
@@ -291,7 +291,7 @@ def _write_all(
     results: "Iterable[tuple[str, ElectronicStructure]]", output: Path | None, report: _Report
 ) -> "list[tuple[str, ElectronicStructure]]":
     """Write results as they come, and return the first ones, for a plot."""
-    from ..results_io import open_writer
+    from electrain.results.files import open_writer
 
     first_results: list[tuple[str, ElectronicStructure]] = []
     with ExitStack() as stack:
@@ -308,8 +308,8 @@ def _write_all(
 
 
 def _save_plot(shown: "list[tuple[str, ElectronicStructure]]", path: Path, window: tuple[float, float] | None) -> None:
-    from ..atomic_files import replacing
-    from ..plotting import plot_several
+    from electrain.files.replacing import replacing
+    from electrain.plots.spectra import plot_several
 
     names = None if len(shown) == 1 else [Path(name).name for name, _ in shown]
     figure = plot_several([result for _, result in shown], window=window, names=names)

@@ -49,8 +49,8 @@ def evaluate(
 
     Example:  electrain evaluate data -m model.pt -o report
     """
-    from ..data.prepared import PreparedPart  # imports torch, which takes seconds
-    from ..evaluation.report import evaluate_models, report_text, write_report
+    from electrain.data.reading import PreparedPart  # imports torch, which takes seconds
+    from electrain.evaluation.report import evaluate_models, report_text, write_report
 
     try:
         sizes = _read_sizes(training_sizes)

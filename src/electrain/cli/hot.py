@@ -34,8 +34,8 @@ def hot(
 
     Example:  electrain hot model.pt --temperature 10000 -o hot.pt
     """
-    from ..atomic_files import replacing
-    from ..calculators import with_hot_electrons  # imports torch, which takes seconds
+    from electrain.calculators import with_hot_electrons  # imports torch, which takes seconds
+    from electrain.files.replacing import replacing
 
     try:
         if output.suffix != ".pt":

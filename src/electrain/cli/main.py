@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from .. import __version__
+from electrain import __version__
+
 from .convert import convert
 from .demo import demo
 from .dos import dos

@@ -11,8 +11,8 @@ from .common import fail
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..data import PreparedDataset, Rejected
-    from ..data.table import Row
+    from electrain.data import PreparedDataset, Rejected
+    from electrain.data.table import Row
 
 _NUM_SHOWN = 5
 _FEW_HELD_OUT = 0.7  # of what was asked for
@@ -82,7 +82,7 @@ def prepare(
 
     If it is stopped, the same command continues it.
     """
-    from ..data import NothingUsableError, prepare_dataset  # imports torch, which takes seconds
+    from electrain.data import NothingUsableError, prepare_dataset  # imports torch, which takes seconds
 
     try:
         prepared = prepare_dataset(

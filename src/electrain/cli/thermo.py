@@ -11,8 +11,8 @@ from .common import BatchSize, Device, MatmulPrecision, check_figure, check_fold
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from ..calculators import ElectronicStructureModel
-    from ..evaluation.thermodynamics import EnsembleAverage, Thermodynamics
+    from electrain.calculators import ElectronicStructureModel
+    from electrain.thermodynamics.average import EnsembleAverage, Thermodynamics
 
 
 def thermo(
@@ -64,8 +64,8 @@ def thermo(
 
     Example:  electrain thermo md.xyz -m model.pt --temperatures 300:2000:100 --plot thermo.png -o thermo.csv
     """
-    from ..calculators import ElectronicStructureModel  # imports torch, which takes seconds
-    from ..evaluation.thermodynamics import EnsembleAverage
+    from electrain.calculators import ElectronicStructureModel  # imports torch, which takes seconds
+    from electrain.thermodynamics.average import EnsembleAverage
 
     try:
         kelvin = _read_temperatures(temperatures)
@@ -115,7 +115,7 @@ def _add_frames(
 
 def _readable(sources: list[str]) -> "Iterator[tuple[str, Atoms]]":
     """All frames; a mean must not leave out some of them silently."""
-    from ..structure_files import Unreadable, read_structures
+    from electrain.structures.files import Unreadable, read_structures
 
     for source in sources:
         for item in read_structures(source):
@@ -125,8 +125,8 @@ def _readable(sources: list[str]) -> "Iterator[tuple[str, Atoms]]":
 
 
 def _show(result: "Thermodynamics", expected_electrons: float | None, *, per_electron: bool) -> None:
-    from ..evaluation.thermodynamics_files import table
-    from ..results import miscounts
+    from electrain.results.electronic_structure import miscounts
+    from electrain.thermodynamics.files import table
 
     blocks, number = result.blocks, len(result.blocks.means)
     frames = "1 frame" if result.num_frames == 1 else f"{result.num_frames} frames"
@@ -158,9 +158,9 @@ def _show(result: "Thermodynamics", expected_electrons: float | None, *, per_ele
 
 
 def _write(result: "Thermodynamics", output: Path | None, plot: Path | None, *, per_electron: bool) -> None:
-    from ..atomic_files import replacing
-    from ..evaluation.thermodynamics_figure import plot_thermodynamics
-    from ..evaluation.thermodynamics_files import write
+    from electrain.files.replacing import replacing
+    from electrain.thermodynamics.figure import plot_thermodynamics
+    from electrain.thermodynamics.files import write
 
     for path in [] if output is None else write(result, output):
         typer.echo(f"wrote {path}")
@@ -172,7 +172,7 @@ def _write(result: "Thermodynamics", output: Path | None, plot: Path | None, *, 
 
 def _check_files(output: Path | None, plot: Path | None) -> None:
     """Before hours of work."""
-    from ..evaluation.thermodynamics_files import check_path
+    from electrain.thermodynamics.files import check_path
 
     if output is not None:
         check_path(output)

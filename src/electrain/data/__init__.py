@@ -1,9 +1,10 @@
 """From DFT calculations to data sets for training."""
 
-from ..structures import to_system
-from .axis import SpectrumAxis
+from electrain.interface.ase_systems import to_system
+from electrain.spectra.axis import EnergyAxis
+
 from .calculation import Calculation, CalculationError, Rejected
-from .dataset import NothingUsableError, PreparedDataset, prepare_dataset
+from .prepare import NothingUsableError, PreparedDataset, prepare_dataset
 from .readers import (
     calculation_from_atoms,
     read_abinit,
@@ -22,12 +23,12 @@ from .targets import Sample, choose_axis, dos_target, electronic_targets, energy
 __all__ = [
     "Calculation",
     "CalculationError",
+    "EnergyAxis",
     "NothingUsableError",
     "PreparedDataset",
     "Rejected",
     "Sample",
     "SampledSpectrum",
-    "SpectrumAxis",
     "Split",
     "calculation_from_atoms",
     "choose_axis",

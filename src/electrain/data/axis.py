@@ -1,68 +1,22 @@
 """The energy axis of a data set."""
 
 import math
-from dataclasses import dataclass
 
-from ..axis_labels import grid_to_labels
-from ..quantities import MIN_CHANNELS
-from ..spectra.grid import EnergyGrid
-
-# Room between the ends of the axis and the states: 1.5 eV as in arXiv:2508.17418, section IV.1, where it is
-# five smearings; a wider smearing needs its own five.
-_MARGIN = 1.5  # eV
-_MARGIN_IN_SMEARINGS = 5.0
+from electrain.interface.axis_labels import grid_to_labels
+from electrain.interface.quantities import MIN_CHANNELS
+from electrain.spectra.axis import MARGIN, EnergyAxis, margin
+from electrain.spectra.grid import EnergyGrid
 
 
-@dataclass(frozen=True)
-class SpectrumAxis:
-    """The energy axis of a data set; zero is each structure's own DFT Fermi level, or the middle of its gap.
-
-    A model predicts on ``grid``. Targets live on its upper part, ``target_grid``: the lowest ``max_shift``
-    channels are what a prediction may be shifted by to align it with its target.
-
-    :param grid: the prediction grid; its energies are multiples of its step, so that all axes of one step share
-        their channels.
-    :param max_shift: in channels.
-    :param smearing: standard deviation of the Gaussians, in eV.
-    :raises ValueError: if the energies are no multiples of the step.
-    """
-
-    grid: EnergyGrid
-    max_shift: int
-    smearing: float
-
-    def __post_init__(self) -> None:
-        if abs(self.grid.start - self.first_channel * self.grid.step) > 1e-6 * self.grid.step:
-            raise ValueError(
-                f"expected an energy axis that starts at a multiple of its step, {self.grid.step:g} eV, "
-                f"got {self.grid.start:g} eV"
-            )
-
-    @property
-    def first_channel(self) -> int:
-        """Energy of the first channel, in steps."""
-        return round(self.grid.start / self.grid.step)
-
-    @property
-    def target_grid(self) -> EnergyGrid:
-        """The prediction grid without its lowest ``max_shift`` channels."""
-        return self.grid.extended_below(-self.max_shift)
-
-    @property
-    def lowest_state(self) -> float:
-        """The lowest state, in eV, for which the axis has room."""
-        return self.target_grid.start + _margin(self.smearing)
-
-
-def fitted_axis(lowest: float, highest: float, *, step: float, smearing: float, max_shift: float) -> SpectrumAxis:
+def fitted_axis(lowest: float, highest: float, *, step: float, smearing: float, max_shift: float) -> EnergyAxis:
     """Return the axis for states from ``lowest`` on that can be trusted up to ``highest``, with room on both sides.
 
     All in eV; see :func:`electrain.data.choose_axis`.
     """
-    return _axis(EnergyGrid.covering(lowest - _margin(smearing), highest + _MARGIN, step), max_shift, smearing)
+    return _axis(EnergyGrid.covering(lowest - margin(smearing), highest + MARGIN, step), max_shift, smearing)
 
 
-def chosen_axis(low: float, high: float, *, step: float, smearing: float, max_shift: float) -> SpectrumAxis:
+def chosen_axis(low: float, high: float, *, step: float, smearing: float, max_shift: float) -> EnergyAxis:
     """Return the axis whose target grid goes from ``low`` to ``high`` (all in eV).
 
     :raises ValueError: if the energies are no ascending multiples of the step.
@@ -77,13 +31,13 @@ def chosen_axis(low: float, high: float, *, step: float, smearing: float, max_sh
     return _axis(EnergyGrid(first * step, step, last - first + 1), max_shift, smearing)
 
 
-def _axis(targets: EnergyGrid, max_shift: float, smearing: float) -> SpectrumAxis:
+def _axis(targets: EnergyGrid, max_shift: float, smearing: float) -> EnergyAxis:
     channels = round(max_shift / targets.step)
     extended = targets.extended_below(channels)
     # Short axes grow at the upper end: all heads must be able to read the result.
     size = max(extended.size, MIN_CHANNELS)
     grid = EnergyGrid(round(extended.start, 6), targets.step, size)  # -80.2, not -80.20000000000002
-    return SpectrumAxis(grid=grid, max_shift=channels, smearing=smearing)
+    return EnergyAxis(grid=grid, max_shift=channels, smearing=smearing)
 
 
 def check_settings(*, step: float, smearing: float, max_shift: float) -> None:
@@ -103,7 +57,3 @@ def check_settings(*, step: float, smearing: float, max_shift: float) -> None:
             f"the number of states, got {step:g} eV"
         )
     grid_to_labels(EnergyGrid(0.0, step, 2))  # refuses a step that the files cannot hold
-
-
-def _margin(smearing: float) -> float:
-    return max(_MARGIN, _MARGIN_IN_SMEARINGS * smearing)

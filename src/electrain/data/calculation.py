@@ -9,8 +9,8 @@ import torch
 from ase import Atoms
 from numpy.typing import NDArray
 
-from ..spectra.gap import band_edges
-from ..structures import check_structure
+from electrain.spectra.gap import band_edges
+from electrain.structures.checks import check_structure
 
 WEIGHT_TOLERANCE = 1e-3  # rounded weights of a thousand k-points still add up to within this
 ELECTRON_TOLERANCE = 0.15

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from ase import Atoms
 
-from ..atomic_files import atomically
+from electrain.files.replacing import atomically
+
 from .calculation import Rejected
 from .sources import Piece, read_piece, sha256_of
 from .table import Dropped, Row, make_row, row_from_list

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..periodic_table import plot_periodic_table
-from .axis import SpectrumAxis
+from electrain.plots.periodic_table import plot_periodic_table
+from electrain.spectra.axis import EnergyAxis
+
 from .table import Row
 from .targets import Sample
 
@@ -21,7 +22,7 @@ _SHADE = "#9dc3e6"
 _MISSING = "#d1495b"
 
 
-def plot_summary(samples: Sequence[Sample], rows: Sequence[Row], axis: SpectrumAxis, path: Path) -> None:
+def plot_summary(samples: Sequence[Sample], rows: Sequence[Row], axis: EnergyAxis, path: Path) -> None:
     """Draw the summary of a data set.
 
     :param samples: a few of its structures.
@@ -40,7 +41,7 @@ def plot_summary(samples: Sequence[Sample], rows: Sequence[Row], axis: SpectrumA
     figure.savefig(path, dpi=130, format="png")
 
 
-def _plot_spectra(panels: Sequence["Axes"], samples: Sequence[Sample], axis: SpectrumAxis) -> None:
+def _plot_spectra(panels: Sequence["Axes"], samples: Sequence[Sample], axis: EnergyAxis) -> None:
     energies = axis.grid.energies().numpy()
     low, high = max(_WINDOW[0], axis.target_grid.start), min(_WINDOW[1], energies[-1])
     shown = (energies >= low) & (energies <= high)

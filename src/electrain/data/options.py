@@ -3,10 +3,11 @@
 import json
 from collections.abc import Mapping
 
-from ..quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL
-from .axis import SpectrumAxis
-from .formats import BAND_GAP_KEY, DOS_KEY, FERMI_LEVEL_KEY, SUFFIXES, Contents
+from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL
+from electrain.spectra.axis import EnergyAxis
+
 from .targets import ENERGY
+from .writing import BAND_GAP_KEY, DOS_KEY, FERMI_LEVEL_KEY, SUFFIXES, Contents
 
 _HEAD = """\
 # Training options for this data set. Inside of this folder, run:
@@ -108,7 +109,7 @@ BATCH_SIZE = 16
 
 
 def options_yaml(
-    axis: SpectrumAxis,
+    axis: EnergyAxis,
     contents: Contents,
     *,
     form: str,

@@ -9,9 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
-from ..atomic_files import atomically
-from ..quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL
+from electrain import __version__
+from electrain.files.replacing import atomically
+from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL
+
 from .selection import Selection, SourceFile
 from .settings import Settings
 from .splits import PARTS

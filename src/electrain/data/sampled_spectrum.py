@@ -7,7 +7,8 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from ..structures import check_structure
+from electrain.structures.checks import check_structure
+
 from .calculation import CalculationError
 
 

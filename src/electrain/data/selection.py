@@ -5,13 +5,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .axis import SpectrumAxis, chosen_axis, fitted_axis
+from electrain.spectra.axis import EnergyAxis
+
+from .axis import chosen_axis, fitted_axis
 from .chunks import read_table
-from .formats import Contents, Place, format_for
 from .settings import Settings
 from .sources import Damage, has_frames
 from .splits import PARTS, Split, given_split, split_identities
 from .table import Dropped, Row, duplicates
+from .writing import Contents, Place, format_for
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class Selection:
     rows: list[Row]
     chunks: list[tuple[int, int]]
     dropped: list[Dropped]
-    axis: SpectrumAxis
+    axis: EnergyAxis
     split: Split
     contents: Contents
     form: str
@@ -146,7 +148,7 @@ def select(found: Found, settings: Settings, files: Sequence[SourceFile]) -> Sel
     return selection
 
 
-def _axis(rows: Sequence[Row], settings: Settings) -> SpectrumAxis:
+def _axis(rows: Sequence[Row], settings: Settings) -> EnergyAxis:
     options = {"step": settings.step, "smearing": settings.smearing, "max_shift": settings.max_shift}
     if settings.grid is not None:
         return chosen_axis(*settings.grid, **options)

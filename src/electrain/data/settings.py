@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .axis import check_settings, chosen_axis
-from .formats import FORMATS
 from .splits import check_shares
+from .writing import FORMATS
 
 MISSING_BANDS = ("drop", "keep")
 

@@ -10,12 +10,14 @@ from ase import Atoms
 from metatensor.torch import Labels, TensorBlock, TensorMap
 from numpy.typing import NDArray
 
-from ..axis_labels import grid_to_labels
-from ..quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL
-from ..spectra.broadening import density_of_states, highest_trusted_energy, trusted_channels
-from ..spectra.gap import gap_from_eigenvalues
-from ..spectra.grid import EnergyGrid
-from .axis import SpectrumAxis, check_settings, fitted_axis
+from electrain.interface.axis_labels import grid_to_labels
+from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL
+from electrain.spectra.axis import EnergyAxis
+from electrain.spectra.broadening import density_of_states, highest_trusted_energy, trusted_channels
+from electrain.spectra.gap import gap_from_eigenvalues
+from electrain.spectra.grid import EnergyGrid
+
+from .axis import check_settings, fitted_axis
 from .calculation import Calculation
 from .sampled_spectrum import SampledSpectrum
 
@@ -40,13 +42,18 @@ class TrustedSpectrum:
     lowest: float
     highest: float
 
-    def on(self, axis: SpectrumAxis) -> torch.Tensor:
+    def on(self, axis: EnergyAxis) -> torch.Tensor:
         """Values on a prediction grid of the same step, shape ``(axis.grid.size,)``; NaN where not trusted.
 
         Zero in the lowest ``axis.max_shift`` channels.
 
-        :raises ValueError: if states lie below the target grid.
+        :raises ValueError: if states lie below the target grid, or the channels are no multiples of the step.
         """
+        if abs(axis.grid.start - axis.first_channel * axis.grid.step) > 1e-6 * axis.grid.step:
+            raise ValueError(
+                f"expected an energy axis that starts at a multiple of its step, {axis.grid.step:g} eV, got "
+                f"{axis.grid.start:g} eV"
+            )
         # The tolerance is for an axis made for exactly this lowest state.
         if self.lowest < axis.lowest_state - 1e-6 * axis.grid.step:
             raise ValueError(
@@ -117,7 +124,7 @@ def _sample_of_spectrum(sampled: SampledSpectrum, step: float) -> Sample:
     )
 
 
-def choose_axis(calculations: Sequence[Calculation], *, step: float, smearing: float, max_shift: float) -> SpectrumAxis:
+def choose_axis(calculations: Sequence[Calculation], *, step: float, smearing: float, max_shift: float) -> EnergyAxis:
     """Find the axis from 1.5 eV below the lowest state of a set to 1.5 eV above its highest trusted energy.
 
     :param calculations: at least one.
@@ -166,7 +173,7 @@ def trusted_spectrum(calculation: Calculation, *, step: float, smearing: float) 
     return TrustedSpectrum(first, trusted.numpy(), lowest, highest)
 
 
-def dos_target(calculation: Calculation, axis: SpectrumAxis) -> torch.Tensor:
+def dos_target(calculation: Calculation, axis: EnergyAxis) -> torch.Tensor:
     """Density of states of the whole cell on the prediction grid.
 
     Zero in the lowest ``axis.max_shift`` channels, NaN above the highest trusted energy of the calculation.
@@ -174,6 +181,7 @@ def dos_target(calculation: Calculation, axis: SpectrumAxis) -> torch.Tensor:
     :return: shape ``(axis.grid.size,)``, in states/eV.
     :raises ValueError: if states lie below the target grid, or none in the trusted range.
     """
+    assert axis.smearing is not None  # data sets know it
     spectrum = trusted_spectrum(calculation, step=axis.grid.step, smearing=axis.smearing)
     try:
         return spectrum.on(axis)
@@ -193,10 +201,10 @@ def band_gap(calculation: Calculation) -> float:
         return math.nan
 
 
-def electronic_targets(sample: Sample, axis: SpectrumAxis) -> dict[str, TensorMap]:
+def electronic_targets(sample: Sample, axis: EnergyAxis) -> dict[str, TensorMap]:
     """Density of states (states/eV), band gap (eV) and Fermi level (eV, on the axis of the DOS: 0).
 
-    The property labels of the density of states are its energy axis, see :mod:`electrain.axis_labels`.
+    The property labels of the density of states are its energy axis, see :mod:`electrain.interface.axis_labels`.
 
     :raises ValueError: as :meth:`TrustedSpectrum.on`.
     """

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import __version__
-from ..atomic_files import atomically, remove
-from .formats import FORMATS, part_name
+from electrain import __version__
+from electrain.files.replacing import atomically, remove
+
 from .settings import Settings
 from .sources import Damage, Piece, Source, cut_into_pieces, has_frames
 from .splits import PARTS
+from .writing import FORMATS, part_name
 
 NAME = ".unfinished"
 _REMOVED = ".unfinished.removed"

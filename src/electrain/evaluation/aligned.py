@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import torch
 
-from ..data import SpectrumAxis
-from ..spectra import electrons_in_target, spectral_loss_terms, take_window
+from electrain.data import EnergyAxis
+from electrain.spectra import electrons_in_target, spectral_loss_terms, take_window
 
 
 class Aligned(NamedTuple):
@@ -23,7 +23,7 @@ class Aligned(NamedTuple):
         return math.sqrt(self.alignment / self.electrons)
 
 
-def align(prediction: torch.Tensor, target: torch.Tensor, axis: SpectrumAxis) -> Aligned:
+def align(prediction: torch.Tensor, target: torch.Tensor, axis: EnergyAxis) -> Aligned:
     """Find the shift at which a prediction fits its target best, and its error there.
 
     :param prediction: shape ``(axis.grid.size,)``, in states/eV.

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.prepared import PreparedPart
+from electrain.data.reading import PreparedPart
+
 from .chunk_files import read_chunks
 from .structure_errors import StructureErrors
 

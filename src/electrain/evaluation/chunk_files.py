@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from .. import __version__
-from ..atomic_files import atomically, remove
-from ..data.prepared import PreparedPart
-from ..data.work_folder import MANIFEST
+from electrain import __version__
+from electrain.data.reading import PreparedPart
+from electrain.data.work_folder import MANIFEST
+from electrain.files.replacing import atomically, remove
+
 from .structure_errors import Compared, StructureErrors, compare_structures
 from .tested_model import TestedModel
 

@@ -7,8 +7,9 @@ import numpy as np
 from ase.formula import Formula
 from numpy.typing import NDArray
 
-from ..periodic_table import COLORS, plot_periodic_table
-from ..plotting import plot_comparison
+from electrain.plots.periodic_table import COLORS, plot_periodic_table
+from electrain.plots.spectra import plot_comparison
+
 from .figures import NamedFigure, plain_numbers
 from .summary import ALL, ErrorTable, root_mean_square
 

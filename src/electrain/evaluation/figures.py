@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..plotting import plot_calibration
+from electrain.plots.calibration import plot_calibration
+
 from .calibration import Calibration, quantity_label
 from .channel_errors import ChannelErrors
 from .summary import ALL, ErrorTable, Summary, mean_absolute, root_mean_square

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..data import Calculation, SpectrumAxis, dos_target
-from ..data.targets import band_gap
-from ..results import ElectronicStructure
-from ..spectra import AlignedErrors, AlignedRMSE
+from electrain.data import Calculation, EnergyAxis, dos_target
+from electrain.data.targets import band_gap
+from electrain.results.electronic_structure import ElectronicStructure
+from electrain.spectra import AlignedErrors, AlignedRMSE
+
 from .aligned import align
 from .composition_baseline import CompositionBaseline
 
@@ -36,7 +37,7 @@ class Comparison:
         return None if self.result.band_gap is None else self.result.band_gap - self.dft_band_gap
 
 
-def compare(calculation: Calculation, result: ElectronicStructure, axis: SpectrumAxis) -> Comparison:
+def compare(calculation: Calculation, result: ElectronicStructure, axis: EnergyAxis) -> Comparison:
     """Align a prediction with its calculation.
 
     :param calculation: what DFT says.
@@ -59,7 +60,7 @@ def compare(calculation: Calculation, result: ElectronicStructure, axis: Spectru
 
 
 def aligned_errors(
-    predictions: Sequence[torch.Tensor], calculations: Sequence[Calculation], axis: SpectrumAxis
+    predictions: Sequence[torch.Tensor], calculations: Sequence[Calculation], axis: EnergyAxis
 ) -> AlignedErrors:
     """Errors of predicted densities of states over a set of calculations.
 
@@ -73,7 +74,7 @@ def aligned_errors(
 
 
 def best_composition_baseline(
-    train: Sequence[Calculation], test: Sequence[Calculation], axis: SpectrumAxis
+    train: Sequence[Calculation], test: Sequence[Calculation], axis: EnergyAxis
 ) -> AlignedErrors:
     """Test errors of the best sum of one constant spectrum per element.
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from ..atomic_files import replacing
+from electrain.files.replacing import replacing
+
 from .calibration import Calibration, quantity_label
 from .figures import NamedFigure
 from .summary import Summary

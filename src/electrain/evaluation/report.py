@@ -8,20 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from .. import __version__
-from ..atomic_files import replacing
-from ..data.prepared import Entry, PreparedPart
+from electrain import __version__
+from electrain.data.reading import Entry, PreparedPart
+from electrain.files.replacing import replacing
+
 from .channel_errors import ChannelErrors, channel_errors
 from .chunk_files import evaluate_part, open_folder, read_spectra
 from .distribution_figures import error_distribution, errors_by_element
-from .figures import (
-    NamedFigure,
-    calibration_figure,
-    errors_by_energy,
-    errors_by_subset,
-    gap_parity,
-    learning_curve,
-)
+from .figures import NamedFigure, calibration_figure, errors_by_energy, errors_by_subset, gap_parity, learning_curve
 from .html_report import write_html
 from .summary import ALL, ErrorTable, Summary, calibrations, summarise
 from .tables import (

@@ -7,11 +7,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..data import SpectrumAxis
-from ..data.prepared import LabelledStructure
-from ..results import ElectronicStructure
-from ..spectra import EnergyGrid, fermi_level, gap_from_dos, rotational_discrepancy
-from ..training.calibration import aligned_residuals
+from electrain.data import EnergyAxis
+from electrain.data.reading import LabelledStructure
+from electrain.results.electronic_structure import ElectronicStructure
+from electrain.spectra import EnergyGrid, fermi_level, gap_from_dos, rotational_discrepancy
+from electrain.uncertainty.calibration import aligned_residuals
+
 from .aligned import Aligned, align
 from .tested_model import PredictedEnergy, TestedModel
 
@@ -78,7 +79,7 @@ class Compared(NamedTuple):
 
 def compare_structure(
     labelled: LabelledStructure,
-    axis: SpectrumAxis,
+    axis: EnergyAxis,
     result: ElectronicStructure | None,
     energy: PredictedEnergy | None,
     rotated: NDArray[np.float64] | None,
@@ -138,7 +139,7 @@ def gap_by_counting(dos: torch.Tensor, grid: EnergyGrid, num_electrons: float, n
 
 def _spectral(
     labelled: LabelledStructure,
-    axis: SpectrumAxis,
+    axis: EnergyAxis,
     prediction: torch.Tensor,
     aligned: Aligned,
     result: ElectronicStructure,
@@ -164,7 +165,7 @@ def _spectral(
 
 
 def _uncertain(
-    result: ElectronicStructure, prediction: torch.Tensor, target: torch.Tensor, axis: SpectrumAxis
+    result: ElectronicStructure, prediction: torch.Tensor, target: torch.Tensor, axis: EnergyAxis
 ) -> dict[str, float]:
     if result.uncertainty is None:
         return {}
@@ -199,7 +200,7 @@ def _energetic(labelled: LabelledStructure, energy: PredictedEnergy) -> dict[str
 
 
 def compare_structures(
-    structures: list[LabelledStructure], model: TestedModel, axis: SpectrumAxis, rotate: list[bool]
+    structures: list[LabelledStructure], model: TestedModel, axis: EnergyAxis, rotate: list[bool]
 ) -> list[Compared]:
     """Predict a few structures and compare them.
 

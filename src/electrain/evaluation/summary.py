@@ -11,9 +11,10 @@ import torch
 from ase.formula import Formula
 from numpy.typing import NDArray
 
-from ..data.prepared import Entry
-from ..quantities import BAND_GAP, FERMI_LEVEL
-from ..spectra import AlignedErrors, AlignedRMSE
+from electrain.data.reading import Entry
+from electrain.interface.quantities import BAND_GAP, FERMI_LEVEL
+from electrain.spectra import AlignedErrors, AlignedRMSE
+
 from .calibration import ENERGY, SPECTRUM, Calibration
 from .chunk_files import read_chunks
 from .structure_errors import StructureErrors

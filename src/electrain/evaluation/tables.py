@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..atomic_files import replacing
+from electrain.files.replacing import replacing
+
 from .calibration import Calibration, quantity_label
 from .channel_errors import ChannelErrors
 from .structure_errors import UNITS, StructureErrors

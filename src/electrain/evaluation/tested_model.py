@@ -12,14 +12,14 @@ from metatomic.torch import AtomisticModel, ModelOutput
 from metatomic_ase import MetatomicCalculator
 from numpy.typing import NDArray
 
-from ..calculators import ElectronicStructureModel, Rotations, average_electronic_structure, in_batches
-from ..calculators.model_file import load_any_model
-from ..data.prepared import PreparedPart
-from ..data.targets import ENERGY
-from ..quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL, uncertainty_name
-from ..results import ElectronicStructure
-from ..spectra.grid import EnergyGrid
-from ..structures import check_elements, check_structure
+from electrain.calculators import ElectronicStructureModel, Rotations, average_electronic_structure, in_batches
+from electrain.data.reading import PreparedPart
+from electrain.data.targets import ENERGY
+from electrain.files.models import load_any_model
+from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL, uncertainty_name
+from electrain.results.electronic_structure import ElectronicStructure
+from electrain.spectra.grid import EnergyGrid
+from electrain.structures.checks import check_elements, check_structure
 
 # "a Lebedev angular grid" of 38 directions: exact up to degree 9
 _LEBEDEV_DEGREE = 9

@@ -9,7 +9,8 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from ..data.prepared import PreparedPart
+from electrain.data.reading import PreparedPart
+
 from .chunk_files import read_spectra
 from .summary import ErrorTable
 

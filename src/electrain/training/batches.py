@@ -31,7 +31,7 @@ from metatrain.utils.scaler import get_remove_scale_transform
 from metatrain.utils.system_data import get_system_data_transform
 from torch.utils.data import DataLoader, DistributedSampler, Subset
 
-from electrain.quantities import DIRECT_STRESS, INTENSIVE, base_quantity
+from electrain.interface.quantities import DIRECT_STRESS, INTENSIVE, base_quantity
 
 from .composition import Datasets, fit_composition
 from .processes import Process

@@ -6,7 +6,7 @@ import torch
 from metatensor.torch import TensorMap
 from metatrain.utils.metrics import MAEAccumulator, RMSEAccumulator
 
-from electrain.quantities import DENSITY_OF_STATES
+from electrain.interface.quantities import DENSITY_OF_STATES
 from electrain.spectra.metrics import AlignedRMSE
 
 from .processes import Process

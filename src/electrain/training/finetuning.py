@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, Optional
 import torch
 from torch import nn
 
-from electrain.pet.low_rank import LowRank, LowRankLinear, add_low_rank, merge_low_rank
-from electrain.quantities import DENSITY_OF_STATES
+from electrain.interface.quantities import DENSITY_OF_STATES
+from electrain.nn.low_rank import LowRank, LowRankLinear, add_low_rank, merge_low_rank
 
 METHODS = ("full", "lora", "heads")
 

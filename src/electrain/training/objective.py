@@ -10,7 +10,7 @@ from metatrain.utils.data import TargetInfo
 from metatrain.utils.loss import LossAggregator
 from metatrain.utils.per_atom import average_by_num_atoms
 
-from electrain.quantities import DENSITY_OF_STATES, FERMI_LEVEL
+from electrain.interface.quantities import DENSITY_OF_STATES, FERMI_LEVEL
 from electrain.spectra.losses import SpectralLossTerms, mean_loss, spectral_loss_terms
 from electrain.spectra.metrics import electrons_in_target
 

@@ -13,21 +13,13 @@ from metatensor.torch import Labels, TensorMap
 from metatomic.torch import ModelOutput, System
 from torch import nn
 
-from electrain.pet.batch import Batch, Edges
-from electrain.pet.capacity import (
-    Capacity,
-    FilledBatch,
-    Sizes,
-    capacity_for,
-    fill,
-    find_capacity,
-    prepare_filled,
-    reserve,
-)
-from electrain.pet.neighbors import first_edges, first_slots
+from electrain.interface.systems import select
+from electrain.nn.batch import Batch, Edges
+from electrain.nn.selection import Selection
 
 from .model import PETMAD
-from .systems import Selection, select
+from .network.buckets import first_edges, first_slots
+from .network.capacity import Capacity, FilledBatch, Sizes, capacity_for, fill, find_capacity, prepare_filled, reserve
 
 # A recording has room for so many times the structures, edges and rows of the batch that it was made for ...
 ROOM = 1.15
@@ -51,7 +43,7 @@ class Predictions(nn.Module):
         self.row_starts = first_slots(capacity.rows, capacity.lengths, model.element_of_type.device)
 
     def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """The fields of a :class:`~electrain.pet.capacity.FilledBatch` -> a tensor for each output, in order."""
+        """The fields of a ``FilledBatch`` -> a tensor for each output, in order."""
         filled, model = FilledBatch(*tensors), self.model
         batch = prepare_filled(filled, self.capacity, self.row_starts, model.reads_states)
         num_atoms = filled.elements.new_zeros(self.capacity.num_systems)
@@ -98,7 +90,7 @@ class Recording:
         self._batch = reserve(capacity, parameter.device, parameter.dtype)
 
     def __call__(self, batch: Batch, graph: Edges, starts: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Predicted numbers of a batch, which must fit; see :func:`~electrain.pet.capacity.fill`."""
+        """Predicted numbers of a batch, which must fit; see ``fill``."""
         fill(self._batch, batch, graph, starts)
         if self._run is None:
             self._run = self._record(self._predictions, tuple(self._batch))

@@ -22,7 +22,7 @@ from metatrain.utils.loss import LossSpecification
 from pydantic import AfterValidator
 from typing_extensions import NotRequired, TypedDict
 
-from .checkpoints import checked_origin
+from electrain.architectures.base.checkpoints import checked_origin
 
 
 class EnergyGridHypers(TypedDict):

@@ -11,10 +11,24 @@ from metatrain.utils.architectures import get_default_hypers
 from metatrain.utils.data import DatasetInfo, TargetInfo
 from metatrain.utils.data.atom_pair_helpers import check_no_atom_pair_targets
 
-from electrain.pet.batch import Batch
-from electrain.pet.heads import PooledFeatures, SpectrumConvolution, average_systems, pool_systems
-from electrain.pet.network import Features, PointEdgeTransformer
-from electrain.quantities import (
+from electrain.architectures.base import checkpoints
+from electrain.architectures.base.baselines import add_contribution, make_baselines, with_baselines, with_scales
+from electrain.architectures.base.exporting import export_model
+from electrain.architectures.base.long_range import LongRange
+from electrain.architectures.base.restarts import (
+    agreed_hypers,
+    check_elements,
+    let_known_targets_be_found,
+    restart_baselines,
+)
+from electrain.architectures.base.targets import (
+    check_target_set,
+    checked_dataset_info,
+    energy_grid,
+    reads_density_of_states,
+)
+from electrain.interface.layouts import OutputLayout, symmetric_stress
+from electrain.interface.quantities import (
     BAND_GAP,
     DENSITY_OF_STATES,
     DIRECT_STRESS,
@@ -22,23 +36,15 @@ from electrain.quantities import (
     base_quantity,
     last_layer_features_name,
 )
-from electrain.states import read_states, state_inputs
+from electrain.interface.states import read_states, state_inputs
+from electrain.interface.systems import SampleLabels, features_output, select, systems_to_batch
+from electrain.nn.batch import Batch
+from electrain.nn.pooling import PooledFeatures, average_systems, pool_systems
+from electrain.nn.selection import Selection, of_selected
+from electrain.nn.spectrum_convolution import SpectrumConvolution
 
-from . import checkpoints
-from .baselines import add_contribution, make_baselines, with_baselines, with_scales
 from .documentation import ModelHypers
-from .exporting import export_model
-from .long_range import LongRange
-from .outputs import (
-    OutputLayout,
-    check_target_set,
-    checked_dataset_info,
-    energy_grid,
-    reads_density_of_states,
-    symmetric_stress,
-)
-from .restarts import agreed_hypers, check_elements, let_known_targets_be_found, restart_baselines
-from .systems import SampleLabels, Selection, features_output, of_selected, select, systems_to_batch
+from .network.network import Features, PointEdgeTransformer
 
 
 class PETMAD(ModelInterface[ModelHypers]):

@@ -14,9 +14,11 @@ from metatrain.utils.io import check_file_extension
 from metatrain.utils.logging import ROOT_LOGGER, MetricLogger
 from torch.utils.data import Subset
 
-from electrain.atomic_files import atomically
-from electrain.pet.precision import MatmulPrecision
-from electrain.quantities import DENSITY_OF_STATES
+from electrain.architectures.base import checkpoints
+from electrain.architectures.base.targets import check_names_and_units
+from electrain.files.replacing import atomically
+from electrain.interface.quantities import DENSITY_OF_STATES
+from electrain.nn.precision import MatmulPrecision
 from electrain.training.batches import Loaders, fit_baselines, intensive_targets, make_loaders
 from electrain.training.epoch import OptimizerStep, run_epoch
 from electrain.training.errors import EpochErrors, selected_error
@@ -32,11 +34,9 @@ from electrain.training.processes import Process, start_process
 from electrain.training.schedule import make_schedule, resume
 from electrain.training.seeding import seed_epoch
 
-from . import checkpoints
 from .cuda_graphs import GraphedModel, check_recordable
 from .documentation import TrainerHypers
 from .model import PETMAD
-from .outputs import check_names_and_units
 
 
 class Trainer(TrainerInterface[TrainerHypers]):

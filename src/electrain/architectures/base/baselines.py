@@ -1,0 +1,73 @@
+"""Baselines that are added to the network's predictions: energies of atoms, and the repulsion of nuclei."""
+
+import torch
+from metatensor.torch import Labels, TensorBlock, TensorMap
+from metatrain.composition import CompositionModel
+from metatrain.utils.additive import ZBL
+from metatrain.utils.data import DatasetInfo
+
+from electrain.architectures.pet_mad.documentation import ModelHypers
+from electrain.interface.quantities import DENSITY_OF_STATES, INTENSIVE
+
+from .targets import reads_density_of_states
+
+
+def with_baselines(dataset_info: DatasetInfo) -> DatasetInfo:
+    """The targets that have baselines: not the electronic structure, which is no sum over elements."""
+    return _without(dataset_info, [DENSITY_OF_STATES, *INTENSIVE])
+
+
+def with_scales(dataset_info: DatasetInfo, hypers: ModelHypers) -> DatasetInfo:
+    """The targets that have scales: not the density of states and what is read from it."""
+    read = [name for name in dataset_info.targets if reads_density_of_states(name, hypers)]
+    return _without(dataset_info, [DENSITY_OF_STATES, *read])
+
+
+def _without(dataset_info: DatasetInfo, names: list[str]) -> DatasetInfo:
+    targets = {name: info for name, info in dataset_info.targets.items() if name not in names}
+    return DatasetInfo(dataset_info.length_unit, sorted(dataset_info.atomic_types), targets)
+
+
+def make_baselines(dataset_info: DatasetInfo, zbl: bool) -> torch.nn.ModuleList:
+    """The composition model of metatrain for all targets that can have one, then, if asked for, its ZBL repulsion.
+
+    :param dataset_info: as :func:`with_baselines` returns it.
+    """
+    baselines = [CompositionModel.from_valid_targets(dataset_info, dataset_info.atomic_types)]
+    if zbl:
+        baselines.append(ZBL({}, dataset_info=energies_of(dataset_info)))
+    return torch.nn.ModuleList(baselines)
+
+
+def energies_of(dataset_info: DatasetInfo) -> DatasetInfo:
+    """The targets that the ZBL repulsion is added to."""
+    targets = {name: info for name, info in dataset_info.targets.items() if ZBL.is_valid_target(name, info)}
+    return DatasetInfo(dataset_info.length_unit, sorted(dataset_info.atomic_types), targets)
+
+
+def add_contribution(prediction: TensorMap, contribution: TensorMap) -> TensorMap:
+    """Add a baseline, which may lack some of the prediction's blocks and samples.
+
+    It has invariant blocks only, and no rows for structures of which no atom was asked for.
+    """
+    blocks: list[TensorBlock] = []
+    for key, block in prediction.items():
+        values = block.values
+        if key in contribution.keys:
+            other = contribution.block(key)
+            added = other.values.to(dtype=values.dtype, device=values.device)
+            values = values.index_add(0, _positions(other.samples, block.samples), added)
+        blocks.append(TensorBlock(values, block.samples, block.components, block.properties))
+    return TensorMap(prediction.keys, blocks)
+
+
+def _positions(entries: Labels, labels: Labels) -> torch.Tensor:
+    """Where each of the entries stands among the labels, all of which are there."""
+    if entries == labels:
+        return torch.arange(len(entries), device=labels.values.device)
+    _, of_entries, of_labels = entries.intersection_and_mapping(labels)
+    # the mappings go from either labels to their intersection, -1 for labels outside of it
+    rows = torch.nonzero(of_labels >= 0).squeeze(1)
+    row_of_common = torch.empty_like(rows)
+    row_of_common[of_labels[rows]] = rows
+    return row_of_common[of_entries]

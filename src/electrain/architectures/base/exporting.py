@@ -1,0 +1,49 @@
+"""From a trained model to one for simulation engines."""
+
+import copy
+import json
+import math
+from typing import Any, Optional
+
+import torch
+from metatomic.torch import AtomisticModel, ModelCapabilities, ModelMetadata
+from metatrain.utils.dtype import dtype_to_str
+from metatrain.utils.metadata import merge_metadata
+
+from electrain.nn.low_rank import find_low_rank, merge_low_rank
+
+
+def export_model(model: Any, metadata: Optional[ModelMetadata]) -> AtomisticModel:
+    """Turn a PET-MAD into a metatomic model; low-rank updates are merged, the metadata carries the energy axis.
+
+    :raises ValueError: for a model in another precision than the supported ones.
+    """
+    if find_low_rank(model.network) is not None:
+        model = copy.deepcopy(model)
+        merge_low_rank(model.network)
+    dtype = next(model.network.parameters()).dtype
+    if dtype not in model.__supported_dtypes__:
+        raise ValueError(f"the model has dtype {dtype}, expected one of {model.__supported_dtypes__}")
+    model.to(dtype)
+    # The baseline's TensorMaps are no buffers: `to` does not move them.
+    model.additive_models[0].weights_to(torch.device("cpu"), torch.float64)
+    capabilities = ModelCapabilities(
+        outputs=model.outputs,
+        atomic_types=model.atomic_types,
+        interaction_range=_interaction_range(model),
+        length_unit=model.dataset_info.length_unit,
+        supported_devices=model.__supported_devices__,
+        dtype=dtype_to_str(dtype),
+    )
+    # A copy: without metadata of the user's, what is merged is the class's own object, of all models.
+    merged = copy.deepcopy(merge_metadata(model.metadata, metadata))
+    if model.hypers["energy_grid"] is not None:
+        merged.extra = {**merged.extra, "energy_grid": json.dumps(dict(model.hypers["energy_grid"]))}
+    return AtomisticModel(model.eval(), merged, capabilities)
+
+
+def _interaction_range(model: Any) -> float:
+    if model.long_range is not None:
+        return math.inf
+    repulsion_ranges = [float(baseline.cutoff_radius) for baseline in list(model.additive_models)[1:]]
+    return max([model.network.interaction_range(), *repulsion_ranges])

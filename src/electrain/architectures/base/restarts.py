@@ -1,0 +1,76 @@
+"""Going on from a checkpoint with another dataset: what may change, and what happens to the baselines."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from metatrain.composition import CompositionModel
+from metatrain.utils.additive import ZBL
+from metatrain.utils.architectures import get_default_hypers
+from metatrain.utils.data import DatasetInfo
+from metatrain.utils.hypers import raise_if_hypers_mismatch
+from omegaconf import DictConfig, OmegaConf
+
+from .baselines import energies_of
+
+
+def agreed_hypers(known: Any, options: Mapping[str, Any]) -> Any:
+    """The hyperparameters of a model that goes on with the given options.
+
+    Only an energy axis may be added to a model that has none, and with it what the band gap is to be read from: it can
+    take up the density of states later. Valence
+    electrons are those of the options for the elements that these have, otherwise those of the model.
+
+    :param known: all hyperparameters of the model.
+    :param options: those in the options file.
+    :raises ValueError: for hyperparameters with another value, naming them and both values.
+    """
+    plain: Any = OmegaConf.to_container(options) if isinstance(options, DictConfig) else dict(options)
+    hypers = dict(known)
+    if hypers["energy_grid"] is None and plain.get("energy_grid") is not None:
+        hypers["energy_grid"] = plain["energy_grid"]
+        hypers["band_gap_from"] = plain.get("band_gap_from", hypers["band_gap_from"])
+    if hypers["energy_grid"] is not None and plain.get("energy_grid") is not None:
+        name = "valence_electrons"
+        electrons = {**(hypers["energy_grid"].get(name) or {}), **(plain["energy_grid"].get(name) or {})}
+        if electrons:
+            hypers["energy_grid"] = {**hypers["energy_grid"], name: electrons}
+            plain["energy_grid"] = {**plain["energy_grid"], name: electrons}
+    raise_if_hypers_mismatch(hypers, plain, get_default_hypers("pet_mad")["model"])
+    return hypers
+
+
+def check_elements(found: list[int], known: list[int]) -> None:
+    """Raise a ``ValueError`` for atomic numbers that the model does not know."""
+    unknown = sorted(set(found) - set(known))
+    if unknown:
+        raise ValueError(
+            f"the dataset has atomic numbers {unknown} that the model does not know; it was trained on {known}"
+        )
+
+
+def restart_baselines(baselines: torch.nn.ModuleList, dataset: DatasetInfo, merged: DatasetInfo) -> None:
+    """Baselines of known targets stay as they are, those of new ones are to be fitted.
+
+    :param baselines: as :func:`~electrain.architectures.base.baselines.make_baselines` returns them.
+    :param dataset: targets of the new dataset that have baselines and scales.
+    :param merged: those of the model, the new ones included, and all its elements.
+    """
+    targets = {name: info for name, info in dataset.targets.items() if CompositionModel.is_valid_target(name, info)}
+    composition: Any = baselines[0]
+    composition = composition.restart(dataset_info=DatasetInfo(dataset.length_unit, merged.atomic_types, targets))
+    let_known_targets_be_found(composition)
+    baselines[0] = composition
+    if len(baselines) > 1:
+        # Without parameters to keep; metatrain's own restart leaves new energies out.
+        device = baselines[1].covalent_radii.device
+        baselines[1] = ZBL({}, dataset_info=energies_of(merged)).to(device)
+
+
+def let_known_targets_be_found(baseline: Any) -> None:
+    """Let metatrain fit the new targets of a composition model or scaler on a dataset that has known ones, too.
+
+    It keeps the new targets only, but looks up all of the dataset's. It fits nothing if there is no new one.
+    """
+    if baseline.target_infos:
+        baseline.target_infos = dict(baseline.dataset_info.targets)

@@ -1,0 +1,1 @@
+"""Checkpoints of metatrain's ``pet`` and of PET-MAD-DOS."""

@@ -1,0 +1,222 @@
+"""Checkpoints of metatrain's ``pet`` -> models of this architecture with equal predictions."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from metatrain.utils.data import DatasetInfo
+from metatrain.utils.data.target_info import get_generic_target_info
+from metatrain.utils.io import model_from_checkpoint
+from metatrain.utils.metadata import merge_metadata
+
+from electrain.architectures.base.element_spectra import add_element_spectra
+from electrain.architectures.pet_mad.model import PETMAD
+from electrain.architectures.pet_mad.network.heads import PooledHead
+from electrain.interface.axis_labels import labels_to_grid
+from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, DIRECT_STRESS, FERMI_LEVEL, base_quantity
+from electrain.nn.spectrum_convolution import SpectrumConvolution
+from electrain.spectra.grid import EnergyGrid
+
+from .network import merge_peer_low_rank, network_options, network_state
+
+# Prediction grid and largest shift of PET-MAD-DOS: targets on -149.65 ... 80.65 eV, predictions 10 eV wider
+# (arXiv:2508.17418, sections IV.1 and IV.3).
+PUBLISHED_GRID = EnergyGrid(-159.65, 0.05, 4806)
+PUBLISHED_MAX_SHIFT = 200
+PUBLISHED_SMEARING = 0.3
+
+
+class AxisOptions(NamedTuple):
+    """What a checkpoint of ``pet`` does not tell about the energy axis of its density of states; in eV."""
+
+    start: float | None = None
+    step: float | None = None
+    max_shift: float | None = None
+
+
+_NO_AXIS = AxisOptions()
+
+
+def convert(
+    checkpoint: dict[str, Any],
+    axis: AxisOptions = _NO_AXIS,
+    spectrum_weights: Mapping[str, Mapping[str, Any]] | None = None,
+) -> PETMAD:
+    """Return a model that predicts what the ``pet`` model of a checkpoint predicts.
+
+    Like ``mtt export``, this takes the best model of the training. Older checkpoints are upgraded by metatrain,
+    low-rank updates merged. Of a checkpoint with uncertainties (``llpr``) the model inside is taken, without them.
+
+    One difference is wanted: ``non_conservative_stress`` of a structure without a volume is NaN here and 0 there.
+
+    :param checkpoint: as :func:`~electrain.files.checkpoints.read_checkpoint` returns it, upgraded in place.
+    :param axis: energy axis of ``mtt::dos``. By default that of the target's labels or, with 4806 channels, that of
+        the published PET-MAD-DOS.
+    :param spectrum_weights: weights of networks that read the band gap (``mtt::bandgap``) or the Fermi level
+        (``mtt::efermi``) from the density of states per atom, see :func:`load_spectrum_weights`. The Fermi level is
+        expected in eV above the first channel, as the published network gives it.
+    :raises ValueError: for what is no checkpoint of ``pet``, and for models that have no equal here; says why.
+    """
+    peer = _load_peer(pet_checkpoint(checkpoint))
+    _check_targets(peer.dataset_info)
+    info = peer.dataset_info
+    targets = dict(info.targets)
+    for name in spectrum_weights or {}:
+        targets[name] = get_generic_target_info(
+            name,
+            {"quantity": "energy", "unit": "eV", "type": "scalar", "sample_kind": "system", "num_subtargets": 1},
+        )
+    hypers: Any = {
+        "energy_grid": _energy_grid(info, axis),
+        "band_gap_from": "density_of_states",
+        **network_options(peer.hypers),
+        "zbl": bool(peer.hypers["zbl"]),
+        "long_range": dict(peer.hypers["long_range"]),
+    }
+    dtype = next(peer.backend.parameters()).dtype
+    model = PETMAD(hypers, DatasetInfo(info.length_unit, info.atomic_types, targets)).to(dtype)
+
+    merge_peer_low_rank(peer.backend)
+    model.network.load_state_dict(network_state(peer.backend))
+    if model.long_range is not None:
+        model.long_range.featurizer.load_state_dict(peer.long_range_featurizer.state_dict())
+    # All baselines and scales of theirs but those of the density of states have a place in ours.
+    for own, theirs in zip([*model.additive_models, model.scaler], [*peer.additive_models, peer.scaler], strict=True):
+        known = own.state_dict()
+        own.load_state_dict({name: value for name, value in theirs.state_dict().items() if name in known})
+    model.additive_models[0].sync_tensor_maps()  # type: ignore[operator]
+    model.scaler.sync_tensor_maps()
+    if DENSITY_OF_STATES in targets:
+        _take_in_scales(model.network.heads[DENSITY_OF_STATES], peer)
+        _take_over_baseline(model, peer)
+    for name, weights in (spectrum_weights or {}).items():
+        load_spectrum_weights(model.spectrum_heads[name], weights)
+        if name == FERMI_LEVEL:
+            with torch.no_grad():
+                model.spectrum_heads[name].last.bias.add_(hypers["energy_grid"]["start"])  # type: ignore
+    model.metadata = merge_metadata(model.metadata, peer.metadata)
+    return model
+
+
+def pet_checkpoint(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """The checkpoint of a ``pet`` model, also of one inside metatrain's ``llpr``.
+
+    :raises ValueError: for a checkpoint of another architecture.
+    """
+    name = checkpoint.get("architecture_name")
+    if name == "llpr":
+        checkpoint = checkpoint.get("wrapped_model_checkpoint", {})
+        name = checkpoint.get("architecture_name")
+    if name == "pet_mad":
+        raise ValueError("this is a checkpoint of `pet_mad` already; there is nothing to convert")
+    if name != "pet":
+        raise ValueError(f"expected a checkpoint of metatrain's architecture `pet`, got {name!r}")
+    data = checkpoint.get("model_data", {})
+    missing = [key for key in ("model_hypers", "dataset_info") if key not in data] if data else ["model_data"]
+    missing += [key for key in ("model_state_dict", "best_model_state_dict") if key not in checkpoint]
+    if missing:
+        raise ValueError(f"the checkpoint of `pet` lacks {', '.join(missing)}")
+    return checkpoint
+
+
+def _load_peer(checkpoint: dict[str, Any]) -> Any:
+    try:
+        return model_from_checkpoint(checkpoint, context="export").eval()
+    except Exception as error:  # a model from elsewhere: whatever metatrain and torch raise about it
+        reasons = [str(e).strip().partition("\n")[0] for e in (error, error.__cause__) if e is not None]
+        raise ValueError(f"metatrain cannot load the model: {': '.join(reasons)}") from error
+
+
+def _check_targets(info: DatasetInfo) -> None:
+    for name in info.targets:
+        if name in (BAND_GAP, FERMI_LEVEL):
+            raise ValueError(
+                f"the model predicts {name!r} as a sum over atoms; here it is read from the density of states, or a "
+                "mean over atoms"
+            )
+        if base_quantity(name) == DIRECT_STRESS and name != DIRECT_STRESS:
+            raise ValueError(
+                f"metatrain's `pet` does not divide {name!r} by the volume, as it does {DIRECT_STRESS!r}; here it is "
+                "divided: predictions would differ"
+            )
+
+
+def _energy_grid(info: DatasetInfo, axis: AxisOptions) -> dict[str, Any] | None:
+    """The hyperparameter for the energy axis."""
+    if DENSITY_OF_STATES not in info.targets:
+        if axis != _NO_AXIS:
+            raise ValueError(
+                f"an energy axis was given, but the model has no {DENSITY_OF_STATES!r}; its targets: "
+                f"{', '.join(info.targets)}"
+            )
+        return None
+    properties = info.targets[DENSITY_OF_STATES].layout.block(0).properties
+    size = len(properties)
+    known = labels_to_grid(properties)
+    max_shift, smearing = 0, None
+    if known is None and size == PUBLISHED_GRID.size and axis.start is None and axis.step is None:
+        known, max_shift, smearing = PUBLISHED_GRID, PUBLISHED_MAX_SHIFT, PUBLISHED_SMEARING
+    start = axis.start if known is None or axis.start is not None else known.start
+    step = axis.step if known is None or axis.step is not None else known.step
+    if start is None or step is None:
+        raise ValueError(
+            f"the checkpoint does not tell the energies of the {size} channels of {DENSITY_OF_STATES!r}: give the "
+            "energy of the first channel (--energy-start) and the distance between channels (--energy-step), in eV"
+        )
+    grid = EnergyGrid(start, step, size)
+    if axis.max_shift is not None:
+        max_shift = round(axis.max_shift / grid.step)
+    if not 0 <= max_shift < size:
+        raise ValueError(f"expected a largest shift from 0 eV to the length of the axis, {grid}, got {axis.max_shift}")
+    settings: dict[str, Any] = {"start": grid.start, "step": grid.step, "size": grid.size, "max_shift": max_shift}
+    return settings if smearing is None else {**settings, "smearing": smearing}
+
+
+def _take_in_scales(head: Any, peer: Any) -> None:
+    """Multiply the last linear map of the density of states by the peer's scales: here it is not scaled."""
+    assert isinstance(head, PooledHead)
+    # one row, as the target is one of whole structures
+    scales = peer.scaler.model.scales[DENSITY_OF_STATES].block().values.double().reshape(-1)
+    with torch.no_grad():
+        for parameter in (head.last.weight, head.last.bias, head.last_edge_bias):
+            factors = scales.reshape([-1] + [1] * (parameter.dim() - 1))
+            parameter.copy_((parameter.double() * factors).to(parameter.dtype))
+
+
+def _take_over_baseline(model: PETMAD, peer: Any) -> None:
+    """Add the spectra of elements that the peer adds to its density of states, if there are any."""
+    block = peer.additive_models[0].model.weights[DENSITY_OF_STATES].block()
+    if bool((block.values != 0).any()):
+        rows = [int(row) for row in block.samples.column("center_type")]
+        order = [rows.index(number) for number in model.atomic_types]
+        spectra = add_element_spectra(model).spectra
+        spectra.copy_(block.values[order].to(spectra.dtype))
+
+
+def load_spectrum_weights(head: Any, weights: Mapping[str, Any]) -> None:
+    """Load a band gap or Fermi level network that was trained elsewhere: four convolutions and two linear layers.
+
+    Names do not matter: weights and biases are taken in their order.
+
+    :param weights: state dictionary of a network of the shape of
+        :class:`~electrain.nn.spectrum_convolution.SpectrumConvolution`.
+    :raises ValueError: if number or shapes do not fit.
+    """
+    assert isinstance(head, SpectrumConvolution)
+    own = head.state_dict()
+    tensors = [value for value in weights.values() if isinstance(value, torch.Tensor)]
+    given = {
+        "weights": [value for value in tensors if value.dim() > 1],
+        "biases": [value for value in tensors if value.dim() == 1],
+    }
+    state = {}
+    for kind, found in given.items():
+        expected = {name: value for name, value in own.items() if name.endswith("weight") == (kind == "weights")}
+        shapes = [tuple(value.shape) for value in expected.values()]
+        if [tuple(value.shape) for value in found] != shapes:
+            raise ValueError(
+                f"expected a network of 4 convolutions and 2 linear layers with {kind} of shapes "
+                f"{', '.join(map(str, shapes))}, got {', '.join(str(tuple(value.shape)) for value in found) or 'none'}"
+            )
+        state.update(dict(zip(expected, found, strict=True)))
+    head.load_state_dict(state)

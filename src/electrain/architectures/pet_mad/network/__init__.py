@@ -1,0 +1,14 @@
+"""The Point Edge Transformer on plain tensors: scriptable, imports torch only.
+
+Data flows one way: :class:`~electrain.nn.batch.Batch` (structures and pairs of atoms) -> edges with smooth
+cutoffs (``neighbors``, ``cutoff``) -> token features (``transformer``, ``network``) -> predictions (``heads``).
+"""
+
+from electrain.nn.batch import Batch
+from electrain.nn.pooling import PooledFeatures
+from electrain.nn.spectrum_convolution import SpectrumConvolution
+
+from .heads import PooledHead
+from .network import Features, PointEdgeTransformer
+
+__all__ = ["Batch", "Features", "PointEdgeTransformer", "PooledFeatures", "PooledHead", "SpectrumConvolution"]

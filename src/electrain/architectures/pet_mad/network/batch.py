@@ -1,0 +1,40 @@
+"""What the transformers read beside the batch itself: edges laid out in padded blocks."""
+
+from typing import NamedTuple
+
+import torch
+
+from electrain.nn.batch import Edges
+
+
+class Buckets(NamedTuple):
+    """How tokens are laid out for the transformers: atoms with similar numbers of neighbors share one padded block.
+
+    Block ``b`` holds ``num_atoms[b]`` rows of ``lengths[b]`` slots, and the blocks follow one another. Tokens are all
+    atoms' central tokens, then all edges.
+    """
+
+    num_atoms: list[int]  # (num_buckets,)
+    lengths: list[int]  # (num_buckets,) | tokens a row, the central one included
+    slots: torch.Tensor  # (num_atoms + num_edges,) int64 | where each token goes among all slots
+    num_slots: int
+
+
+class LayerInputs(NamedTuple):
+    """What every message-passing layer reads beside features."""
+
+    vectors: torch.Tensor  # (num_edges, 3) | Angstrom
+    distances: torch.Tensor  # (num_edges,) | Angstrom
+    neighbor_elements: torch.Tensor  # (num_edges,) int64
+    key_bias: torch.Tensor  # (num_slots,) | logarithm of the cutoff function, -inf in empty slots
+    buckets: Buckets
+
+
+class PreparedBatch(NamedTuple):
+    """A batch as the network's parameters meet it: edges found, tokens laid out."""
+
+    elements: torch.Tensor  # (num_atoms,) int64
+    system_of_atom: torch.Tensor  # (num_atoms,) int64
+    states: torch.Tensor | None  # (num_systems, 2) int64
+    graph: Edges
+    layer_inputs: LayerInputs

@@ -1,0 +1,90 @@
+"""From token features to predictions: pooling before the last linear map, and 1D convolutions on spectra."""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from electrain.nn.layers import Linear, OverwritingSiLU
+from electrain.nn.pooling import PooledFeatures
+
+# TorchScript: functions cannot read module-level numbers, so it is a default argument below.
+_EDGES_AT_ONCE = 1024
+
+
+def _trunk(width: int, head_width: int) -> nn.Sequential:
+    return nn.Sequential(
+        Linear(width, head_width), OverwritingSiLU(), Linear(head_width, head_width), OverwritingSiLU()
+    )
+
+
+class PooledHead(nn.Module):
+    """A readout whose last linear map runs once per sample instead of once per edge.
+
+    The prediction of atom i is ``sum_l [W n_i + b + sum_j c_ij (V e_ij + d)]`` over readout layers l, with node
+    features n, edge features e and cutoff weights c. Being linear, it equals
+    ``W n_i + V (sum_j c_ij e_ij) + b + d sum_j c_ij``: features are summed first, over edges and, for a whole
+    structure, over atoms, too.
+
+    :param node_width: features of a node.
+    :param edge_width: features of an edge.
+    :param head_width: features of the two hidden layers.
+    :param num_readouts: number of readout layers.
+    :param out_size: number of predicted values per sample.
+    """
+
+    def __init__(self, *, node_width: int, edge_width: int, head_width: int, num_readouts: int, out_size: int) -> None:
+        super().__init__()
+        self.head_width = head_width
+        self.node_trunks = nn.ModuleList(_trunk(node_width, head_width) for _ in range(num_readouts))
+        self.edge_trunks = nn.ModuleList(_trunk(edge_width, head_width) for _ in range(num_readouts))
+        self.last = nn.Linear(2 * num_readouts * head_width, out_size)
+        self.last_edge_bias = nn.Parameter(torch.empty(out_size))
+        # Each readout's share of the map starts as a linear layer of its own would.
+        for parameter in (self.last.weight, self.last.bias, self.last_edge_bias):
+            nn.init.uniform_(parameter, -(head_width**-0.5), head_width**-0.5)
+
+    @torch.jit.unused
+    def start_from_zero(self) -> None:
+        """Let the untrained head predict zero."""
+        for parameter in (self.last.weight, self.last.bias, self.last_edge_bias):
+            nn.init.zeros_(parameter)
+
+    @torch.jit.export
+    def features(
+        self,
+        node_features: list[torch.Tensor],
+        edge_features: list[torch.Tensor],
+        centers: torch.Tensor,
+        weights: torch.Tensor,
+        part_size: int = _EDGES_AT_ONCE,
+    ) -> PooledFeatures:
+        """Features of every atom: for each readout layer the node's, then the weighted sum over its edges.
+
+        :param node_features: per readout layer (num_atoms, node_width).
+        :param edge_features: per readout layer (num_edges, edge_width).
+        :param centers: (num_edges,) atom to which each edge belongs.
+        :param weights: (num_edges,) cutoff function.
+        :param part_size: how many edges are evaluated at once on a CPU without gradients.
+        """
+        num_atoms = len(node_features[0])
+        parts: list[torch.Tensor] = []
+        for readout, (node_trunk, edge_trunk) in enumerate(zip(self.node_trunks, self.edge_trunks)):  # noqa: B905
+            parts.append(node_trunk(node_features[readout]).to(weights.dtype))
+            # In parts where no gradient needs what is in between: less memory, and it stays in the caches.
+            edges = edge_features[readout]
+            size = max(1, len(edges)) if edges.requires_grad or edges.is_cuda else part_size
+            sums = weights.new_zeros(num_atoms, self.head_width)
+            for part, atoms, cutoffs in zip(edges.split(size), centers.split(size), weights.split(size)):  # noqa: B905
+                sums.index_add_(0, atoms, edge_trunk(part).to(cutoffs.dtype) * cutoffs.unsqueeze(1))
+            parts.append(sums)
+        return PooledFeatures(
+            values=torch.cat(parts, dim=1),
+            num_nodes=torch.ones(num_atoms, dtype=weights.dtype, device=weights.device),
+            edge_weight=weights.new_zeros(num_atoms).index_add(0, centers, weights),
+        )
+
+    def forward(self, features: PooledFeatures) -> torch.Tensor:
+        """Predictions (num_samples, out_size)."""
+        predictions = functional.linear(features.values, self.last.weight)
+        predictions = predictions + features.num_nodes.unsqueeze(1) * self.last.bias
+        return predictions + features.edge_weight.unsqueeze(1) * self.last_edge_bias

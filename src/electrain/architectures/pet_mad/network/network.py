@@ -1,0 +1,273 @@
+"""The Point Edge Transformer: a batch of structures -> features of atoms and edges -> predictions.
+
+Source: Pozdnyakov and Ceriotti, "Smooth, exact rotational symmetrization for deep learning on point clouds"
+(2023); Mazitov et al., PET-MAD (2025).
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from electrain.nn.batch import Batch, Edges
+from electrain.nn.conditioning import StateEmbedding
+from electrain.nn.edges import find_edges
+from electrain.nn.layers import LayerNorm, Linear
+from electrain.nn.pooling import PooledFeatures, sum_edges
+
+from .batch import Buckets, LayerInputs, PreparedBatch
+from .buckets import make_buckets
+from .heads import PooledHead
+from .transformer import MessagePassingLayer, attention_bias
+
+
+class Features(NamedTuple):
+    """What all heads read: features of each readout layer, and the edges they belong to."""
+
+    nodes: list[torch.Tensor]  # per readout layer (num_atoms, node_width)
+    edges: list[torch.Tensor]  # per readout layer (num_edges, edge_width)
+    graph: Edges
+
+
+class PointEdgeTransformer(nn.Module):
+    """Transformers over atomic neighborhoods that exchange messages along edges.
+
+    Two featurizers: ``residual`` embeds the atoms anew in every message-passing layer, averages messages with
+    their reverse and reads out every layer; ``feedforward`` hands nodes on, combines edges with their reverse
+    through a small network and reads out the last layer only.
+
+    :param num_elements: number of chemical elements; ``Batch.elements`` counts from 0 to this.
+    :param cutoff: in Angstrom.
+    :param cutoff_width: width of the cutoff function, in Angstrom.
+    :param cutoff_function: ``"cosine"`` or ``"bump"``.
+    :param num_neighbors_adaptive: shrink each atom's cutoff to about this many neighbors; ``None`` to leave it.
+    :param cutoff_width_adaptive: width of the function that counts those neighbors, in Angstrom.
+    :param adaptive_cutoff_method: ``"solver"`` or ``"grid"``.
+    :param featurizer: ``"residual"`` or ``"feedforward"``.
+    :param num_message_passing_layers: number of transformers.
+    :param num_attention_layers: layers of each transformer.
+    :param edge_width: features of an edge (token).
+    :param node_width: features of an atom.
+    :param feedforward_width: hidden features of the transformers' feed-forward networks.
+    :param head_width: hidden features of the heads.
+    :param num_heads: attention heads.
+    :param attention_temperature: divides the attention logits.
+    :param normalization: ``"LayerNorm"`` or ``"RMSNorm"``.
+    :param activation: ``"SiLU"`` or ``"SwiGLU"``.
+    :param transformer_type: ``"PostLN"`` or ``"PreLN"``.
+    :param system_conditioning: whether charge and spin multiplicity (``Batch.states``) are read.
+    :param max_charge: largest absolute charge, in e.
+    :param max_spin_multiplicity: largest multiplicity.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_elements: int,
+        cutoff: float,
+        cutoff_width: float,
+        cutoff_function: str,
+        num_neighbors_adaptive: float | None,
+        cutoff_width_adaptive: float,
+        adaptive_cutoff_method: str,
+        featurizer: str,
+        num_message_passing_layers: int,
+        num_attention_layers: int,
+        edge_width: int,
+        node_width: int,
+        feedforward_width: int,
+        head_width: int,
+        num_heads: int,
+        attention_temperature: float,
+        normalization: str,
+        activation: str,
+        transformer_type: str,
+        system_conditioning: bool,
+        max_charge: int,
+        max_spin_multiplicity: int,
+    ) -> None:
+        super().__init__()
+        if featurizer not in ("residual", "feedforward"):
+            raise ValueError(f"featurizer must be 'residual' or 'feedforward', got {featurizer!r}")
+        self.cutoff = float(cutoff)
+        self.cutoff_width = float(cutoff_width)
+        self.cutoff_function = cutoff_function
+        # TorchScript: an attribute that may be None needs its type here
+        self.num_neighbors_adaptive: float | None = (
+            None if num_neighbors_adaptive is None else float(num_neighbors_adaptive)
+        )
+        self.cutoff_width_adaptive = float(cutoff_width_adaptive)
+        self.adaptive_cutoff_method = adaptive_cutoff_method
+        self.residual = featurizer == "residual"
+        self.node_width, self.edge_width, self.head_width = node_width, edge_width, head_width
+        self.num_readouts = num_message_passing_layers if self.residual else 1
+
+        self.layers = nn.ModuleList(
+            MessagePassingLayer(
+                num_elements=num_elements,
+                with_messages=index > 0,
+                num_attention_layers=num_attention_layers,
+                edge_width=edge_width,
+                node_width=node_width,
+                feedforward_width=feedforward_width,
+                num_heads=num_heads,
+                attention_temperature=float(attention_temperature),
+                normalization=normalization,
+                activation=activation,
+                transformer_type=transformer_type,
+            )
+            for index in range(num_message_passing_layers)
+        )
+        self.node_embeddings = nn.ModuleList(nn.Embedding(num_elements, node_width) for _ in range(self.num_readouts))
+        # Only the feedforward featurizer combines edges through networks.
+        num_combinations = 0 if self.residual else num_message_passing_layers
+        self.combinations = nn.ModuleList(_combination(edge_width) for _ in range(num_combinations))
+        self.state_embedding = (
+            StateEmbedding(node_width, max_charge, max_spin_multiplicity) if system_conditioning else None
+        )
+        self.heads = nn.ModuleDict()
+        # Read at every call, also by exported models; `precision.MatmulPrecision` switches it.
+        self.bfloat16_tokens = False
+
+    def interaction_range(self) -> float:
+        """How far away (in Angstrom) an atom can be and still change a prediction.
+
+        Every layer reaches one cutoff further. The feedforward featurizer reads out edges after mixing them with
+        their reverse once more, which belong to the neighbor's neighborhood: one cutoff on top. With adaptive cutoffs
+        an edge's weight also depends on its neighbor's neighborhood: the radius of the atom at the far end adds one.
+        """
+        reach = len(self.layers) + (0 if self.residual else 1) + (0 if self.num_neighbors_adaptive is None else 1)
+        return reach * self.cutoff
+
+    def add_head(self, name: str, out_size: int) -> PooledHead:
+        """Register a head with ``out_size`` predicted values per atom (summed for a structure)."""
+        head = PooledHead(
+            node_width=self.node_width,
+            edge_width=self.edge_width,
+            head_width=self.head_width,
+            num_readouts=self.num_readouts,
+            out_size=out_size,
+        )
+        self.heads[name] = head
+        return head
+
+    @torch.jit.export
+    def pooled_features(self, features: Features) -> PooledFeatures:
+        """Features of every atom before any head: of its node and, summed with their weights, of its edges."""
+        graph = features.graph
+        num_atoms = len(graph.atomic_cutoffs)
+        parts: list[torch.Tensor] = []
+        for nodes in features.nodes:
+            parts.append(nodes.to(graph.weights.dtype))
+        for edges in features.edges:
+            parts.append(sum_edges(edges, graph.centers, graph.weights, num_atoms))
+        return PooledFeatures(
+            values=torch.cat(parts, dim=1),
+            num_nodes=torch.ones_like(graph.atomic_cutoffs),
+            edge_weight=graph.weights.new_zeros(num_atoms).index_add(0, graph.centers, graph.weights),
+        )
+
+    def forward(self, batch: Batch) -> Features:
+        """Features of all atoms and edges of a batch."""
+        graph = self.find_edges(batch)
+        buckets = make_buckets(graph.centers, len(batch.elements))
+        return self.propagate(prepare(batch.elements, batch.system_of_atom, batch.states, graph, buckets))
+
+    def find_edges(self, batch: Batch) -> Edges:
+        """The pairs within the cutoff.
+
+        :raises ValueError: for what :func:`~electrain.nn.edges.find_edges` refuses, and for charges and spin
+            multiplicities that are missing or unknown.
+        """
+        if self.state_embedding is not None:
+            states = batch.states
+            if states is None:
+                raise ValueError("the network reads charges and spin multiplicities (`states`), the batch has none")
+            self.state_embedding.check(states)
+        return find_edges(
+            batch,
+            self.cutoff,
+            self.cutoff_width,
+            self.cutoff_function,
+            self.num_neighbors_adaptive,
+            self.cutoff_width_adaptive,
+            self.adaptive_cutoff_method,
+        )
+
+    def propagate(self, batch: PreparedBatch) -> Features:
+        """All that parameters do: the same operations for all batches of the same sizes, and no question to a GPU."""
+        elements, inputs, graph = batch.elements, batch.layer_inputs, batch.graph
+        # all layers compute in the dtype of the messages
+        dtype = torch.bfloat16 if self.bfloat16_tokens else graph.weights.dtype
+        messages = self.layers[0].edge_tokens.species(inputs.neighbor_elements).to(dtype)  # type: ignore
+        states = self._embedded_states(batch)
+        if self.residual:
+            return self._residual(elements, messages, states, inputs, graph)
+        return self._feedforward(elements, messages, states, inputs, graph)
+
+    def _embedded_states(self, batch: PreparedBatch) -> torch.Tensor | None:
+        """Features of every atom's structure (num_atoms, node_width), which all layers add to what they give."""
+        states = batch.states
+        if self.state_embedding is None or states is None:
+            return None
+        return self.state_embedding(states).index_select(0, batch.system_of_atom)
+
+    def _residual(
+        self,
+        elements: torch.Tensor,
+        messages: torch.Tensor,
+        states: torch.Tensor | None,
+        inputs: LayerInputs,
+        graph: Edges,
+    ) -> Features:
+        node_features: list[torch.Tensor] = []
+        edge_features: list[torch.Tensor] = []
+        for layer, embedding in zip(self.layers, self.node_embeddings):  # noqa: B905 (TorchScript: no strict=)
+            nodes, edges = layer(embedding(elements), messages, inputs)
+            if states is not None:
+                nodes = nodes + states.to(nodes.dtype)
+            node_features.append(nodes)
+            edge_features.append(edges)
+            messages = 0.5 * (messages + edges.index_select(0, graph.reverse))
+        return Features(nodes=node_features, edges=edge_features, graph=graph)
+
+    def _feedforward(
+        self,
+        elements: torch.Tensor,
+        messages: torch.Tensor,
+        states: torch.Tensor | None,
+        inputs: LayerInputs,
+        graph: Edges,
+    ) -> Features:
+        nodes = self.node_embeddings[0](elements)
+        for layer, combination in zip(self.layers, self.combinations):  # noqa: B905 (TorchScript: no strict=)
+            nodes, edges = layer(nodes, messages, inputs)
+            if states is not None:
+                nodes = nodes + states.to(nodes.dtype)
+            both_ways = torch.cat([edges, edges.index_select(0, graph.reverse)], dim=1)
+            messages = messages + edges + combination(both_ways)
+        return Features(nodes=[nodes], edges=[messages], graph=graph)
+
+
+def prepare(
+    elements: torch.Tensor, system_of_atom: torch.Tensor, states: torch.Tensor | None, graph: Edges, buckets: Buckets
+) -> PreparedBatch:
+    """Put together what :meth:`PointEdgeTransformer.propagate` reads."""
+    inputs = LayerInputs(
+        vectors=graph.vectors,
+        distances=graph.distances,
+        neighbor_elements=elements[graph.neighbors],
+        key_bias=attention_bias(graph.weights, len(elements), buckets),
+        buckets=buckets,
+    )
+    return PreparedBatch(elements, system_of_atom, states, graph, inputs)
+
+
+def _combination(edge_width: int) -> nn.Sequential:
+    """Edge and reverse edge -> update of the edge, for the feedforward featurizer."""
+    return nn.Sequential(
+        LayerNorm(2 * edge_width),
+        Linear(2 * edge_width, 2 * edge_width),
+        nn.SiLU(),
+        Linear(2 * edge_width, edge_width),
+    )

@@ -1,0 +1,281 @@
+"""Data sets on disk: from files of calculations to what ``mtt train`` takes, at any scale.
+
+Two passes over chunks of a hundred structures. The first reads and checks; what is needed of a structure goes into a
+file, and a row about it into a table. From the table alone the axis, the split and the duplicates follow. The second
+pass writes the targets on that axis. Both run in parallel, and every result is a file that is complete or not there:
+a preparation that was killed goes on where it was, and ends with the same bytes.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from electrain.jobs.workers import check_workers, dask_client, run_tasks
+from electrain.spectra.axis import EnergyAxis
+
+from .calculation import Calculation, Rejected
+from .chunks import read_chunk, read_samples, read_table
+from .figure import plot_summary
+from .options import options_yaml
+from .readers import read_calculations
+from .reports import write_manifest, write_report, write_sources, write_structures
+from .selection import Found, Selection, SourceFile, collect, select
+from .settings import Settings
+from .sources import Source, find_sources, sha256_of
+from .splits import Split
+from .table import Dropped, Row
+from .targets import Sample
+from .valence import valence_electrons
+from .work_folder import FIGURE, MANIFEST, OPTIONS, REPORT, SOURCES, STRUCTURES, WorkFolder
+from .writing import Contents, join_chunks, part_name, write_chunk
+
+_NUM_SHOWN_SPECTRA = 6
+
+
+class NothingUsableError(ValueError):
+    """No frame passed the checks.
+
+    :param rejected: all of them, with their reasons.
+    """
+
+    def __init__(self, rejected: list[Rejected]) -> None:
+        super().__init__(f"expected at least one usable frame, but all {len(rejected)} were rejected")
+        self.rejected = rejected
+
+
+@dataclass(frozen=True)
+class PreparedDataset:
+    """A data set as it was written.
+
+    :param folder: where.
+    :param form: format of its files, ``"xyz"``, ``"zip"`` or ``"memmap"``.
+    :param parts: a row of the table for each structure of the training, validation and test set.
+    :param rejected: frames that were left out, with their reasons.
+    :param axis: the energy axis.
+    :param split: indices into all structures, in the order they were read.
+    :param contents: what was written beside density of states, band gap and Fermi level.
+    :param num_missing_bands: structures that cannot be trusted up to their Fermi level.
+    :param sources: the files that it was made of.
+    """
+
+    folder: Path
+    form: str
+    parts: dict[str, list[Row]]
+    rejected: list[Rejected]
+    axis: EnergyAxis
+    split: Split
+    contents: Contents
+    num_missing_bands: int
+    sources: list[Source]
+
+    def path(self, part: str) -> Path:
+        """File or folder that holds a part."""
+        return self.folder / part_name(part, self.form)
+
+    def calculations(self, part: str) -> Iterator[Calculation]:
+        """Read the calculations of a part from their sources again, in the order of its file.
+
+        :raises ValueError: for a structure without eigenvalues, whose source is a density of states.
+        """
+        wanted = defaultdict(set)
+        for row in self.parts[part]:
+            wanted[row.source].add(row.frame)
+        for source, frames in wanted.items():
+            for frame, calculation in enumerate(read_calculations(Path(self.sources[source].path))):
+                if frame not in frames:
+                    continue
+                if not isinstance(calculation, Calculation):
+                    raise ValueError(f"{calculation.source}: expected eigenvalues, got none")
+                yield calculation
+
+
+def prepare_dataset(
+    sources: Sequence[str | Path],
+    folder: str | Path,
+    *,
+    smearing: float = 0.3,
+    step: float = 0.05,
+    max_shift: float = 10.0,
+    grid: tuple[float, float] | None = None,
+    shares: tuple[float, float, float] | None = (8, 1, 1),
+    seed: int = 0,
+    missing_bands: str = "drop",
+    form: str | None = None,
+    workers: int = 1,
+    scheduler: str | None = None,
+    overwrite: bool = False,
+    progress: bool = False,
+) -> PreparedDataset:
+    """Turn files of calculations into a data set that ``mtt train`` can use.
+
+    A preparation that was interrupted continues when it is called again with the same sources and settings; files
+    appear in their place when all are complete. Energies, forces and stresses are written if any structure has them,
+    NaN for the others. Memory is needed for a row of a table (about 1 kB) per structure and a chunk per worker.
+
+    :param sources: files, or folders that are searched for them.
+    :param folder: where to write; new or empty unless ``overwrite``.
+    :param smearing: standard deviation of the Gaussians, in eV.
+    :param step: distance between two channels, in eV.
+    :param max_shift: how far a prediction may be shifted to fit its target, in eV.
+    :param grid: lowest and highest energy of the targets relative to the Fermi level, in eV; by default fitted.
+    :param shares: of training, validation and test set; ``None`` if every structure's key ``split`` tells its part.
+    :param seed: of the split.
+    :param missing_bands: ``"drop"`` or ``"keep"`` structures with too few bands for a density of states that can be
+        trusted up to the Fermi level.
+    :param form: ``"xyz"``, ``"zip"`` or ``"memmap"``; by default chosen by the number of structures.
+    :param workers: processes on this machine; more than one need Dask. A script that asks for them must protect its
+        entry with ``if __name__ == "__main__":``.
+    :param scheduler: address of a Dask scheduler to use instead; its workers share this machine's files.
+    :param overwrite: replace a data set in the folder.
+    :param progress: show progress bars on a terminal.
+    :raises NothingUsableError: if no frame passed the checks.
+    :raises FileExistsError: if the folder is not empty, or holds an unfinished data set of other sources or settings.
+    :raises ValueError: for settings that make no sense, or if files would be replaced that are not of a data set.
+    :raises ImportError: if Dask or a package that a reader needs is missing.
+    :raises OSError: if a file cannot be read or written.
+    """
+    settings = Settings(smearing, step, max_shift, grid, shares, seed, missing_bands, form)
+    check_workers(workers, scheduler)
+    source_paths, folder = [Path(source) for source in sources], Path(folder)
+    found_sources = find_sources(source_paths, folder)
+    work = WorkFolder(folder, settings, found_sources, overwrite=overwrite)
+    with dask_client(workers, scheduler) as client:
+        found, num_chunks = _read(work, found_sources, settings, client, progress)
+        files = _source_files(found_sources, found)
+        try:
+            selection = select(found, settings, files)
+        except ValueError:
+            work.discard()
+            raise
+        if not isinstance(selection, Selection):
+            work.discard()
+            raise NothingUsableError(_rejected(selection, files))
+        if not work.is_ready:
+            _write_targets(work, selection, num_chunks, client, progress)
+    prepared = PreparedDataset(
+        folder=folder,
+        form=selection.form,
+        parts={part: [selection.rows[i] for i in indices] for part, indices in selection.parts().items()},
+        rejected=_rejected(selection.dropped, files),
+        axis=selection.axis,
+        split=selection.split,
+        contents=selection.contents,
+        num_missing_bands=selection.num_missing_bands,
+        sources=found_sources,
+    )
+    if not work.is_ready:
+        _write_documents(work, prepared, selection, files, settings, command=settings.command(source_paths))
+    data = [prepared.path(part).name for part in prepared.parts]
+    work.publish([*data, OPTIONS, STRUCTURES, SOURCES, REPORT, FIGURE, MANIFEST])
+    return prepared
+
+
+def _read(
+    work: WorkFolder, sources: Sequence[Source], settings: Settings, client: Any, progress: bool
+) -> tuple[Found, int]:
+    """Read and check all calculations."""
+    chunks, damages = work.plan(sources)
+    tasks = [
+        (
+            chunk,
+            [sources[piece.source].name for piece in chunk],
+            settings.step,
+            settings.smearing,
+            str(work.chunk(index)),
+        )
+        for index, chunk in enumerate(chunks)
+    ]
+    sizes = [sum(piece.num_frames for piece in chunk) for chunk in chunks]
+    with _bar("reading", sizes, progress) as done:
+        run_tasks(read_chunk, tasks, done, client=client)
+    return collect([work.chunk(index) for index in range(len(chunks))], damages), len(chunks)
+
+
+def _write_targets(work: WorkFolder, selection: Selection, num_chunks: int, client: Any, progress: bool) -> None:
+    """Write the targets of every chunk, then join the chunks."""
+    tasks, sizes = [], []
+    for index, places in enumerate(selection.places(num_chunks)):
+        target = str(work.written(index, selection.form))
+        chunk = str(work.chunk(index))
+        tasks.append((chunk, places, selection.axis, selection.contents, selection.form, target))
+        sizes.append(len(places))
+    with _bar("writing", sizes, progress) as done:
+        run_tasks(write_chunk, tasks, done, client=client)
+    folders = [work.written(index, selection.form) for index in range(num_chunks)]
+    parts = selection.parts()
+    with _bar("joining", [len(indices) for indices in parts.values()], progress) as done:
+        for index, part in enumerate(parts):
+            joined = work.final(part_name(part, selection.form))
+            if not joined.exists():
+                join_chunks(folders, part, selection.form, joined)
+            done(index)
+
+
+def _write_documents(
+    work: WorkFolder,
+    prepared: PreparedDataset,
+    selection: Selection,
+    files: Sequence[SourceFile],
+    settings: Settings,
+    *,
+    command: str,
+) -> None:
+    """Write everything beside the data."""
+    options = options_yaml(
+        prepared.axis,
+        prepared.contents,
+        form=prepared.form,
+        num_train=len(prepared.parts["train"]),
+        with_test_set="test" in prepared.parts,
+        validates_on_training_set=prepared.split.validates_on_training_set,
+        valence_electrons=valence_electrons(selection.rows),
+    )
+    work.final(OPTIONS).write_text(options, encoding="utf-8")
+    write_structures(work.final(STRUCTURES), files, selection)
+    write_sources(work.final(SOURCES), files, selection)
+    write_report(work.final(REPORT), files, selection)
+    shown = selection.split.train[:: max(1, len(selection.split.train) // _NUM_SHOWN_SPECTRA)][:_NUM_SHOWN_SPECTRA]
+    plot_summary(
+        [_sample(work, selection, index) for index in shown], selection.rows, prepared.axis, work.final(FIGURE)
+    )
+    folder = work.final("")
+    write_manifest(work.final(MANIFEST), selection, files, settings, command=command, folder=folder)
+
+
+def _sample(work: WorkFolder, selection: Selection, index: int) -> Sample:
+    chunk, row = selection.chunks[index]
+    path = work.chunk(chunk)
+    samples = list(read_samples(path, read_table(path).rows))
+    return samples[row]
+
+
+def _source_files(sources: Sequence[Source], found: Found) -> list[SourceFile]:
+    return [
+        SourceFile(
+            name=source.name,
+            sha256=found.hashes[index] if index in found.hashes else sha256_of(Path(source.path)),
+            num_frames=found.num_frames[index],
+        )
+        for index, source in enumerate(sources)
+    ]
+
+
+def _rejected(dropped: Sequence[Dropped], files: Sequence[SourceFile]) -> list[Rejected]:
+    return [Rejected(files[frame.source].frame_name(frame.frame), frame.reason) for frame in dropped]
+
+
+@contextmanager
+def _bar(what: str, sizes: Sequence[int], progress: bool) -> Iterator[Callable[[int], None]]:
+    """Give a function that counts the structures of a finished task."""
+    # disable=None: no bar where nobody is watching
+    with tqdm(total=sum(sizes), desc=what, unit=" structures", disable=None if progress else True) as bar:
+
+        def done(index: int) -> None:
+            bar.update(sizes[index])
+
+        yield done

@@ -1,0 +1,187 @@
+"""The second pass: targets on the common axis, in metatrain's own formats.
+
+Every chunk is written to a folder of its own, in parallel; then the pieces of a part are joined in the order of the
+chunks, so that the result does not depend on who wrote what and when.
+"""
+
+import shutil
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import ase.io
+import numpy as np
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from metatrain.utils.data.writers import DiskDatasetWriter, MemmapWriter
+
+from electrain.files.replacing import atomically
+from electrain.interface.ase_systems import to_system
+from electrain.spectra.axis import EnergyAxis
+
+from .chunks import read_samples, read_table
+from .table import Row
+from .targets import ENERGY, Sample, electronic_targets, energy_target
+
+FORMATS = ("xyz", "zip", "memmap")
+SUFFIXES = {"xyz": ".xyz", "zip": ".zip", "memmap": ""}
+# metatrain reads extended XYZ into memory as a whole, once for every target, and a zip file's list of contents.
+_MAX_IN_XYZ = 1_000
+_MAX_IN_ZIP = 100_000
+_ATOM_COUNTS = "metadata/atom_counts.npy"
+
+# Keys in extended XYZ files.
+DOS_KEY, BAND_GAP_KEY, FERMI_LEVEL_KEY = "dos", "bandgap", "efermi"
+
+
+class Contents(NamedTuple):
+    """What is written beside density of states, band gap and Fermi level: what any structure of the set has."""
+
+    energy: bool
+    forces: bool
+    stress: bool
+
+
+class Place(NamedTuple):
+    """Where a structure goes: row of a chunk, part of the split, and number in that part."""
+
+    row: int
+    part: str
+    number: int
+
+
+def format_for(num_structures: int) -> str:
+    """Format for a set of some size."""
+    if num_structures <= _MAX_IN_XYZ:
+        return "xyz"
+    return "zip" if num_structures <= _MAX_IN_ZIP else "memmap"
+
+
+def write_chunk(
+    chunk: str, places: Sequence[Place], axis: EnergyAxis, contents: Contents, form: str, folder: str
+) -> None:
+    """Write the structures of a chunk into a new folder, one file (or folder) for each part.
+
+    :param chunk: file that :func:`electrain.data.chunks.read_chunk` wrote.
+    :param places: which of its structures to write, ascending in row and number.
+    :param axis: the energy axis of the data set.
+    :param contents: what else to write.
+    :param form: one of ``FORMATS``.
+    :param folder: where; nothing is done if it exists.
+    """
+    if Path(folder).exists():
+        return
+    rows = read_table(Path(chunk)).rows
+    place_of = {place.row: place for place in places}
+    writers: dict[str, Any] = {}
+    with atomically(Path(folder)) as unfinished:
+        unfinished.mkdir()
+        for index, sample in enumerate(read_samples(Path(chunk), rows)):
+            place = place_of.get(index)
+            if place is None:
+                continue
+            if place.part not in writers:
+                path = unfinished / part_name(place.part, form)
+                writers[place.part] = _WRITERS[form](path, place.number)
+            writers[place.part].write(sample, rows[index], axis, contents)
+        for writer in writers.values():
+            writer.finish()
+
+
+def join_chunks(folders: Sequence[Path], part: str, form: str, target: Path) -> None:
+    """Join what was written of one part.
+
+    :param folders: of all chunks, in order.
+    :param part: such as ``"train"``.
+    :param form: one of ``FORMATS``.
+    :param target: file or folder to write.
+    """
+    name = part_name(part, form)
+    pieces = [folder / name for folder in folders if (folder / name).exists()]
+    with atomically(target) as unfinished:
+        _JOINERS[form](pieces, unfinished)
+
+
+class _XYZWriter:
+    def __init__(self, path: Path, first: int) -> None:
+        self._file = path.open("w", encoding="utf-8")
+
+    def write(self, sample: Sample, row: Row, axis: EnergyAxis, contents: Contents) -> None:
+        # metatomic takes no cell vectors of open directions
+        cell = sample.atoms.cell[:] * sample.atoms.pbc[:, None]
+        atoms = Atoms(sample.atoms.numbers, positions=sample.atoms.positions, cell=cell, pbc=sample.atoms.pbc)
+        relatives = {"id": row.identity.name, "subset": row.identity.subset, "parent": row.identity.parent}
+        atoms.info = {key: value for key, value in relatives.items() if value is not None}
+        atoms.info[BAND_GAP_KEY] = sample.band_gap
+        atoms.info[FERMI_LEVEL_KEY] = 0.0
+        atoms.info[DOS_KEY] = sample.spectrum.on(axis).numpy()
+        results = {"energy": sample.energy, "forces": sample.forces, "stress": sample.stress}
+        wanted = {name: results[name] for name, is_wanted in contents._asdict().items() if is_wanted}
+        atoms.calc = SinglePointCalculator(atoms, **wanted)
+        ase.io.write(self._file, atoms, format="extxyz")
+
+    def finish(self) -> None:
+        self._file.close()
+
+
+class _MetatrainWriter:
+    """Writes with one of metatrain's own writers."""
+
+    def __init__(self, path: Path, first: int) -> None:
+        self._writer: Any = DiskDatasetWriter(path) if path.suffix else MemmapWriter(path)
+        self._writer.index = first
+
+    def write(self, sample: Sample, row: Row, axis: EnergyAxis, contents: Contents) -> None:
+        targets = electronic_targets(sample, axis)
+        if contents.energy:
+            targets[ENERGY] = energy_target(sample, with_forces=contents.forces, with_stress=contents.stress)
+        self._writer.write([to_system(sample.atoms)], targets)
+
+    def finish(self) -> None:
+        self._writer.finish()
+
+
+def _join_xyz(pieces: Sequence[Path], target: Path) -> None:
+    _concatenate(pieces, target)
+
+
+def _join_zip(pieces: Sequence[Path], target: Path) -> None:
+    atom_counts = [np.empty(0, dtype=np.int64)]
+    with zipfile.ZipFile(target, "w") as joined:
+        for path in pieces:
+            with zipfile.ZipFile(path) as piece:
+                for info in piece.infolist():
+                    if info.filename == _ATOM_COUNTS:
+                        with piece.open(info) as file:
+                            atom_counts.append(np.load(file))
+                        continue
+                    # A new entry carries no date: equal data make equal files.
+                    joined.writestr(zipfile.ZipInfo(info.filename), piece.read(info))
+        with joined.open(zipfile.ZipInfo(_ATOM_COUNTS), "w") as file:
+            np.save(file, np.concatenate(atom_counts))
+
+
+def _join_memmap(pieces: Sequence[Path], target: Path) -> None:
+    target.mkdir()
+    for name in sorted(path.name for path in pieces[0].glob("*.bin")):
+        _concatenate([piece / name for piece in pieces], target / name)
+    atom_counts = np.concatenate([np.diff(np.load(piece / "na.npy")) for piece in pieces])
+    np.save(target / "ns.npy", len(atom_counts))
+    np.save(target / "na.npy", np.concatenate([[0], np.cumsum(atom_counts, dtype=np.int64)]))
+
+
+def _concatenate(pieces: Sequence[Path], target: Path) -> None:
+    with target.open("wb") as joined:
+        for path in pieces:
+            with path.open("rb") as piece:
+                shutil.copyfileobj(piece, joined, 2**20)
+
+
+_WRITERS = {"xyz": _XYZWriter, "zip": _MetatrainWriter, "memmap": _MetatrainWriter}
+_JOINERS = {"xyz": _join_xyz, "zip": _join_zip, "memmap": _join_memmap}
+
+
+def part_name(part: str, form: str) -> str:
+    """Name of the file or folder that holds a part of a data set."""
+    return f"{part}{SUFFIXES[form]}"

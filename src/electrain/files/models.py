@@ -1,0 +1,77 @@
+"""Opening an exported model, with an answer to every wrong file."""
+
+import json
+import zipfile
+from pathlib import Path
+
+from metatomic.torch import AtomisticModel, ModelCapabilities, load_atomistic_model
+
+from electrain.interface.quantities import DENSITY_OF_STATES
+
+
+class ModelFileError(ValueError):
+    """A file that is not an exported model of the density of states."""
+
+
+def load_model(path: str | Path) -> AtomisticModel:
+    """Load an exported metatomic model of the density of states.
+
+    :param path: the ``.pt`` file that ``mtt train`` or ``mtt export`` wrote.
+    :raises FileNotFoundError: if there is no such file.
+    :raises ModelFileError: if it is a checkpoint, something else, or a model of other quantities.
+    """
+    model = load_any_model(path)
+    check_outputs(model.capabilities(), str(path))
+    return model
+
+
+def load_any_model(path: str | Path) -> AtomisticModel:
+    """Load an exported metatomic model of any quantities; errors as :func:`load_model`."""
+    path = Path(path)
+    _check_kind(path)
+    try:
+        return load_atomistic_model(path)
+    except Exception as error:  # torch and metatomic raise all kinds of errors
+        first_line = str(error).strip().partition("\n")[0]
+        raise ModelFileError(f"{path} cannot be loaded as a metatomic model: {first_line}") from error
+
+
+def check_outputs(capabilities: ModelCapabilities, name: str) -> None:
+    """Raise a :class:`ModelFileError` if a model does not predict the density of states."""
+    outputs = sorted(output for output in capabilities.outputs if "feature" not in output)
+    if DENSITY_OF_STATES not in outputs:
+        found = ", ".join(outputs) or "nothing"
+        raise ModelFileError(f"{name} does not predict a density of states ({DENSITY_OF_STATES}), but {found}")
+
+
+def smearing_of(model: AtomisticModel) -> float | None:
+    """Smearing of the data that a model learned from in eV, if its metadata tell."""
+    settings = json.loads(model.metadata().extra.get("energy_grid", "{}"))
+    smearing = settings.get("smearing")
+    return None if smearing is None else float(smearing)
+
+
+def valence_electrons_of(model: AtomisticModel) -> dict[str, float]:
+    """Valence electrons by chemical symbol, of the elements for which a model's metadata tell."""
+    settings = json.loads(model.metadata().extra.get("energy_grid", "{}"))
+    return {symbol: float(count) for symbol, count in (settings.get("valence_electrons") or {}).items()}
+
+
+def _check_kind(path: Path) -> None:
+    if not path.exists():
+        raise FileNotFoundError(f"there is no model file {path}")
+    if path.is_dir():
+        raise ModelFileError(f"{path} is a folder; expected an exported model, a .pt file")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = {name.partition("/")[2] for name in archive.namelist()}
+    except zipfile.BadZipFile:
+        raise ModelFileError(
+            f"{path} is not a model, or incomplete; expected a .pt file written by `mtt export`"
+        ) from None
+    if "data.pkl" not in entries:
+        raise ModelFileError(f"{path} is an archive, but not a model; expected a .pt file written by `mtt export`")
+    if not any(entry.startswith("code/") for entry in entries):
+        raise ModelFileError(
+            f"{path} is a checkpoint, not an exported model; run `mtt export {path}` and use the .pt file"
+        )

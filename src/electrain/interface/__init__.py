@@ -1,0 +1,1 @@
+"""Between plain tensors and metatomic, metatensor and metatrain: names, labels, layouts, systems."""

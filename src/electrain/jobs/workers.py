@@ -1,0 +1,116 @@
+"""Many independent tasks, one after the other or in parallel on Dask."""
+
+import importlib.util
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from electrain import __version__
+
+# Tasks waiting beside those that run, per worker: enough to keep all of them busy, few enough that a scheduler never
+# holds a million.
+_WAITING = 2
+
+
+def run_tasks(
+    function: Callable[..., Any],
+    tasks: Sequence[tuple[Any, ...]],
+    done: Callable[[int], None],
+    *,
+    client: Any | None,
+) -> None:
+    """Call a function with the arguments of each task.
+
+    :param function: importable, so that it can be sent to other processes.
+    :param tasks: arguments, small enough to be sent.
+    :param done: called with the index of every finished task, in any order.
+    :param client: of Dask, see :func:`dask_client`; ``None`` runs everything here.
+    """
+    if client is None:
+        for index, task in enumerate(tasks):
+            function(*task)
+            done(index)
+        return
+    from distributed import as_completed
+
+    remaining = iter(enumerate(tasks))
+    indices: dict[Any, int] = {}
+
+    def submit() -> Any | None:
+        index, task = next(remaining, (None, ()))
+        if index is None:
+            return None
+        # Tasks write files: a result from an earlier call must not stand for a task of the same arguments.
+        future = client.submit(function, *task, pure=False)
+        indices[future.key] = index
+        return future
+
+    num_threads = max(1, sum(client.nthreads().values()))
+    first = [future for _ in range((1 + _WAITING) * num_threads) if (future := submit()) is not None]
+    running = as_completed(first)
+    for future in running:
+        future.result()  # raises what the task raised
+        done(indices.pop(future.key))
+        if (following := submit()) is not None:
+            running.add(following)
+
+
+def check_workers(workers: int, address: str | None) -> None:
+    """Check what :func:`dask_client` takes, before anything is done.
+
+    :raises ValueError: for no workers.
+    :raises ModuleNotFoundError: if Dask is needed and missing.
+    """
+    if workers < 1:
+        raise ValueError(f"expected at least one worker, got {workers}")
+    if (workers > 1 or address is not None) and importlib.util.find_spec("distributed") is None:
+        raise ModuleNotFoundError(
+            "several workers need Dask, which is not installed: pip install 'electrain[dask]'", name="distributed"
+        )
+
+
+@contextmanager
+def dask_client(workers: int, address: str | None) -> Iterator[Any | None]:
+    """Connect to a scheduler of Dask, or start one on this machine for more than one worker.
+
+    :param workers: processes on this machine; with one, and no address, nothing is started and ``None`` returned.
+    :param address: of a scheduler, such as ``"tcp://10.0.0.1:8786"``; its workers share this machine's files.
+    :raises ValueError: for workers with another version of this package.
+    :raises OSError: if the scheduler cannot be reached.
+    """
+    if address is None and workers == 1:
+        yield None
+        return
+    from distributed import Client, LocalCluster
+
+    if address is not None:
+        with Client(address) as client:
+            _check_versions(client)
+            yield client
+        return
+    # Any free port: a fixed one may be taken. Without dashboard.
+    with (
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            dashboard_address=":0",
+            scheduler_kwargs={"dashboard": False},
+            silence_logs=logging.ERROR,
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
+
+
+def _check_versions(client: Any) -> None:
+    versions = client.run(_version)
+    if not versions:
+        raise ValueError("expected a Dask scheduler with workers, got one that has none")
+    for worker, version in versions.items():
+        if version != __version__:
+            raise ValueError(f"expected electrain {__version__} on every worker of Dask, got {version} on {worker}")
+
+
+def _version() -> str:
+    return __version__

@@ -1,0 +1,1 @@
+"""Building blocks of networks on plain tensors: scriptable, torch only."""

@@ -1,0 +1,31 @@
+"""Every tensor that enters the network, with its shape and unit."""
+
+from typing import NamedTuple
+
+import torch
+
+
+class Batch(NamedTuple):
+    """Several structures side by side; atoms and pairs are numbered through the whole batch."""
+
+    positions: torch.Tensor  # (num_atoms, 3) | Angstrom
+    elements: torch.Tensor  # (num_atoms,) int64 | index into the network's list of elements
+    cells: torch.Tensor  # (num_systems, 3, 3) | Angstrom, one lattice vector a row, zero where not periodic
+    system_of_atom: torch.Tensor  # (num_atoms,) int64
+    centers: torch.Tensor  # (num_pairs,) int64 | atom i of the pair i -> j
+    neighbors: torch.Tensor  # (num_pairs,) int64 | atom j; every pair i -> j comes with its reverse j -> i
+    cell_shifts: torch.Tensor  # (num_pairs, 3) int64 | atom j sits at position_j + shift @ cell
+    # (num_systems, 2) int64 | charge (e) and spin multiplicity, for networks that read them
+    states: torch.Tensor | None = None
+
+
+class Edges(NamedTuple):
+    """The pairs of a batch that lie within the cutoff: one token each."""
+
+    centers: torch.Tensor  # (num_edges,) int64
+    neighbors: torch.Tensor  # (num_edges,) int64
+    vectors: torch.Tensor  # (num_edges, 3) | Angstrom, from center to neighbor
+    distances: torch.Tensor  # (num_edges,) | Angstrom
+    reverse: torch.Tensor  # (num_edges,) int64 | index of the edge j -> i
+    weights: torch.Tensor  # (num_edges,) | smooth cutoff function, 1 inside ... 0 at the cutoff
+    atomic_cutoffs: torch.Tensor  # (num_atoms,) | Angstrom

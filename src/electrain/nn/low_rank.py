@@ -1,0 +1,103 @@
+"""Low-rank updates of linear layers (LoRA), to fine-tune a network with few parameters.
+
+Source: Hu et al., "LoRA: low-rank adaptation of large language models" (2021); PET-MAD paper, section IV.E.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from .layers import Linear
+
+TARGET_MODULES = ("input_linear", "output_linear")
+
+
+class LowRank(NamedTuple):
+    """Set-up of the low-rank updates of a network."""
+
+    rank: int = 8
+    alpha: float = 4.0
+    target_modules: tuple[str, ...] = TARGET_MODULES
+
+
+class LowRankLinear(Linear):
+    """A linear layer with an update of low rank: ``W x + b + (alpha / rank) B A x``.
+
+    ``B`` starts from zero: at first the layer gives what it was made from gives. Weight and bias keep their names, so
+    that the base model's parameters are called the same with and without updates.
+
+    :param base: the layer to update, one with a bias; its parameters are shared.
+    :param rank: rows of ``A`` (rank, in_features) and columns of ``B`` (out_features, rank).
+    :param alpha: strength of the update, in units of the rank.
+    :raises ValueError: for a rank below 1.
+    """
+
+    def __init__(self, base: nn.Linear, rank: int, alpha: float) -> None:
+        if rank < 1:
+            raise ValueError(f"the rank of a low-rank update must be at least 1, got {rank}")
+        super().__init__(base.in_features, base.out_features, device="meta")
+        self.weight, self.bias = base.weight, base.bias
+        self.rank, self.alpha = rank, float(alpha)
+        self.scaling = self.alpha / rank
+        self.low_rank_a = nn.Parameter(base.weight.new_empty(rank, base.in_features))
+        self.low_rank_b = nn.Parameter(base.weight.new_zeros(base.out_features, rank))
+        # as the rows of a linear layer with as many inputs would start
+        nn.init.uniform_(self.low_rank_a, -(base.in_features**-0.5), base.in_features**-0.5)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """(..., in_features) -> (..., out_features)."""
+        dtype = features.dtype
+        inner = functional.linear(features, self.low_rank_a.to(dtype))
+        plain = functional.linear(features, self.weight.to(dtype), self.bias.to(dtype))
+        return plain + self.scaling * functional.linear(inner, self.low_rank_b.to(dtype))
+
+    @torch.jit.unused
+    def merged(self) -> Linear:
+        """The plain linear layer with the weight ``W + (alpha / rank) B A``, summed in float64."""
+        layer = Linear(self.in_features, self.out_features, device="meta")
+        update = self.scaling * (self.low_rank_b.detach().double() @ self.low_rank_a.detach().double())
+        weight = (self.weight.detach().double() + update).to(self.weight.dtype)
+        layer.weight = nn.Parameter(weight)
+        layer.bias = self.bias
+        return layer.train(self.training)
+
+
+def add_low_rank(module: nn.Module, setup: LowRank) -> None:
+    """Give linear layers inside of a module a low-rank update, in place.
+
+    A block names the layers that can have one in its class attribute ``LOW_RANK_LAYERS``, such as attention its linear
+    maps; it calls them as modules, so that they can be replaced.
+
+    :raises ValueError: for a rank below 1, or names of layers that no block has.
+    """
+    blocks: list[tuple[nn.Module, tuple[str, ...]]] = [
+        (child, type(child).LOW_RANK_LAYERS) for child in module.modules() if hasattr(type(child), "LOW_RANK_LAYERS")
+    ]
+    known = sorted({name for _, layers in blocks for name in layers})
+    names = list(setup.target_modules)
+    if not names or not set(names) <= set(known):
+        raise ValueError(f"target_modules must be some of {known}, got {names}")
+    for block, layers in blocks:
+        for name in set(names) & set(layers):
+            setattr(block, name, LowRankLinear(getattr(block, name), setup.rank, setup.alpha))
+
+
+def find_low_rank(module: nn.Module) -> LowRank | None:
+    """The set-up that the module got from :func:`add_low_rank`, ``None`` if it has no low-rank updates."""
+    for block in module.modules():
+        found = [name for name, child in block.named_children() if isinstance(child, LowRankLinear)]
+        if found:
+            layer = block.get_submodule(found[0])
+            assert isinstance(layer, LowRankLinear)
+            return LowRank(layer.rank, layer.alpha, tuple(found))
+    return None
+
+
+def merge_low_rank(module: nn.Module) -> None:
+    """Replace all layers with low-rank updates inside of a module by plain linear layers, in place."""
+    for parent in list(module.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, LowRankLinear):
+                setattr(parent, name, child.merged())

@@ -1,0 +1,1 @@
+"""Figures: energies in eV from the Fermi level, states/eV upwards."""

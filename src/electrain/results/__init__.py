@@ -1,0 +1,1 @@
+"""What a model predicts for one structure, and its files."""

@@ -1,0 +1,122 @@
+"""The energy axis of spectra: the one owner of grid, largest shift, smearing, reference and valence electrons."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from .grid import EnergyGrid
+
+FERMI_LEVEL_REFERENCE = "Fermi level"
+
+# Room between the ends of the axis and the states: 1.5 eV as in arXiv:2508.17418, section IV.1, where it is
+# five smearings; a wider smearing needs its own five.
+MARGIN = 1.5  # eV
+_MARGIN_IN_SMEARINGS = 5.0
+
+
+@dataclass(frozen=True)
+class EnergyAxis:
+    """The energy axis of spectra that are learned and predicted.
+
+    A model predicts on ``grid``. Targets live on its upper part, ``target_grid``: the lowest ``max_shift`` channels are
+    what a prediction may be shifted by to align it with its target. Zero of the targets is the ``reference``, for an
+    insulator the middle of its gap.
+
+    :param grid: the prediction grid.
+    :param max_shift: in channels.
+    :param smearing: standard deviation of the Gaussians in the targets, in eV; ``None`` if unknown.
+    :param reference: what energy 0 means in the targets.
+    :param valence_electrons: of each element in the calculations, by chemical symbol; empty if unknown.
+    :raises ValueError: for a largest shift that is negative or leaves no channel for targets.
+    """
+
+    grid: EnergyGrid
+    max_shift: int
+    smearing: float | None = None
+    reference: str = FERMI_LEVEL_REFERENCE
+    valence_electrons: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.max_shift < self.grid.size:
+            raise ValueError(
+                f"expected a largest shift (max_shift) of 0 to {self.grid.size - 1} channels, fewer than the axis has, "
+                f"got {self.max_shift}"
+            )
+
+    @property
+    def first_channel(self) -> int:
+        """Energy of the first channel, in steps; for grids whose energies are multiples of their step."""
+        return round(self.grid.start / self.grid.step)
+
+    @property
+    def target_grid(self) -> EnergyGrid:
+        """The prediction grid without its lowest ``max_shift`` channels."""
+        return self.grid.extended_below(-self.max_shift)
+
+    @property
+    def margin(self) -> float:
+        """Room, in eV, between the lowest state and the lower end of the target grid."""
+        return margin(self.smearing)
+
+    @property
+    def lowest_state(self) -> float:
+        """The lowest state, in eV, for which the axis has room."""
+        return self.target_grid.start + self.margin
+
+    def window(self, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Values of targets on ``target_grid``, and which of them can be trusted.
+
+        :param target: shape ``(..., grid.size)``, in states/eV; NaN where it is not trusted.
+        :return: ``(..., target_grid.size)``, values and bool.
+        """
+        values = target[..., self.max_shift :]
+        return values, ~torch.isnan(values)
+
+    def shift_in_eV(self, shift: torch.Tensor) -> torch.Tensor:
+        """Where the zero of a target lies on the axis of a prediction that fits it best, in eV.
+
+        :param shift: first channel of the prediction that the target's first one falls on, 0 to ``max_shift``; see
+            :func:`electrain.spectra.best_shift`.
+        """
+        return (shift - self.max_shift) * self.grid.step
+
+    def is_compatible(self, other: "EnergyAxis") -> bool:
+        """Whether spectra on both axes can be compared channel by channel: the same grid and largest shift."""
+        return self.grid.is_close(other.grid) and self.max_shift == other.max_shift
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as options, manifests and metadata hold them; what is unknown is left out."""
+        content: dict[str, Any] = {"start": self.grid.start, "step": self.grid.step, "size": self.grid.size}
+        content["max_shift"] = self.max_shift
+        if self.smearing is not None:
+            content["smearing"] = self.smearing
+        content["reference"] = self.reference
+        if self.valence_electrons:
+            content["valence_electrons"] = dict(self.valence_electrons)
+        return content
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "EnergyAxis":
+        """Undo :meth:`to_dict`.
+
+        :raises ValueError: if something is missing, or makes no axis.
+        """
+        missing = [name for name in ("start", "step", "size", "max_shift") if content.get(name) is None]
+        if missing:
+            raise ValueError(f"expected an energy axis with start, step, size and max_shift, {missing} missing")
+        smearing = content.get("smearing")
+        electrons = content.get("valence_electrons") or {}
+        return cls(
+            grid=EnergyGrid(content["start"], content["step"], content["size"]),
+            max_shift=int(content["max_shift"]),
+            smearing=None if smearing is None else float(smearing),
+            reference=str(content.get("reference") or FERMI_LEVEL_REFERENCE),
+            valence_electrons={str(symbol): float(count) for symbol, count in electrons.items()},
+        )
+
+
+def margin(smearing: float | None) -> float:
+    """Room that the tails of smeared states need beyond the outermost state, in eV."""
+    return max(MARGIN, _MARGIN_IN_SMEARINGS * (smearing or 0.0))

@@ -1,0 +1,1 @@
+"""Atomic structures: checks before anything is computed, and files."""

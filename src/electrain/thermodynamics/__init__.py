@@ -1,0 +1,1 @@
+"""Thermodynamics of the electrons along trajectories."""

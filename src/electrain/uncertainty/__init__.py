@@ -1,0 +1,1 @@
+"""Standard deviations and ensembles of predictions, calibrated on held-out structures."""

@@ -1,0 +1,358 @@
+"""Uncertainties with metatrain's ``llpr`` architecture on top of a trained model, also of its densities of states.
+
+``mtt train`` with ``architecture: llpr`` makes an ``LLPRUncertaintyModel`` and hands it the trained model. That class
+counts structures whose target is missing (NaN), takes the error of a density of states without aligning it, has room
+for one multiplier per target, draws ensembles that are white noise along the energy axis, and asks for last-layer
+features of band gap and Fermi level, which have none. There is no place where an architecture could say how it wants
+to be treated. So an instance that is given one of our models becomes a :class:`SpectralUncertainty` (see
+:func:`_set_wrapped_model`); with any other model nothing changes.
+"""
+
+import logging
+from types import FunctionType
+from typing import Any, Dict, List, Optional, Protocol, runtime_checkable
+
+import torch
+from metatensor.torch import Labels, TensorBlock, TensorMap
+from metatomic.torch import AtomisticModel, ModelCapabilities, ModelMetadata, ModelOutput, System
+from metatrain.llpr.model import LLPRUncertaintyModel
+from metatrain.utils.data import DatasetInfo
+
+from electrain.interface.quantities import (
+    BAND_GAP,
+    DENSITY_OF_STATES,
+    DIRECT_STRESS,
+    INTENSIVE,
+    base_quantity,
+    ensemble_name,
+    uncertainty_name,
+)
+from electrain.interface.systems import count_selected_atoms
+
+from . import fit as uncertainty_fit
+from .ensembles import SpectralEnsemble
+from .fit import Datasets
+
+
+@runtime_checkable
+class LinearLastLayers(Protocol):
+    """What a model must offer for its uncertainties to be computed here."""
+
+    last_layer_feature_size: int
+    spectrum_heads: torch.nn.ModuleDict  # by target: what is read from the density of states
+    layouts: torch.nn.ModuleDict  # by target
+    dataset_info: DatasetInfo
+
+    def export(self) -> AtomisticModel:
+        """A metatomic model."""
+
+    def supported_outputs(self) -> dict[str, ModelOutput]:
+        """All outputs."""
+
+
+def _renamed(function: Any, name: str) -> Any:
+    """The same function with another name."""
+    copy = FunctionType(function.__code__, function.__globals__, name, function.__defaults__)
+    copy.__annotations__ = function.__annotations__
+    return copy
+
+
+class SpectralUncertainty(LLPRUncertaintyModel):
+    """The ``llpr`` model of one of our models.
+
+    For a target linear in the last-layer features f, the uncertainty is :math:`m_c (f^T C^{-1} f)^{1/2}` with a
+    multiplier for every property c, and ensemble members differ by normal deviates of the last layer: with the
+    covariance :math:`C^{-1}` between features and, between channels of a density of states, the one of the errors of
+    the validation structures. Band gap and Fermi level are read from each member by the model's own heads; one
+    multiplier each accounts for what the heads themselves get wrong.
+    """
+
+    # TorchScript: the types of lists and dictionaries are read from the class
+    ensemble_gradient_outputs: List[str]
+    derived_outputs: Dict[str, str]
+    propagated: List[str]
+
+    # TorchScript: a compiled method cannot call the one of its base class; it needs a name of its own
+    linear_forward = _renamed(LLPRUncertaintyModel.forward, "linear_forward")
+
+    def set_wrapped_model(self, model: Any) -> None:
+        """Take the trained model, say what can be predicted, and make room for everything that is calibrated.
+
+        :raises ValueError: for targets, elements or units that the model does not have, or ensembles that cannot be
+            made.
+        """
+        self.model = model
+        self.ll_feat_size = model.last_layer_feature_size
+        wrapped = model.export().capabilities()
+        self._check_dataset(wrapped)
+        self._check_members()
+        targets = self.dataset_info.targets
+        self.outputs_list = [name for name in targets if self._is_linear(name)]
+        self.ensemble_weight_sizes = dict(self.hypers["num_ensemble_members"])
+        read_from_members = DENSITY_OF_STATES in self.ensemble_weight_sizes
+        self.propagated = [name for name in targets if name in model.spectrum_heads and read_from_members]
+        self.ensemble_gradient_outputs = []
+        self.derived_outputs = {}
+        # TorchScript: constants of other modules cannot be read inside `forward`
+        self.density_of_states: str = DENSITY_OF_STATES
+        self.density_of_states_ensemble: str = ensemble_name(DENSITY_OF_STATES)
+        self.band_gap: str = BAND_GAP
+        for name in targets:
+            if name not in (*self.outputs_list, *self.propagated):
+                logging.info(f"No uncertainty for {name}: {self._why_not(name)}")
+        self._register_buffers(getattr(torch, wrapped.dtype))
+        self._make_ensemble_layers()
+        outputs = model.supported_outputs()
+        self.capabilities = self._capabilities(wrapped, {**outputs, **self._own_outputs(outputs)})
+
+    @staticmethod
+    def _capabilities(like: ModelCapabilities, outputs: Dict[str, ModelOutput]) -> ModelCapabilities:
+        return ModelCapabilities(
+            outputs=outputs,
+            atomic_types=like.atomic_types,
+            interaction_range=like.interaction_range,
+            length_unit=like.length_unit,
+            supported_devices=like.supported_devices,
+            dtype=like.dtype,
+        )
+
+    def _is_linear(self, name: str) -> bool:
+        """Whether a target is a sum over atoms that is linear in the features, in one block."""
+        if name in INTENSIVE or base_quantity(name) == DIRECT_STRESS:
+            return False
+        return len(self.dataset_info.targets[name].layout) == 1
+
+    def _why_not(self, name: str) -> str:
+        if name in self.model.spectrum_heads:
+            return f"it is read from an ensemble of {DENSITY_OF_STATES}, `num_ensemble_members` has none"
+        return "it is not a sum over atoms that is linear in the last-layer features, in one block"
+
+    def _check_dataset(self, wrapped: ModelCapabilities) -> None:
+        if self.dataset_info.length_unit.lower() != wrapped.length_unit.lower():
+            raise ValueError(
+                f"the dataset has the length unit {self.dataset_info.length_unit!r}, the model {wrapped.length_unit!r}"
+            )
+        unknown = sorted(set(self.dataset_info.atomic_types) - set(wrapped.atomic_types))
+        if unknown:
+            raise ValueError(f"the dataset has atomic numbers {unknown}, the model knows {wrapped.atomic_types}")
+        for name, info in self.dataset_info.targets.items():
+            if name not in self.model.dataset_info.targets:
+                raise ValueError(
+                    f"the dataset has the target {name!r}, the model predicts {list(self.model.dataset_info.targets)}"
+                )
+            unit = self.model.dataset_info.targets[name].unit
+            if info.unit != unit:
+                raise ValueError(f"target {name!r} has the unit {info.unit!r} in the dataset, {unit!r} in the model")
+
+    def _check_members(self) -> None:
+        for name, number in self.hypers["num_ensemble_members"].items():
+            if name in self.model.spectrum_heads:
+                raise ValueError(
+                    f"`num_ensemble_members` has {name!r}, which is read from the density of states: ask for "
+                    f"members of {DENSITY_OF_STATES!r}, each of them gives one of {name!r}"
+                )
+            if name not in self.dataset_info.targets:
+                raise ValueError(
+                    f"`num_ensemble_members` has {name!r}, but the dataset's targets are "
+                    f"{list(self.dataset_info.targets)}: without its values nothing can be calibrated"
+                )
+            if not self._is_linear(name):
+                raise ValueError(f"there can be no ensemble of {name!r}: {self._why_not(name)}")
+            if number < 2:
+                raise ValueError(f"expected at least 2 ensemble members of {name!r}, got {number}")
+
+    def _num_properties(self, name: str) -> int:
+        return len(self.dataset_info.targets[name].layout.block().properties)
+
+    def _register_buffers(self, dtype: torch.dtype) -> None:
+        square = (self.ll_feat_size, self.ll_feat_size)
+        for name in self.outputs_list:
+            output = uncertainty_name(name)
+            self.register_buffer(f"covariance_{output}", torch.zeros(square, dtype=dtype))
+            self.register_buffer(f"cholesky_{output}", torch.zeros(square, dtype=dtype))
+            self.register_buffer(f"multiplier_{output}", torch.ones(self._num_properties(name), dtype=dtype))
+        for name in self.propagated:
+            self.register_buffer(f"multiplier_{uncertainty_name(name)}", torch.ones(1, dtype=dtype))
+
+    def _make_ensemble_layers(self) -> None:
+        self.llpr_ensemble_layers = torch.nn.ModuleDict()
+        for name, number in self.ensemble_weight_sizes.items():
+            if name == DENSITY_OF_STATES:
+                layer: torch.nn.Module = SpectralEnsemble(self.ll_feat_size, number, self._num_properties(name))
+            else:
+                layer = torch.nn.Linear(self.ll_feat_size, number * self.model.layouts[name].size, bias=False)
+            self.llpr_ensemble_layers[name] = layer
+
+    def _own_outputs(self, outputs: Dict[str, ModelOutput]) -> Dict[str, ModelOutput]:
+        own: Dict[str, ModelOutput] = {}
+
+        def add(name: str, target: str, description: str, gradients: List[str]) -> None:
+            own[name] = ModelOutput(
+                unit=outputs[target].unit,
+                sample_kind=outputs[target].sample_kind,
+                explicit_gradients=gradients,
+                description=description,
+            )
+            if target in self.propagated:
+                self.derived_outputs[name] = target
+            if gradients:
+                self.ensemble_gradient_outputs.append(name)
+
+        for target in (*self.outputs_list, *self.propagated):
+            add(uncertainty_name(target), target, f"standard deviation of {target}", [])
+        for target in self.ensemble_weight_sizes:
+            add(ensemble_name(target), target, f"ensemble of {target}", self._ensemble_explicit_gradients(target))
+        for target in self.propagated:
+            add(ensemble_name(target), target, f"{target} of each member of {DENSITY_OF_STATES}", [])
+        return own
+
+    # metatomic compares the signature with these very annotations, `list` and `dict` will not do
+    def forward(
+        self,
+        systems: List[System],
+        outputs: Dict[str, ModelOutput],
+        selected_atoms: Optional[Labels] = None,
+    ) -> Dict[str, TensorMap]:
+        """Predict what the wrapped model predicts, uncertainties and ensembles, per atom or per structure."""
+        if self.training and torch.is_grad_enabled() and self.density_of_states_ensemble in outputs:
+            raise ValueError(
+                "the ensemble of " + self.density_of_states + " cannot be trained, its errors need an alignment: "
+                "leave `num_epochs` out"
+            )
+        per_atom: Dict[str, ModelOutput] = {}
+        per_system: Dict[str, ModelOutput] = {}
+        derived: Dict[str, str] = {}
+        for name, output in outputs.items():
+            if name in self.derived_outputs:
+                if output.sample_kind != "system":
+                    raise ValueError(name + " belongs to a whole structure, it cannot be computed per atom")
+                derived[name] = self.derived_outputs[name]
+            elif output.sample_kind == "atom":
+                per_atom[name] = output
+            else:
+                per_system[name] = output
+        needed = per_system.copy()
+        for target in derived.values():
+            for name in [self.density_of_states, self.density_of_states_ensemble, target]:
+                needed[name] = ModelOutput(sample_kind="system")
+        results: Dict[str, TensorMap] = {}
+        at_once = self._can_be_mixed(per_atom, needed)
+        if at_once:
+            for name, output in per_atom.items():
+                needed[name] = output
+        else:
+            results = self.linear_forward(systems, per_atom, selected_atoms)
+        found = self.linear_forward(systems, needed, selected_atoms)
+        for target in self.propagated:
+            if target in derived.values():
+                self._read_members(target, systems, selected_atoms, found)
+        for name, values in found.items():
+            if name in outputs and (at_once or name not in per_atom):
+                results[name] = values
+        return results
+
+    def _can_be_mixed(self, per_atom: Dict[str, ModelOutput], per_system: Dict[str, ModelOutput]) -> bool:
+        """Whether one evaluation is enough: an uncertainty and what it is made of must be of the same kind."""
+        if len(per_atom) == 0 or len(per_system) == 0:
+            return True
+        kinds = [per_atom, per_system]
+        for i in range(2):
+            for name in kinds[i]:
+                if name.endswith("_uncertainty") or name.endswith("_ensemble"):
+                    target = self._get_original_name(name)
+                    features = "mtt::aux::" + target.replace("mtt::", "") + "_last_layer_features"
+                    for other in kinds[1 - i]:
+                        is_read = other == target and name.endswith("_ensemble")
+                        same_target = other.endswith("_uncertainty") or other.endswith("_ensemble")
+                        same_target = same_target and self._get_original_name(other) == target
+                        if is_read or same_target or other == features:
+                            return False
+        return True
+
+    def _read_members(
+        self,
+        target: str,
+        systems: List[System],
+        selected_atoms: Optional[Labels],
+        results: Dict[str, TensorMap],
+    ) -> None:
+        """Apply a head to every member of the density of states; adds ensemble and standard deviation."""
+        block = results[target].block()
+        mean = results[self.density_of_states].block().values
+        members = results[self.density_of_states_ensemble].block().values
+        members = members.reshape(mean.shape[0], -1, mean.shape[1])
+        num_atoms = count_selected_atoms(systems, selected_atoms).to(mean)
+        rows: List[torch.Tensor] = []
+        for i in range(mean.shape[0]):  # one structure at a time: the convolutions need memory for each member
+            spectra = torch.cat([mean[i : i + 1], members[i]]) / num_atoms[i].clamp_min(1.0)
+            rows.append(self._apply_head(target, spectra).reshape(1, -1))
+        # Without an atom there is no spectrum to read from.
+        numbers = torch.where(num_atoms.unsqueeze(1) > 0, torch.cat(rows), torch.nan)
+        deviations = (numbers[:, 1:] - numbers[:, 1:].mean(dim=1, keepdim=True)) * self._get_multiplier(
+            "mtt::aux::" + target.replace("mtt::", "") + "_uncertainty"
+        )
+        ensemble = numbers[:, :1] + deviations
+        if target == self.band_gap:
+            ensemble = torch.relu(ensemble)
+        indices = torch.arange(ensemble.shape[1], dtype=torch.int32, device=ensemble.device).reshape(-1, 1)
+        kinds = block.properties.values.to(torch.int32).repeat(ensemble.shape[1], 1)
+        names = ["ensemble_member"] + block.properties.names  # noqa: RUF005 (TorchScript)
+        properties = Labels(names, torch.cat([indices, kinds], dim=1))
+        keys = results[target].keys
+        for name, own_target in self.derived_outputs.items():
+            if own_target == target and name.endswith("_ensemble"):
+                results[name] = TensorMap(keys, [TensorBlock(ensemble, block.samples, [], properties)])
+            elif own_target == target:
+                spread = deviations.std(dim=1, keepdim=True)
+                results[name] = TensorMap(keys, [TensorBlock(spread, block.samples, [], block.properties)])
+
+    def _apply_head(self, target: str, spectra: torch.Tensor) -> torch.Tensor:
+        """Band gap (negative for a metal, not cut off) or Fermi level of spectra per atom: (num_spectra, 1)."""
+        values = spectra[:, :1]
+        for name, head in self.model.spectrum_heads.items():
+            if name == target:
+                values = head(spectra.detach())
+        return values
+
+    def compute_covariance(self, datasets: Datasets, batch_size: int, is_distributed: bool) -> None:
+        """Covariance of the features of the training structures (or atoms) that have a value, for each target."""
+        uncertainty_fit.fit_covariances(self, datasets, batch_size, is_distributed)
+
+    def compute_cholesky_decomposition(self, regularizer: Optional[float] = None) -> None:
+        """Factorise the covariances; without a regulariser, :meth:`calibrate` finds the best one."""
+        self.chooses_regularizer = regularizer is None
+        if regularizer is not None:
+            for name in self.outputs_list:
+                uncertainty_fit.factorise(self, name, regularizer)
+
+    def calibrate(self, datasets: Datasets, batch_size: int, is_distributed: bool, calibration_method: str) -> None:
+        """Find the multipliers of all uncertainties, and draw the ensembles, with the validation structures."""
+        uncertainty_fit.calibrate(self, datasets, batch_size, is_distributed, calibration_method)
+
+    def generate_ensemble(self) -> None:
+        """Nothing is left to do: :meth:`calibrate` has drawn the ensembles that band gap and Fermi level need."""
+
+    def export(self, metadata: Optional[ModelMetadata] = None) -> AtomisticModel:
+        """Turn the model into a metatomic model for simulation engines."""
+        # metatomic writes old names of outputs into the capabilities that it is given, and warns of them next time.
+        outputs = dict(self.capabilities.outputs)
+        exported = super().export(metadata)
+        self.capabilities = self._capabilities(self.capabilities, outputs)
+        return exported
+
+
+def _set_wrapped_model(self: LLPRUncertaintyModel, model: Any) -> None:
+    """Stand in for ``LLPRUncertaintyModel.set_wrapped_model``.
+
+    It is called wherever such a model gets its wrapped model: in training, and when a checkpoint is loaded.
+    """
+    if isinstance(model, LinearLastLayers):
+        self.__class__ = SpectralUncertainty
+        SpectralUncertainty.set_wrapped_model(self, model)
+    else:
+        _original_set_wrapped_model(self, model)
+
+
+# Whoever reads a checkpoint of one of our models imports its architecture, and with it this module.
+_original_set_wrapped_model = LLPRUncertaintyModel.set_wrapped_model
+LLPRUncertaintyModel.set_wrapped_model = _set_wrapped_model

@@ -1,0 +1,365 @@
+"""`electrain evaluate`: every number against slow loops, and what can go wrong."""
+
+import csv
+import json
+import math
+import re
+import shutil
+
+import ase.io
+import numpy as np
+import pytest
+from ase.build import bulk, molecule
+from ase.calculators.singlepoint import SinglePointCalculator
+from slow_evaluation import RawModel, slow_errors, slow_summary, true_spectrum
+from small_models import GRID
+from typer.testing import CliRunner
+
+import electrain.evaluation.chunk_files as chunk_files
+from electrain.calculators import ElectronicStructureModel
+from electrain.cli import app
+from electrain.data import prepare_dataset
+from electrain.data.reading import PreparedPart
+from electrain.evaluation.figures import learning_curve
+from electrain.evaluation.report import chosen_for_rotation, evaluate_models, report_tables, report_text
+from electrain.evaluation.summary import ALL
+
+GRID_ENDS = (GRID["start"] + GRID["max_shift"] * GRID["step"], GRID["start"] + (GRID["size"] - 1) * GRID["step"])
+
+
+def make_frame(atoms, seed, subset):
+    """A calculation with a gap between random states, the Fermi level in its middle, and labels of its own."""
+    random = np.random.default_rng(seed)
+    electrons = int(2 * len(atoms))
+    num_filled, num_k = electrons // 2, 3
+    filled, empty = random.uniform(-12, -1.0, (num_k, num_filled)), random.uniform(1.0, 9, (num_k, 8))
+    middle = 0.5 * (filled.max() + empty.min())
+    weights = random.uniform(0.2, 1.0, num_k)
+    frame = atoms.copy()
+    frame.rattle(0.05, seed=seed)
+    frame.info = {
+        "id": f"{subset}-{seed}",
+        "subset": subset,
+        "eigenvalues": np.sort(np.hstack([filled, empty]), axis=1) - middle,
+        "kweights": 2 * weights / weights.sum(),
+        "bandgap": float(empty.min() - filled.max()),
+        "n_electrons": float(electrons),
+    }
+    results = {"energy": random.normal(), "forces": random.normal(size=(len(frame), 3))}
+    if frame.pbc.all():
+        stress = random.normal(size=(3, 3))
+        results["stress"] = stress + stress.T
+    frame.calc = SinglePointCalculator(frame, **results)
+    return frame
+
+
+@pytest.fixture(scope="module")
+def frames():
+    # No element is in two compounds, so that nothing can be held out: all are the training set.
+    crystals = [bulk("Si"), bulk("Al", cubic=True), bulk("Al")]
+    molecules = [molecule("H2"), molecule("CO")]
+    return [make_frame(atoms, seed, "crystal") for seed, atoms in enumerate(crystals)] + [
+        make_frame(atoms, seed, "molecule") for seed, atoms in enumerate(molecules)
+    ]
+
+
+@pytest.fixture(scope="module")
+def prepare(frames, tmp_path_factory):
+    """Write the frames as a data set in one of the formats; all of them are the training set."""
+
+    def write(form="zip", chosen=frames, **settings):
+        folder = tmp_path_factory.mktemp("prepared")
+        ase.io.write(folder / "frames.xyz", chosen, format="extxyz")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("electrain.data.prepare.plot_summary", lambda *_: _[-1].touch())
+            settings = {"grid": GRID_ENDS, "max_shift": 5.0, **settings}
+            prepare_dataset([folder / "frames.xyz"], folder / "data", form=form, **settings)
+        return folder / "data"
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def dataset(prepare):
+    return prepare()
+
+
+@pytest.fixture
+def part(dataset):
+    return PreparedPart(dataset, "train")
+
+
+@pytest.fixture(scope="module")
+def slow_rows(level_file, frames):
+    model = RawModel(level_file)
+    rotated = ("crystal-0", "molecule-0")  # with one of each subset
+    return {frame.info["id"]: slow_errors(model, frame, rotate=frame.info["id"] in rotated) for frame in frames}
+
+
+def read_csv(path):
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
+def without_units(row):
+    return {heading.partition(" (")[0]: cell for heading, cell in row.items()}
+
+
+def run(dataset, model, report, *arguments):
+    command = ["evaluate", str(dataset), "-m", str(model), "-o", str(report), "--part", "train", *arguments]
+    return CliRunner().invoke(app, command)
+
+
+def test_the_report(dataset, level_file, slow_rows, frames, tmp_path):
+    """The files that a user finds, and every number in them against the slow loops."""
+    result = run(dataset, level_file, tmp_path / "report", "--rotations", "1")
+    assert result.exit_code == 0, result.output
+    rows = [without_units(row) for row in read_csv(tmp_path / "report" / "structures.csv")]
+    assert [row["formula"] for row in rows] == [frame.get_chemical_formula("metal") for frame in frames]
+    for row in rows:
+        for name, expected in slow_rows[row["id"]].items():
+            value = float(row[name]) if row[name] else math.nan
+            assert value == pytest.approx(expected, rel=1e-6, abs=1e-7, nan_ok=True), (row["id"], name)
+    summary = json.loads((tmp_path / "report" / "summary.json").read_text())
+    subsets = summary["models"][0]["subsets"]
+    assert set(subsets) == {"crystal", "molecule", ALL}
+    for subset, values in subsets.items():
+        chosen = [slow_rows[row["id"]] for row in rows if subset in (row["subset"], ALL)]
+        expected = slow_summary(chosen)
+        counts = {"left_out": 0, "dos_structures": len(chosen), "rotated_structures": 2 if subset == ALL else 1}
+        missing = set(values) - set(expected) - set(counts)
+        assert all(values[name] is None or (name.endswith("_structures") and values[name] == 0) for name in missing)
+        for name, value in {**expected, **counts}.items():
+            assert values[name] == pytest.approx(value, rel=1e-6), (subset, name)
+    assert any(abs(row["true_gap_counted"] - row["true_gap"]) > 0.1 for row in slow_rows.values())
+    check_tables(tmp_path / "report", subsets, result.output)
+    check_channels(tmp_path / "report", level_file, frames)
+    figures = {"errors_by_subset", "error_distribution", "gap_parity", "error_by_energy", "errors_by_element"}
+    names = {path.name for path in (tmp_path / "report" / "figures").iterdir()}
+    assert names == {f"{name}.{ending}" for name in figures for ending in ("png", "pdf")}
+    check_html((tmp_path / "report" / "report.html").read_text(encoding="utf-8"), frames)
+
+
+def check_tables(report, subsets, output):
+    """CSV and text say what JSON says."""
+    for row in map(without_units, read_csv(report / "summary.csv")):
+        for key, cell in row.items():
+            if key != "subset" and cell:
+                assert float(cell) == pytest.approx(subsets[row["subset"]][key], rel=1e-6)
+    text = (report / "summary.txt").read_text()
+    assert text in output
+    number = f"{subsets[ALL]['dos_rmse_per_electron']:.3g}"
+    (line,) = [line for line in text.splitlines() if line.startswith("DOS: RMSE per electron (eq. 10) (eV^-1/2)")]
+    assert line.split()[-1] == number
+
+
+def check_channels(report, model_file, frames):
+    """Errors at each energy, by loops."""
+    model = RawModel(model_file)
+    sums, counts = {}, {}
+    rows = {row["id"]: row for row in read_csv(report / "structures.csv")}
+    for frame in frames:
+        target, prediction = true_spectrum(frame), model.output(frame, "mtt::dos")
+        shift = round(float(rows[frame.info["id"]]["true_level (eV)"]) / GRID["step"]) + GRID["max_shift"]
+        for channel, value in enumerate(target):
+            error = (prediction[shift + channel] - value) / len(frame)
+            sums[channel] = sums.get(channel, 0.0) + error**2
+            counts[channel] = counts.get(channel, 0) + 1
+    found = read_csv(report / "error_by_energy.csv")
+    for channel, row in enumerate(found):
+        assert int(row["structures"]) == counts.get(channel, 0)
+        if channel in counts:
+            expected = math.sqrt(sums[channel] / counts[channel])
+            assert float(row["RMSE per atom (states/eV/atom)"]) == pytest.approx(expected, rel=1e-4, abs=1e-6)
+
+
+def check_html(page, frames):
+    """One file without anything from elsewhere; spectra and structures of all frames in it."""
+    pytest.importorskip("chemiscope")
+    outside = re.findall(r"<(?:script|img|link|iframe)[^>]*(?:src|href)\s*=\s*['\"](?!data:)", page)
+    assert not outside
+    data = json.loads(re.search(r"<script>const report = (.*?);</script>", page)[1].replace("<\\/", "</"))
+    assert len(data["dataset"]["structures"]) == len(data["spectra"]) == len(frames)
+    assert data["titles"][0] == "crystal-0 (crystal)"
+    energies, (target, predicted) = np.array(data["energies"]), data["spectra"][0]
+    assert len(energies) == len(target) == len(predicted)
+    expected = true_spectrum(frames[0])
+    first = round((energies[0] - GRID_ENDS[0]) / GRID["step"])
+    known = [value for value in target if value is not None]
+    np.testing.assert_allclose(known, expected[first : first + len(known)], atol=1e-4)
+    for heading in ("Tables", "Figures", "Structures", "DOS: RMSE per electron"):
+        assert heading in page
+    assert page.count("data:image/png;base64,") >= 5
+
+
+@pytest.mark.parametrize(("form", "tolerance"), [("xyz", 1e-5), ("memmap", 2e-3)])
+def test_all_formats(prepare, part, level_file, tmp_path, form, tolerance):
+    expected = evaluate_models([level_file], part, tmp_path / "zip", num_rotated=0).models[0].summary
+    other = PreparedPart(prepare(form), "train")
+    assert other.form == form
+    found = evaluate_models([level_file], other, tmp_path / form, num_rotated=0).models[0].summary
+    assert found.keys() == expected.keys()
+    for subset, values in expected.items():
+        for name, value in values.items():
+            assert found[subset][name] == pytest.approx(value, rel=tolerance, abs=tolerance, nan_ok=True), name
+
+
+def test_batches_do_not_matter(part, level_file, tmp_path):
+    tables = [
+        evaluate_models([level_file], part, tmp_path / str(size), num_rotated=0, batch_size=size).models[0].table
+        for size in (1, 1000)
+    ]
+    np.testing.assert_allclose(tables[0].values, tables[1].values, rtol=1e-8, atol=1e-10)
+
+
+def test_interrupted_and_continued(part, level_file, tmp_path, monkeypatch):
+    """What was predicted before an error is not predicted again, and all ends as without it."""
+    monkeypatch.setattr(chunk_files, "CHUNK_SIZE", 2)
+    whole = evaluate_models([level_file], part, tmp_path / "whole", num_rotated=0)
+    sizes = []
+    compare = chunk_files.compare_structures
+
+    def failing(structures, *others):
+        sizes.append(len(structures))
+        if len(sizes) == 2:
+            raise RuntimeError("the power went off")
+        return compare(structures, *others)
+
+    monkeypatch.setattr(chunk_files, "compare_structures", failing)
+    with pytest.raises(RuntimeError, match="the power went off"):
+        evaluate_models([level_file], part, tmp_path / "broken", num_rotated=0)
+    written = sorted(path.name for path in (tmp_path / "broken").rglob("*") if path.is_file())
+    assert written == ["00000000.npz", "job.json"]
+    again = evaluate_models([level_file], part, tmp_path / "broken", num_rotated=0)
+    assert sizes == [2, 2, 2, 1]
+    np.testing.assert_array_equal(again.models[0].table.values, whole.models[0].table.values)
+    evaluate_models([level_file], part, tmp_path / "broken", num_rotated=0)
+    assert sizes == [2, 2, 2, 1]
+
+
+def test_unknown_elements_are_left_out(prepare, frames, level_file, tmp_path):
+    magnesium = make_frame(bulk("Mg", "fcc", a=4.5), 7, "crystal")
+    part = PreparedPart(prepare(chosen=[*frames, magnesium]), "train")
+    evaluation = evaluate_models([level_file], part, tmp_path / "report", num_rotated=0)
+    (found,) = evaluation.models
+    assert found.summary[ALL]["structures"] == 6
+    assert found.summary[ALL]["left_out"] == found.summary["crystal"]["left_out"] == 1
+    assert found.summary[ALL]["dos_structures"] == 5
+    assert [reason for reason in found.table.reasons if reason] == ["the model does not know Mg"]
+    assert found.table.formulas() == ["Si2", "Al4", "Al", "H2", "CO", "Mg"]
+    assert "left out, 1 structure: the model does not know Mg" in report_text(evaluation).splitlines()
+    only = PreparedPart(prepare(chosen=[magnesium]), "train")
+    with pytest.raises(ValueError, match=r"none of the structures in .*train\.zip: the model does not know Mg"):
+        evaluate_models([level_file], only, tmp_path / "other", num_rotated=0)
+
+
+def test_several_models(part, level_file, dos_only_file, tmp_path):
+    """A table by model and a learning curve; the second model has no gaps and energies."""
+    evaluation = evaluate_models([level_file, dos_only_file], part, tmp_path, num_rotated=0, training_sizes=[100, 50])
+    first, second = (model.summary[ALL] for model in evaluation.models)
+    assert "gap_head_mae" in first and "gap_head_mae" not in second
+    table = report_tables(evaluation)["All structures, by model"]
+    assert table["dos.pt"]["dos_rmse_per_electron"] == second["dos_rmse_per_electron"]
+    assert set(table["level.pt"]) == set(table["dos.pt"]) and "gap_head_mae" not in table["level.pt"]
+    (panel,) = learning_curve([100, 50], [model.summary for model in evaluation.models]).figure.axes
+    x, y = panel.lines[0].get_data()
+    assert x.tolist() == [50, 100]
+    np.testing.assert_allclose(y, [second["dos_rmse_per_electron"], first["dos_rmse_per_electron"]])
+
+
+def test_uncertainties(part, frames, uncertain_file, tmp_path):
+    evaluation = evaluate_models([uncertain_file], part, tmp_path, num_rotated=0)
+    (found,) = evaluation.models
+    model = ElectronicStructureModel(uncertain_file, "cpu")
+    expected = [model.predict(labelled.atoms).uncertainty for labelled in part.structures()]
+    for column, field in {"gap_uncertainty": "band_gap", "level_uncertainty": "fermi_level"}.items():
+        np.testing.assert_allclose(found.table.column(column), [getattr(item, field) for item in expected], rtol=1e-8)
+    errors = found.table.column("predicted_level") - found.table.column("true_level")
+    ratio = math.sqrt(np.mean((errors / found.table.column("level_uncertainty")) ** 2))
+    (line,) = [line for line in report_text(evaluation).splitlines() if line.startswith("Fermi level  ")]
+    assert line.split()[2:4] == [str(len(frames)), f"{ratio:.3g}"]
+
+
+def test_energies_alone(dataset, energy_only_file, tmp_path, monkeypatch):
+    monkeypatch.setattr("electrain.evaluation.html_report.chemiscope_library", lambda: None)
+    result = run(dataset, energy_only_file, tmp_path)
+    assert result.exit_code == 0, result.output
+    values = json.loads((tmp_path / "summary.json").read_text())["models"][0]["subsets"][ALL]
+    assert "dos_rmse_per_electron" not in values and values["energy_mae"] > 0 and values["stresses_rmse"] > 0
+    assert not (tmp_path / "error_by_energy.csv").exists()
+    assert "pip install 'electrain[report]'" in (tmp_path / "report.html").read_text()
+
+
+def test_nothing_in_common(prepare, frames, energy_only_file, tmp_path):
+    plain = []
+    for frame in frames:
+        plain.append(frame.copy())
+        plain[-1].info = frame.info
+    part = PreparedPart(prepare(chosen=plain), "train")
+    message = (
+        r"expected a model of a quantity that .* has \(mtt::dos, mtt::bandgap, mtt::efermi\), but .* predicts energy"
+    )
+    with pytest.raises(ValueError, match=message):
+        evaluate_models([energy_only_file], part, tmp_path / "report", num_rotated=0)
+    assert not (tmp_path / "report").exists()
+
+
+def test_another_axis(prepare, level_file, tmp_path):
+    part = PreparedPart(prepare(grid=(-25.0, 11.0)), "train")
+    message = r"have different energy axes: .*prepare the data set again with --step 0.05 --grid -25 9.95 --max-shift 5"
+    with pytest.raises(ValueError, match=message):
+        evaluate_models([level_file], part, tmp_path / "report", num_rotated=0)
+    smeared = PreparedPart(prepare(smearing=0.25), "train")
+    with pytest.raises(ValueError, match=r"smeared by 0.3 eV, those of .* are smeared by 0.25 eV"):
+        evaluate_models([level_file], smeared, tmp_path / "report", num_rotated=0)
+
+
+def test_wrong_data(dataset, level_file, tmp_path):
+    with pytest.raises(ValueError, match="expected one of the parts train, validation, test, got 'tests'"):
+        PreparedPart(dataset, "tests")
+    with pytest.raises(ValueError, match=r"expected structures in the part 'test' of .*, which has none \(train 5"):
+        PreparedPart(dataset, "test")
+    with pytest.raises(FileNotFoundError, match="expected a folder that `electrain prepare` wrote, but there is no"):
+        PreparedPart(tmp_path, "test")
+    copy = shutil.copytree(dataset, tmp_path / "copy")
+    lines = (copy / "structures.csv").read_text().splitlines(keepends=True)
+    (copy / "structures.csv").write_text("".join(lines[:-1]))
+    with pytest.raises(ValueError, match=r"train.zip: expected 4 structures as in structures.csv, got more"):
+        list(PreparedPart(copy, "train").structures())
+    (copy / "train.zip").unlink()
+    with pytest.raises(FileNotFoundError, match=r"speaks of train.zip, but there is no such file"):
+        PreparedPart(copy, "train")
+
+
+def test_files_of_something_else(dataset, level_file, tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    result = run(dataset, level_file, tmp_path)
+    assert result.exit_code == 1
+    assert "expected a new or empty folder, or an evaluation of" in result.output
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("many", "expected numbers of training structures such as 100,200,400, got 'many'"),
+        ("1,2", "expected a number of training structures for 1 model, got 2"),
+        ("0", "expected positive numbers of training structures, got [0]"),
+    ],
+)
+def test_wrong_sizes(dataset, level_file, tmp_path, text, message):
+    result = run(dataset, level_file, tmp_path, "--training-sizes", text)
+    assert result.exit_code == 1
+    assert message in result.output
+
+
+def test_models_that_are_none(dataset, tmp_path):
+    result = run(dataset, tmp_path / "none.pt", tmp_path / "report")
+    assert result.exit_code == 1
+    assert "there is no model file" in result.output
+
+
+def test_rotated_structures_are_spread_over_each_subset(part):
+    entries = [part.entries[0]._replace(subset=subset) for subset in "aaaaaaabb"]
+    chosen = chosen_for_rotation(entries, 3)
+    assert [index for index, wanted in enumerate(chosen) if wanted] == [0, 2, 4, 7, 8]
+    assert not any(chosen_for_rotation(entries, 0))

@@ -1,0 +1,110 @@
+"""`electrain thermo` as a user runs it."""
+
+import json
+
+import ase.io
+import numpy as np
+import pytest
+from ase.build import bulk
+from typer.testing import CliRunner
+
+from electrain.calculators import ElectronicStructureModel
+from electrain.cli import app
+from electrain.thermodynamics.average import EnsembleAverage
+
+
+@pytest.fixture
+def run(level_file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def invoke(*arguments, model=level_file):
+        return CliRunner().invoke(app, ["thermo", *map(str, arguments), "-m", str(model)])
+
+    return invoke
+
+
+@pytest.fixture
+def frames(tmp_path):
+    structures = []
+    for seed in range(10):
+        atoms = bulk("Al", cubic=True)
+        atoms.rattle(0.1, seed=seed)
+        structures.append(atoms)
+    ase.io.write(tmp_path / "md.xyz", structures)
+    return structures
+
+
+def test_results(run, frames, level_file, tmp_path):
+    arguments = ["-T", "500:1500:500", "-o", "out.json", "-p", "out.png", "--batch-size", 12]
+    result = run("md.xyz@:4", "md.xyz@4:", *arguments)
+    assert result.exit_code == 0, result.output
+    average, model = EnsembleAverage(), ElectronicStructureModel(level_file, "cpu")
+    for atoms in ase.io.read(tmp_path / "md.xyz", ":"):
+        average.add(model.predict(atoms))
+    expected = average.thermodynamics([500, 1000, 1500])
+    content = json.loads((tmp_path / "out.json").read_text())
+    assert content["frames"] == 10
+    found = content["temperatures"]["heat_capacity_eV_per_K_per_atom"]
+    np.testing.assert_allclose(found, expected.heat_capacity.values / 4, rtol=1e-6)
+    lines = result.output.splitlines()
+    counts = f"{expected.num_electrons / 4:.3f} electrons per atom up to the Fermi level"
+    assert lines[0] == f"Al4: 10 frames, {counts} (3.000 in the model's training data)"
+    assert lines[2].startswith("note: the numbers of electrons differ")
+    assert [line.split()[0] for line in lines[5:8]] == ["500", "1000", "1500"]
+    assert "±: statistical error, from 10 blocks of 1 frame each." in lines
+    assert "uncertainty of the model" not in result.output
+    assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
+    assert "wrote out.json" in lines
+    assert "wrote out.png" in lines
+
+
+def test_csv_and_one_frame(run, frames, tmp_path):
+    result = run("md.xyz@0", "-T", "300,600", "-o", "out.csv", "--per-electron")
+    assert result.exit_code == 0, result.output
+    assert "heat capacity (kB/electron)" in result.output
+    assert "No statistical errors: they need two frames at least." in result.output
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["md.xyz", "out.csv", "out_dos.csv"]
+    few = run("md.xyz@:3", "-T", "300")
+    assert "note: 3 blocks are too few to see whether frames are correlated" in few.output
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("300:2000", "expected temperatures such as 300:2000:100 or 300,600,900 in K, got '300:2000'"),
+        ("2000:300:100", "expected temperatures such as"),
+        ("300:2000:0", "expected temperatures such as"),
+        ("hot", "expected temperatures such as 300:2000:100 or 300,600,900 in K, got 'hot'"),
+        ("0", r"expected temperatures of at least 0.5 K, got [0.0]"),
+    ],
+)
+def test_wrong_temperatures(run, frames, text, message):
+    result = run("md.xyz@0", "-T", text)
+    assert result.exit_code == 1
+    assert f"error: {message}" in result.output
+
+
+def test_wrong_input(run, frames, dos_only_file, tmp_path):
+    bulk("Si").write(tmp_path / "si.xyz")
+    bulk("Fe").write(tmp_path / "fe.xyz")
+    for arguments, message in (
+        (["md.xyz", "si.xyz"], "error: si.xyz: expected the same atoms in all frames of an average, got Si2 after Al4"),
+        (["md.xyz", "fe.xyz"], "error: fe.xyz: the model does not know Fe"),
+        (["md.xyz", "none.xyz"], "error: none.xyz: no such file"),
+        (["md.xyz", "-o", "out.txt"], "error: expected an output file that ends with .json or .csv, got out.txt"),
+        (["md.xyz", "-p", "out.txt"], "error: expected a plot file that ends with"),
+        (["md.xyz", "-p", "no/out.png"], "error: cannot write no/out.png: there is no folder no"),
+    ):
+        result = run(*arguments)
+        assert result.exit_code == 1, result.output
+        assert message in result.output
+    result = run("md.xyz", model=dos_only_file)
+    assert "dos.pt predicts no Fermi level: expected a model trained on it" in result.output
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fe.xyz", "md.xyz", "si.xyz"]
+
+
+def test_level_outside_of_the_grid(run, frames, far_level_file):
+    result = run("md.xyz@0", model=far_level_file)
+    assert result.exit_code == 1
+    message = "the Fermi level is outside of the energies that all frames know, -90 to -50.1 eV from it"
+    assert f"error: {message}" in result.output
