@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "uncertainty": {"spectra", "nn", "interface"},
     "architectures": {"spectra", "nn", "interface", "files", "training", "uncertainty"},
     # data sets
-    "data": {"spectra", "interface", "files", "jobs", "structures", "plots"},
+    "data": {"spectra", "nn", "interface", "files", "jobs", "structures", "plots"},
     # exported models at work
     "results": {"spectra", "interface", "files", "structures", "plots"},
     "calculators": {"spectra", "nn", "interface", "files", "structures", "results"},

@@ -12,7 +12,8 @@ from electrain.data import choose_axis, dos_target, electronic_targets, energy_t
 from electrain.data.axis import chosen_axis
 from electrain.data.targets import band_gap
 from electrain.interface.axis_labels import labels_to_grid
-from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL, MIN_CHANNELS
+from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL
+from electrain.nn.spectrum_convolution import SpectrumConvolution
 from electrain.spectra.axis import EnergyAxis
 from electrain.spectra.grid import EnergyGrid
 
@@ -110,7 +111,7 @@ def test_the_axis_leaves_room_on_both_sides(make_calculation):
 
 def test_a_short_axis_grows_until_all_heads_can_read_it(make_calculation):
     coarse, fine = axis_of(make_calculation(), step=0.1), axis_of(make_calculation(), step=0.02)
-    assert coarse.grid.size == MIN_CHANNELS
+    assert coarse.grid.size == SpectrumConvolution.min_channels()
     assert coarse.grid.start == pytest.approx(fine.grid.start, abs=0.2)
     assert dos_target(make_calculation(), coarse).isnan()[-1]
 
@@ -244,7 +245,7 @@ def test_a_chosen_grid_shows_the_same_spectrum(make_calculation, low, high):
     calculation = make_calculation()
     axis = chosen_axis(low, high, step=0.05, smearing=0.3, max_shift=1.0)
     assert axis.target_grid.start == pytest.approx(low)
-    assert axis.grid.size == max(axis.max_shift + round((high - low) / 0.05) + 1, MIN_CHANNELS)
+    assert axis.grid.size == max(axis.max_shift + round((high - low) / 0.05) + 1, SpectrumConvolution.min_channels())
     if low + 1.5 > calculation.eigenvalues.min():
         with pytest.raises(ValueError, match=r"made up, frame 0: expected no state below -8\.00 eV"):
             dos_target(calculation, axis)

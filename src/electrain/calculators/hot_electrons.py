@@ -33,9 +33,10 @@ def with_hot_electrons(
 
     Its ``energy`` is the free energy :math:`E + F_\mathrm{el}(T) - E_\mathrm{el}(0)`, with the difference from the
     predicted density of states at a fixed number of electrons
-    (:class:`~electrain.spectra.electronic_free_energy.HotElectrons`); forces and stress are its derivatives, as for any model. Bands are rigid: the density of states is that of cold
-    electrons. Its integral must reach the number of electrons at the right energy, which a gap does not forgive: this
-    is for metals, and for temperatures at which electrons cross the gap anyway.
+    (:class:`~electrain.spectra.electronic_free_energy.HotElectrons`); forces and stress are its derivatives, as for any
+    model. Bands are rigid: the density of states is that of cold electrons. Its integral must reach the number of
+    electrons at the right energy, which a gap does not forgive: this is for metals, and for temperatures at which
+    electrons cross the gap anyway.
 
     Outputs that would not fit to this energy (direct forces and stresses, uncertainties and ensembles of the energy)
     are left out. The level is that of a whole structure: an engine must not split it (the interaction range is

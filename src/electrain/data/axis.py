@@ -3,7 +3,7 @@
 import math
 
 from electrain.interface.axis_labels import grid_to_labels
-from electrain.interface.quantities import MIN_CHANNELS
+from electrain.nn.spectrum_convolution import SpectrumConvolution
 from electrain.spectra.axis import MARGIN, EnergyAxis, margin
 from electrain.spectra.grid import EnergyGrid
 
@@ -35,7 +35,7 @@ def _axis(targets: EnergyGrid, max_shift: float, smearing: float) -> EnergyAxis:
     channels = round(max_shift / targets.step)
     extended = targets.extended_below(channels)
     # Short axes grow at the upper end: all heads must be able to read the result.
-    size = max(extended.size, MIN_CHANNELS)
+    size = max(extended.size, SpectrumConvolution.min_channels())
     grid = EnergyGrid(round(extended.start, 6), targets.step, size)  # -80.2, not -80.20000000000002
     return EnergyAxis(grid=grid, max_shift=channels, smearing=smearing)
 

@@ -3,10 +3,9 @@
 import json
 from collections.abc import Mapping
 
-from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL
+from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, ENERGY, FERMI_LEVEL
 from electrain.spectra.axis import EnergyAxis
 
-from .targets import ENERGY
 from .writing import BAND_GAP_KEY, DOS_KEY, FERMI_LEVEL_KEY, SUFFIXES, Contents
 
 _HEAD = """\

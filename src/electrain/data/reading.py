@@ -15,12 +15,11 @@ from metatensor.torch import TensorBlock
 from metatrain.utils.data import DiskDataset
 from numpy.typing import NDArray
 
-from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES
+from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, ENERGY
 from electrain.spectra.axis import EnergyAxis
 from electrain.spectra.grid import EnergyGrid
 
 from .splits import PARTS
-from .targets import ENERGY
 from .work_folder import MANIFEST, STRUCTURES
 from .writing import BAND_GAP_KEY, DOS_KEY, part_name
 

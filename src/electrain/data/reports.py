@@ -11,12 +11,11 @@ from typing import Any
 
 from electrain import __version__
 from electrain.files.replacing import atomically
-from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL
+from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, ENERGY, FERMI_LEVEL
 
 from .selection import Selection, SourceFile
 from .settings import Settings
 from .splits import PARTS
-from .targets import ENERGY
 
 _FORMAT_VERSION = 2
 

@@ -21,8 +21,6 @@ from .axis import check_settings, fitted_axis
 from .calculation import Calculation
 from .sampled_spectrum import SampledSpectrum
 
-ENERGY = "energy"
-
 # Below the lowest state by this much, a Gaussian is lost in the round-off of its peak (exp(-8**2 / 2) is 1e-14).
 _TAIL_IN_SMEARINGS = 8.0
 

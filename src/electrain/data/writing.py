@@ -18,11 +18,12 @@ from metatrain.utils.data.writers import DiskDatasetWriter, MemmapWriter
 
 from electrain.files.replacing import atomically
 from electrain.interface.ase_systems import to_system
+from electrain.interface.quantities import ENERGY
 from electrain.spectra.axis import EnergyAxis
 
 from .chunks import read_samples, read_table
 from .table import Row
-from .targets import ENERGY, Sample, electronic_targets, energy_target
+from .targets import Sample, electronic_targets, energy_target
 
 FORMATS = ("xyz", "zip", "memmap")
 SUFFIXES = {"xyz": ".xyz", "zip": ".zip", "memmap": ""}

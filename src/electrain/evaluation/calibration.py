@@ -14,10 +14,9 @@ from metatrain.utils.neighbor_lists import get_system_with_neighbor_lists
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
-from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL, uncertainty_name
+from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, ENERGY, FERMI_LEVEL, uncertainty_name
 from electrain.uncertainty.calibration import aligned_residuals
 
-ENERGY = "energy"
 # Root mean square over the trusted channels of each structure.
 SPECTRUM = "density of states, mean over channels"
 

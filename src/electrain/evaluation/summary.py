@@ -12,10 +12,10 @@ from ase.formula import Formula
 from numpy.typing import NDArray
 
 from electrain.data.reading import Entry
-from electrain.interface.quantities import BAND_GAP, FERMI_LEVEL
+from electrain.interface.quantities import BAND_GAP, ENERGY, FERMI_LEVEL
 from electrain.spectra import AlignedErrors, AlignedRMSE
 
-from .calibration import ENERGY, SPECTRUM, Calibration
+from .calibration import SPECTRUM, Calibration
 from .chunk_files import read_chunks
 from .structure_errors import StructureErrors
 

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from electrain.calculators import ElectronicStructureModel, Rotations, average_electronic_structure, in_batches
 from electrain.data.reading import PreparedPart
-from electrain.data.targets import ENERGY
 from electrain.files.models import load_any_model
-from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL, uncertainty_name
+from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, ENERGY, FERMI_LEVEL, uncertainty_name
 from electrain.results.electronic_structure import ElectronicStructure
 from electrain.spectra.grid import EnergyGrid
 from electrain.structures.checks import check_elements, check_structure

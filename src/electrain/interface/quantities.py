@@ -1,25 +1,141 @@
-"""Names of the electronic-structure quantities in datasets, options files and exported models."""
+"""The quantities that are learned and predicted: one row each, which data, losses, errors and exports iterate over.
 
-DENSITY_OF_STATES = "mtt::dos"  # states/eV of the whole structure (or of each atom), on the model's energy axis
-BAND_GAP = "mtt::bandgap"  # eV
-FERMI_LEVEL = "mtt::efermi"  # eV, on the same energy axis as the density of states
+A new quantity is one row here, and a loss in :mod:`electrain.training.losses` if none of those that are there fits.
+"""
 
-# The fewest channels of a density of states that the band gap and Fermi level heads can read.
-MIN_CHANNELS = 737
+from dataclasses import dataclass, replace
+from typing import Literal
 
-# One number per structure that does not grow with it: not sums over atoms.
-INTENSIVE = (BAND_GAP, FERMI_LEVEL)
-
-
+DENSITY_OF_STATES = "mtt::dos"
+BAND_GAP = "mtt::bandgap"
+FERMI_LEVEL = "mtt::efermi"
+ENERGY = "energy"
+FORCES = "forces"
+STRESS = "stress"
 # metatomic's standard names; variants carry a suffix: "non_conservative_stress/pbe"
-DIRECT_FORCE = "non_conservative_force"  # eV/A, predicted without derivative of an energy
+DIRECT_FORCE = "non_conservative_force"
 DIRECT_FORCE_DEPRECATED = "non_conservative_forces"  # its name in older metatomic versions, which metatomic still takes
-DIRECT_STRESS = "non_conservative_stress"  # eV/A^3
+DIRECT_STRESS = "non_conservative_stress"
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What is to be known of a quantity, wherever it comes from or goes to.
+
+    :param name: in data sets, options files and exported models.
+    :param label: for readers.
+    :param unit: of a value, for readers.
+    :param key: in extended XYZ files.
+    :param option_unit: in options files and exported models, as far as metatomic knows units; that for readers if not
+        given.
+    :param description: in options files and exported models.
+    :param shape: of a value: ``()`` for a number, ``(3,)``, ``(3, 3)``; ``None`` for a spectrum, which has a value for
+        each channel of the energy axis.
+    :param per: what has a value in a data set.
+    :param gradient_of: the energy that forces and stress are gradients of; they are no targets of their own.
+    :param intensive: a number of a whole structure that does not grow with it: no sum over atoms, errors per structure.
+    :param per_volume: predicted as a sum over atoms and divided by the volume of the cell.
+    :param has_baseline: whether a constant per element is subtracted before learning.
+    :param is_scaled: whether it is learned in units of its standard deviation.
+    :param loss: name of its loss unless the options choose another one.
+    :param read_from: spectrum that it can be read from by a network of its own.
+    :param on_axis_of: spectrum on whose energy axis it lies, and with which it is shifted.
+    :param is_non_negative: predictions below zero are cut off.
+    """
+
+    name: str
+    label: str
+    unit: str = ""
+    key: str = ""
+    option_unit: str | None = None
+    description: str = ""
+    shape: tuple[int, ...] | None = ()
+    per: Literal["structure", "atom"] = "structure"
+    gradient_of: str | None = None
+    intensive: bool = False
+    per_volume: bool = False
+    has_baseline: bool = True
+    is_scaled: bool = True
+    loss: str = "pointwise"
+    read_from: str | None = None
+    on_axis_of: str | None = None
+    is_non_negative: bool = False
+
+    @property
+    def is_spectrum(self) -> bool:
+        """Whether it has a value for each channel of the energy axis."""
+        return self.shape is None
+
+    @property
+    def sample_kind(self) -> str:
+        """The word of metatomic for what has a value."""
+        return "system" if self.per == "structure" else "atom"
+
+    @property
+    def metatomic_unit(self) -> str:
+        """Unit in options files and exported models."""
+        return self.unit if self.option_unit is None else self.option_unit
+
+
+QUANTITIES = {
+    quantity.name: quantity
+    for quantity in (
+        Quantity(
+            DENSITY_OF_STATES,
+            "density of states",
+            unit="states/eV",
+            key="dos",
+            option_unit="",  # metatomic knows no states/eV
+            description="density of states of the whole cell in states/eV",
+            shape=None,
+            has_baseline=False,  # gap and Fermi level are read from the whole of it, and its zero is shifted
+            is_scaled=False,
+            loss="self_aligning",
+        ),
+        Quantity(
+            BAND_GAP,
+            "band gap",
+            unit="eV",
+            key="bandgap",
+            description="band gap",
+            intensive=True,
+            has_baseline=False,
+            read_from=DENSITY_OF_STATES,
+            is_non_negative=True,
+        ),
+        Quantity(
+            FERMI_LEVEL,
+            "Fermi level",
+            unit="eV",
+            key="efermi",
+            description="Fermi level on the axis of the density of states",
+            intensive=True,
+            has_baseline=False,
+            is_scaled=False,
+            read_from=DENSITY_OF_STATES,
+            on_axis_of=DENSITY_OF_STATES,
+        ),
+        Quantity(ENERGY, "energy", unit="eV", key="energy", description="energy"),
+        Quantity(FORCES, "forces", unit="eV/angstrom", key="forces", shape=(3,), per="atom", gradient_of=ENERGY),
+        Quantity(STRESS, "stress", unit="eV/angstrom^3", key="stress", shape=(3, 3), gradient_of=ENERGY),
+        Quantity(DIRECT_FORCE, "direct forces", unit="eV/Angstrom", shape=(3,), per="atom"),
+        Quantity(DIRECT_FORCE_DEPRECATED, "direct forces", unit="eV/Angstrom", shape=(3,), per="atom"),
+        Quantity(DIRECT_STRESS, "direct stress", unit="eV/Angstrom^3", shape=(3, 3), per_volume=True),
+    )
+}
+
+INTENSIVE = tuple(quantity.name for quantity in QUANTITIES.values() if quantity.intensive)
 
 
 def base_quantity(name: str) -> str:
     """The quantity without its variant: ``energy/pbe`` -> ``energy``."""
     return name.split("/")[0]
+
+
+def quantity_of(name: str) -> Quantity:
+    """The row of a target or one of its variants; any other target is a sum over atoms, learned point by point."""
+    known = QUANTITIES.get(base_quantity(name))
+    return Quantity(name, name) if known is None else replace(known, name=name)
 
 
 def uncertainty_name(target: str) -> str:

@@ -72,9 +72,11 @@ def add_low_rank(module: nn.Module, setup: LowRank) -> None:
 
     :raises ValueError: for a rank below 1, or names of layers that no block has.
     """
-    blocks: list[tuple[nn.Module, tuple[str, ...]]] = [
-        (child, type(child).LOW_RANK_LAYERS) for child in module.modules() if hasattr(type(child), "LOW_RANK_LAYERS")
-    ]
+    blocks: list[tuple[nn.Module, tuple[str, ...]]] = []
+    for child in module.modules():
+        layers = getattr(type(child), "LOW_RANK_LAYERS", None)
+        if layers is not None:
+            blocks.append((child, layers))
     known = sorted({name for _, layers in blocks for name in layers})
     names = list(setup.target_modules)
     if not names or not set(names) <= set(known):

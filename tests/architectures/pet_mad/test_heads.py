@@ -5,7 +5,6 @@ import torch
 from torch.nn import functional
 
 from electrain.architectures.pet_mad.network import PooledHead, SpectrumConvolution
-from electrain.interface.quantities import MIN_CHANNELS
 from electrain.nn.pooling import pool_systems, select_atoms
 
 NUM_ATOMS, NUM_EDGES, NUM_SYSTEMS = 9, 40, 4
@@ -148,7 +147,7 @@ def test_spectra_of_a_batch_do_not_mix():
 
 
 def test_shortest_spectrum():
-    assert SpectrumConvolution.min_channels() == MIN_CHANNELS == 737
+    assert SpectrumConvolution.min_channels() == 737
     head = SpectrumConvolution(737)
     assert tuple(head.hidden.weight.shape) == (1024, 64)
     assert tuple(head(torch.zeros(1, 737)).shape) == (1, 1)
