@@ -16,14 +16,14 @@ from models import GRID, MAX_SHIFT, OURS, to_systems
 from peer_loss import brute_force_loss
 
 from electrain.architectures.pet_mad.cuda_graphs import GraphedModel
-from electrain.architectures.pet_mad.trainer import make_objective
+from electrain.architectures.pet_mad.trainer import Trainer
 from electrain.calculators import ElectronicStructureCalculator
 from electrain.interface.axis_labels import grid_to_labels
 from electrain.interface.quantities import DENSITY_OF_STATES
 from electrain.spectra.losses import spectral_loss
 from electrain.training.epoch import OptimizerStep
 from electrain.training.errors import EpochErrors
-from electrain.training.objective import CUMULATIVE_WEIGHT, GRADIENT_WEIGHT
+from electrain.training.losses import CUMULATIVE_WEIGHT, GRADIENT_WEIGHT, Objective
 from electrain.training.processes import Process
 
 LEARNING_RATE = 1e-5
@@ -117,28 +117,25 @@ def energy_map(structures: list[Atoms], device: str) -> TensorMap:
     return TensorMap(Labels.single(), [block]).to(device)
 
 
-def fresh_errors(device: str) -> EpochErrors:
-    """What the trainer counts its errors in."""
-    return EpochErrors(GRID.step, [], Process(torch.device(device), 0, 1, False))
-
-
 def our_step(
     model: Any, systems: list[System], targets: dict[str, TensorMap], device: str, cuda_graphs: bool = False
 ) -> Job:
     """A step of our trainer without the loader: network, loss, errors, gradients, clipping, Adam."""
     infos = {name: model.dataset_info.targets[name] for name in targets}
-    objective = make_objective(model, {"loss": CONFIG, "per_structure_targets": []})
+    objective = Objective(Trainer({"loss": CONFIG, "per_structure_targets": []}).losses(model))
+    process = Process(torch.device(device), 0, 1, False)
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, fused=True)
     scheduler = torch.optim.lr_scheduler.ConstantLR(optimizer, 1.0)
-    errors = fresh_errors(device)
-    step = OptimizerStep(model, optimizer, scheduler, 1.0, errors.process)
+    errors = EpochErrors(objective.terms, process)
+    step = OptimizerStep(model, optimizer, scheduler, 1.0, process)
     model.train()
     called = GraphedModel(model) if cuda_graphs else model
 
     def run() -> torch.Tensor:
         predictions = evaluate_model(called, systems, infos, is_training=True)
-        loss = objective(predictions, targets, systems, model.scaler, errors)
+        loss, evaluated = objective(predictions, targets, systems)
         step(loss)
+        errors.add(evaluated)
         return loss.detach()
 
     return Job(run, model)

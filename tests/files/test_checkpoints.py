@@ -14,7 +14,7 @@ from metatrain.utils.data import DatasetInfo
 from peer_models import ALL_KINDS, make_peer_model
 from typer.testing import CliRunner
 
-from electrain.architectures.base.checkpoints import checked_origin
+from electrain.architectures.base.checkpoints import checkpoint_of
 from electrain.cli.main import app
 from electrain.files.checkpoints import CheckpointError, UnsafeCheckpointError, read_checkpoint
 
@@ -61,7 +61,7 @@ def test_fine_tuning_refuses_code(traces, tmp_path):
     path = tmp_path / "base.ckpt"
     torch.save({"architecture_name": "pet_mad", "epoch": calls["posix.system"]}, path)
     with pytest.raises(UnsafeCheckpointError, match=r"it asks for .*posix\.system"):
-        checked_origin(str(path))
+        checkpoint_of("pet_mad")(str(path))
     assert not trace.exists()
 
 

@@ -3,6 +3,7 @@
 import torch
 from structures import example_structures
 
+from electrain.architectures.pet_mad.model import make_network as network_of
 from electrain.architectures.pet_mad.network import PointEdgeTransformer
 from electrain.nn.pooling import pool_systems
 
@@ -43,8 +44,8 @@ KINDS = {
 def make_network(**options) -> PointEdgeTransformer:
     """A random network in float64 with a head of three values."""
     torch.manual_seed(0)
-    network = PointEdgeTransformer(num_elements=len(ELEMENTS), **{**SMALL, **options})
-    network.add_head("scalar", 3)
+    network = network_of({**SMALL, **options}, len(ELEMENTS))
+    network.add_output("scalar", 3, "sum")
     network.double().eval()
     # larger weights make predictions depend more strongly on the geometry
     with torch.no_grad():

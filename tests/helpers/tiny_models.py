@@ -16,9 +16,11 @@ from metatrain.utils.data.writers import DiskDatasetWriter
 from metatrain.utils.neighbor_lists import get_system_with_neighbor_lists
 
 from electrain.architectures.pet_mad.model import PETMAD
+from electrain.architectures.pet_mad.trainer import Trainer
 from electrain.interface.axis_labels import grid_to_labels
 from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL
 from electrain.spectra.grid import EnergyGrid
+from electrain.training.losses import Objective
 
 GRID = EnergyGrid(-20.0, 0.05, 760)
 MAX_SHIFT = 20
@@ -86,6 +88,11 @@ def model_hypers(**options) -> dict:
 def make_model(names: tuple[str, ...] = ALL_TARGETS, dtype=torch.float64, forces=False, **options) -> PETMAD:
     torch.manual_seed(0)
     return PETMAD(model_hypers(**options), dataset_info(names, forces)).to(dtype)
+
+
+def make_objective(model: PETMAD, hypers: dict) -> Objective:
+    """The loss as the trainer has it."""
+    return Objective(Trainer(hypers).losses(model))
 
 
 def make_varied(model: PETMAD) -> PETMAD:

@@ -8,16 +8,11 @@ from structures import example_structures, to_batch
 
 from electrain.architectures.pet_mad.network import Batch
 from electrain.architectures.pet_mad.network.buckets import bucket_limits, make_buckets
+from electrain.nn.cutoff import Cutoff
 from electrain.nn.edges import edge_vectors, find_edges, sort_pairs
 
 ELEMENTS = [1, 6, 8, 14, 79]
 STRUCTURES = example_structures()
-FIXED = {
-    "cutoff_function": "cosine",
-    "num_neighbors_adaptive": None,
-    "cutoff_width_adaptive": 1.0,
-    "adaptive_cutoff_method": "solver",
-}
 
 
 def random_full_list(num_pairs, num_atoms, reach, seed):
@@ -87,14 +82,14 @@ def without(batch, missing):
 def test_half_list_is_an_error():
     batch = to_batch([STRUCTURES["molecule"]], 3.0, ELEMENTS)
     with pytest.raises(ValueError, match=r"needs a full neighbor list: some pair i -> j comes without its rev"):
-        find_edges(without(batch, batch.centers > batch.neighbors), cutoff=3.0, cutoff_width=0.5, **FIXED)
+        find_edges(without(batch, batch.centers > batch.neighbors), Cutoff(3.0, 0.5))
 
 
 @pytest.mark.parametrize("missing", [0, 17, -1])
 def test_one_missing_pair_is_an_error(missing):
     batch = to_batch([STRUCTURES["bulk"]], 3.0, ELEMENTS, seed=1)
     with pytest.raises(ValueError, match="needs a full neighbor list"):
-        find_edges(without(batch, missing), cutoff=3.0, cutoff_width=0.5, **FIXED)
+        find_edges(without(batch, missing), Cutoff(3.0, 0.5))
 
 
 @pytest.mark.parametrize("names", [["bulk"], list(STRUCTURES)])
@@ -113,7 +108,7 @@ def test_edge_vectors_one_by_one(names):
 def test_edges_are_the_pairs_within_the_cutoff():
     """The neighbor list reaches further than the network."""
     batch = sort_pairs(to_batch(list(STRUCTURES.values()), 5.0, ELEMENTS, seed=4)).batch
-    edges = find_edges(batch, cutoff=3.0, cutoff_width=0.5, **FIXED)
+    edges = find_edges(batch, Cutoff(3.0, 0.5))
     distances = edge_vectors(batch).norm(dim=1)
     inside = distances <= 3.0
     assert 0 < int(inside.sum()) < len(distances)
@@ -147,9 +142,9 @@ def test_an_edge_stays_only_together_with_its_reverse(longer):
     batch = two_atoms(positions, cells, [0, 0, 1])
     shorter_distance, longer_distance = sorted(edge_vectors(batch).norm(dim=1).tolist())
     assert shorter_distance < longer_distance
-    neither = find_edges(batch, cutoff=shorter_distance, cutoff_width=0.2, **FIXED)
+    neither = find_edges(batch, Cutoff(shorter_distance, 0.2))
     assert len(neither.centers) == len(neither.reverse) == len(neither.weights) == 0
-    both = find_edges(batch, cutoff=longer_distance, cutoff_width=0.2, **FIXED)
+    both = find_edges(batch, Cutoff(longer_distance, 0.2))
     assert both.reverse.tolist() == [1, 0]
 
 
@@ -158,7 +153,7 @@ def test_atoms_on_top_of_each_other(distance):
     positions = torch.tensor([[0.0, 0.0, 0.0], [0.0, 0.0, distance]], dtype=torch.float64)
     batch = two_atoms(positions, torch.zeros(2, 3, 3, dtype=torch.float64), [0, 0, 0])
     with pytest.raises(ValueError, match=r"atoms 0 and 1 .* Angstrom apart: expected finite positions more than"):
-        find_edges(batch, cutoff=3.0, cutoff_width=0.2, **FIXED)
+        find_edges(batch, Cutoff(3.0, 0.2))
 
 
 def sorted_centers(counts):

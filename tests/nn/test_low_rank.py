@@ -4,9 +4,11 @@ import copy
 
 import pytest
 import torch
+from networks import SMALL
 from structures import example_structures, to_batch
 from torch import nn
 
+from electrain.architectures.pet_mad.model import make_network as network_of
 from electrain.architectures.pet_mad.network import PointEdgeTransformer
 from electrain.architectures.pet_mad.network.transformer import Attention
 from electrain.nn.low_rank import LowRank, LowRankLinear, add_low_rank, find_low_rank, merge_low_rank
@@ -17,30 +19,7 @@ CUTOFF = 3.0
 
 def make_network(featurizer: str) -> PointEdgeTransformer:
     torch.manual_seed(0)
-    network = PointEdgeTransformer(
-        num_elements=len(ELEMENTS),
-        cutoff=CUTOFF,
-        cutoff_width=0.5,
-        cutoff_function="bump",
-        num_neighbors_adaptive=None,
-        cutoff_width_adaptive=1.0,
-        adaptive_cutoff_method="solver",
-        featurizer=featurizer,
-        num_message_passing_layers=2,
-        num_attention_layers=2,
-        edge_width=8,
-        node_width=12,
-        feedforward_width=10,
-        head_width=6,
-        num_heads=2,
-        attention_temperature=1.0,
-        normalization="LayerNorm",
-        activation="SiLU",
-        transformer_type="PostLN",
-        system_conditioning=False,
-        max_charge=10,
-        max_spin_multiplicity=10,
-    )
+    network = network_of({**SMALL, "num_attention_layers": 2, "featurizer": featurizer}, len(ELEMENTS))
     return network.double().eval()
 
 

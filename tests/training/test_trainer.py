@@ -19,6 +19,7 @@ from tiny_models import (
     dataset_info,
     make_dataset,
     make_model,
+    make_objective,
     make_varied,
     model_hypers,
     request,
@@ -31,13 +32,13 @@ from tiny_models import (
 )
 
 from electrain.architectures.pet_mad.model import PETMAD
-from electrain.architectures.pet_mad.trainer import Trainer, make_objective
+from electrain.architectures.pet_mad.trainer import Trainer
 from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL
 from electrain.spectra.losses import spectral_loss_terms
 from electrain.training.batches import make_loaders
 from electrain.training.epoch import OptimizerStep, run_epoch
 from electrain.training.errors import EpochErrors, selected_error
-from electrain.training.objective import Objective
+from electrain.training.losses import Objective
 from electrain.training.processes import Process
 from electrain.training.schedule import make_schedule
 from electrain.training.seeding import seed_epoch
@@ -237,10 +238,12 @@ def batch_of(model, names, frames, rows):
 def loss_and_errors(model, names, frames, rows, **options):
     objective = make_objective(model, training_hypers(**options))
     systems, targets = batch_of(model, names, frames, rows)
-    errors = EpochErrors(GRID.step, objective.per_structure, PROCESS)
+    errors = EpochErrors(objective.terms, PROCESS)
     infos = model.dataset_info.targets
     predictions = evaluate_model(model, systems, {name: infos[name] for name in names}, is_training=True)
-    return objective(predictions, targets, systems, model.scaler, errors), errors
+    loss, evaluated = objective(predictions, targets, systems)
+    errors.add(evaluated)
+    return loss, errors
 
 
 def gradients_of(model, names, frames, rows, **options):
@@ -408,13 +411,13 @@ def test_aligned_errors_of_an_epoch():
     rows = target_rows(FRAMES)
     rows[DOS][3] = torch.nan
     objective = make_objective(model, training_hypers())
-    errors = EpochErrors(GRID.step, objective.per_structure, PROCESS)
+    errors = EpochErrors(objective.terms, PROCESS)
     per_electron, per_atom = [], []
     for indices in ([0, 1], [2, 3, 4], [5]):
         frames = [FRAMES[i] for i in indices]
         systems, targets = batch_of(model, (DOS,), frames, {DOS: rows[DOS][indices]})
         predictions = model(systems, request([DOS]))
-        objective(predictions, targets, systems, model.scaler, errors)
+        errors.add(objective(predictions, targets, systems)[1])
         for row, i in enumerate(indices):
             target = rows[DOS][i, MAX_SHIFT:]
             trusted = ~torch.isnan(target)
@@ -455,7 +458,7 @@ def test_the_loss_of_an_epoch_is_a_mean_over_structures(batch_size):
     dataset, objective = make_dataset((DOS, BAND_GAP), FRAMES[:5]), make_objective(model, hypers)
     targets = model.dataset_info.targets
     loaders = make_loaders(model, targets, [dataset], [dataset], hypers, PROCESS)
-    errors = EpochErrors(GRID.step, objective.per_structure, PROCESS)
+    errors = EpochErrors(objective.terms, PROCESS)
     found = run_epoch(model, loaders.validation, targets, objective, errors, torch.float64, None)
     rows = target_rows(FRAMES[:5])
     expected, _ = loss_and_errors(model.train(), (DOS, BAND_GAP), FRAMES[:5], rows)
@@ -633,7 +636,7 @@ def test_validation_loss_changes_nothing(tmp_path):
     batches = make_loaders(model, targets, [dataset], [dataset], training_hypers(), PROCESS).validation
     results = []
     for _ in range(2):
-        errors = EpochErrors(GRID.step, [], PROCESS)
+        errors = EpochErrors(objective.terms, PROCESS)
         results.append(run_epoch(model, batches, targets, objective, errors, torch.float64, None))
     assert results[0] == results[1]
     assert results[0]["loss"] > 0
@@ -742,7 +745,7 @@ def test_a_loss_that_is_not_finite_leaves_weights_and_best_model(tmp_path, monke
         terms = spectral_loss_terms(*arguments, **options)
         return terms if calls < 8 else terms._replace(alignment=terms.alignment * torch.nan)
 
-    monkeypatch.setattr("electrain.training.objective.spectral_loss_terms", fail_later)
+    monkeypatch.setattr("electrain.training.losses.spectral_loss_terms", fail_later)
     with pytest.raises(FloatingPointError):
         train(trainer, model, dataset, tmp_path)
     assert all(torch.isfinite(parameter).all() for parameter in model.parameters())

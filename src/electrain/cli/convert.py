@@ -96,10 +96,9 @@ def _show(model: "PETMAD", path: Path) -> None:
     for name, info in model.dataset_info.targets.items():
         what = info.description or ("per atom" if info.sample_kind == "atom" else "per structure")
         typer.echo(f"target          {name} ({info.unit or 'no unit'}), {what}")
-    if model.grid is not None:
-        typer.echo(f"energy axis     {model.grid}")
-        shift = hypers["energy_grid"]["max_shift"] * model.grid.step
-        typer.echo(f"largest shift   {shift:g} eV")
+    if model.axis is not None:
+        typer.echo(f"energy axis     {model.axis.grid}")
+        typer.echo(f"largest shift   {model.axis.max_shift * model.axis.grid.step:g} eV")
     elements = [chemical_symbols[number] for number in model.atomic_types]
     typer.echo(f"elements        {len(elements)}: {' '.join(elements)}")
     typer.echo(f"cutoff          {hypers['cutoff']:g} A, {_adaptive(hypers)}")

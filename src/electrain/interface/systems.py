@@ -65,20 +65,18 @@ def systems_to_batch(
 ) -> Batch:
     """Concatenate systems with their neighbor lists.
 
-    :param systems: at least one, none of them empty.
+    :param systems: at least one; a structure may have no atoms.
     :param options: which neighbor list to take.
     :param element_of_type: (largest atomic number + 1,) index of each element, -1 for unknown ones.
     :param known_types: atomic numbers that the model knows, for the error message.
     :param states: charges and spin multiplicities, for networks that read them.
-    :raises ValueError: for an unknown element or a structure without atoms.
+    :raises ValueError: for an unknown element.
     """
     device = systems[0].positions.device
     gathered = gather(systems, options)
     first_atoms: list[int] = []
     num_atoms = 0
-    for i, size in enumerate(gathered.num_atoms):
-        if size == 0:
-            raise ValueError("structure " + str(i) + " of the batch has no atoms")
+    for size in gathered.num_atoms:
         first_atoms.append(num_atoms)
         num_atoms += size
     all_types = torch.cat(gathered.types).to(torch.int64)

@@ -1,8 +1,17 @@
 """Charge and spin multiplicity of a structure as input to the network."""
 
+from typing import NamedTuple
+
 import torch
 from torch import nn
 from torch.nn import functional
+
+
+class StateRange(NamedTuple):
+    """Charges and spin multiplicities that a network knows."""
+
+    max_charge: int = 10  # from minus to plus this many elementary charges
+    max_spin_multiplicity: int = 10  # from 1 to this one
 
 
 class StateEmbedding(nn.Module):
@@ -12,12 +21,12 @@ class StateEmbedding(nn.Module):
     The outer map starts from zero: at first, a network is what it would be without.
 
     :param width: features of an atom.
-    :param max_charge: charges from minus to plus this many elementary charges are known.
-    :param max_spin_multiplicity: multiplicities from 1 to this one are known.
+    :param known: charges and multiplicities.
     """
 
-    def __init__(self, width: int, max_charge: int, max_spin_multiplicity: int) -> None:
+    def __init__(self, width: int, known: StateRange) -> None:
         super().__init__()
+        max_charge, max_spin_multiplicity = known
         self.max_charge, self.max_spin_multiplicity = max_charge, max_spin_multiplicity
         self.charge = nn.Embedding(2 * max_charge + 1, width)
         self.spin_multiplicity = nn.Embedding(max_spin_multiplicity, width)

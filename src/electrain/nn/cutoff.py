@@ -1,6 +1,7 @@
 """Smooth cutoff functions and cutoff radii that adapt to the number of neighbors."""
 
 import math
+from typing import NamedTuple
 
 import torch
 
@@ -9,6 +10,19 @@ import torch
 # Margin that keeps the argument of the bump function off the poles of its cotangent.
 _BUMP_MARGIN = 1e-6
 _NEWTON_STEPS = 10
+
+
+class Cutoff(NamedTuple):
+    """Which pairs of atoms see each other, and how they fade out; lengths in Angstrom."""
+
+    radius: float
+    width: float  # of the step at the radius
+    function: str = "cosine"  # shape of the step: "cosine" or "bump"
+    # If set, each atom's radius shrinks until about so many neighbors are left, counted with steps of this width, by
+    # "solver" or "grid", see `adaptive_cutoffs`.
+    num_neighbors: float | None = None
+    count_width: float = 1.0
+    method: str = "solver"
 
 
 def bump_cutoff(
@@ -33,10 +47,10 @@ def cosine_cutoff(distances: torch.Tensor, cutoffs: torch.Tensor, width: float) 
 
 
 def cutoff_weights(distances: torch.Tensor, cutoffs: torch.Tensor, width: float, function: str) -> torch.Tensor:
-    """The cutoff function called ``"bump"`` or ``"cosine"`` (in any case)."""
-    if function.lower() == "bump":
+    """The cutoff function called ``"bump"`` or ``"cosine"``."""
+    if function == "bump":
         return bump_cutoff(distances, cutoffs, width)
-    elif function.lower() == "cosine":
+    elif function == "cosine":
         return cosine_cutoff(distances, cutoffs, width)
     else:
         raise ValueError("cutoff_function must be 'cosine' or 'bump', got '" + function + "'")
@@ -63,9 +77,9 @@ def adaptive_cutoffs(
         as older checkpoints need it.
     :return: (num_atoms,) radii in Angstrom, differentiable with respect to ``distances``.
     """
-    if method.lower() == "solver":
+    if method == "solver":
         return _solver_cutoffs(distances, centers, num_atoms, num_neighbors, max_cutoff, width)
-    elif method.lower() == "grid":
+    elif method == "grid":
         return _grid_cutoffs(distances, centers, num_atoms, num_neighbors, max_cutoff, width)
     else:
         raise ValueError("adaptive_cutoff_method must be 'solver' or 'grid', got '" + method + "'")

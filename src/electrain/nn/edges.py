@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 
 from .batch import Batch, Edges
-from .cutoff import adaptive_cutoffs, cutoff_weights
+from .cutoff import Cutoff, adaptive_cutoffs, cutoff_weights
 
 # TorchScript: functions cannot read module-level numbers, so constants are default arguments below.
 
@@ -77,16 +77,7 @@ def _too_close(distances: torch.Tensor, batch: Batch, min_distance: float) -> st
     )
 
 
-def find_edges(
-    batch: Batch,
-    cutoff: float,
-    cutoff_width: float,
-    cutoff_function: str,
-    num_neighbors_adaptive: float | None,
-    cutoff_width_adaptive: float,
-    adaptive_cutoff_method: str,
-    min_distance: float = _MIN_DISTANCE,
-) -> Edges:
+def find_edges(batch: Batch, cutoff: Cutoff, min_distance: float = _MIN_DISTANCE) -> Edges:
     """The pairs within the (fixed or adaptive) cutoff, as edges with smooth weights; lengths in Angstrom.
 
     With adaptive radii r_i, the cutoff of a pair is ``(r_i + r_j) / 2``. Edges are in ascending order of their
@@ -99,18 +90,13 @@ def find_edges(
     vectors = edge_vectors(batch)
     distances = torch.linalg.vector_norm(vectors, dim=1)
     num_atoms = len(batch.positions)
-    if num_neighbors_adaptive is None:
-        atomic_cutoffs = torch.full_like(batch.positions[:, 0], cutoff)
-        pair_cutoffs = torch.full_like(distances, cutoff)
+    num_neighbors = cutoff.num_neighbors  # TorchScript: a type is narrowed for local names only
+    if num_neighbors is None:
+        atomic_cutoffs = torch.full_like(batch.positions[:, 0], cutoff.radius)
+        pair_cutoffs = torch.full_like(distances, cutoff.radius)
     else:
         atomic_cutoffs = adaptive_cutoffs(
-            distances,
-            batch.centers,
-            num_atoms,
-            num_neighbors_adaptive,
-            cutoff,
-            cutoff_width_adaptive,
-            adaptive_cutoff_method,
+            distances, batch.centers, num_atoms, num_neighbors, cutoff.radius, cutoff.count_width, cutoff.method
         )
         pair_cutoffs = 0.5 * (atomic_cutoffs[batch.centers] + atomic_cutoffs[batch.neighbors])
     inside = distances <= pair_cutoffs
@@ -136,6 +122,6 @@ def find_edges(
         vectors=vectors,
         distances=distances,
         reverse=reverse,
-        weights=cutoff_weights(distances, pair_cutoffs, cutoff_width, cutoff_function),
+        weights=cutoff_weights(distances, pair_cutoffs, cutoff.width, cutoff.function),
         atomic_cutoffs=atomic_cutoffs,
     )

@@ -31,9 +31,10 @@ from metatrain.utils.scaler import get_remove_scale_transform
 from metatrain.utils.system_data import get_system_data_transform
 from torch.utils.data import DataLoader, DistributedSampler, Subset
 
-from electrain.interface.quantities import DIRECT_STRESS, INTENSIVE, base_quantity
+from electrain.interface.quantities import quantity_of
 
 from .composition import Datasets, fit_composition
+from .hypers import TrainerHypers
 from .processes import Process
 
 
@@ -71,7 +72,7 @@ class Loaders(NamedTuple):
     epoch_samplers: list[Any]
 
 
-def fit_baselines(model: Any, train_datasets: Datasets, hypers: dict[str, Any], process: Process, folder: str) -> None:
+def fit_baselines(model: Any, train_datasets: Datasets, hypers: TrainerHypers, process: Process, folder: str) -> None:
     """Fit the composition baseline and the scales of the model's targets, where it has any."""
     for additive_model in model.additive_models:
         additive_model.to(dtype=torch.float64)
@@ -96,7 +97,7 @@ def make_loaders(
     targets: dict[str, TargetInfo],
     train_datasets: Datasets,
     val_datasets: Datasets,
-    hypers: dict[str, Any],
+    hypers: TrainerHypers,
     process: Process,
 ) -> Loaders:
     """Set up shuffled training batches (rotated at random if asked for) and validation batches."""
@@ -152,7 +153,7 @@ def _sampler(dataset: Dataset | Subset, process: Process, shuffle: bool) -> Dist
 
 def _shared_transforms(model: Any, targets: dict[str, TargetInfo], device: torch.device) -> list[Any]:
     """Neighbor lists, and targets without baselines and scales; loader processes work in float64 on the CPU."""
-    stresses = [name for name in targets if base_quantity(name) == DIRECT_STRESS]
+    stresses = [name for name in targets if quantity_of(name).per_volume]
 
     def refuse_stress_without_volume(systems: Any, batch_targets: Any, extra: Any) -> Any:
         for name in stresses:
@@ -203,5 +204,5 @@ def check_volumes(name: str, systems: list[System], stress: TensorBlock) -> None
 
 def intensive_targets(names: Iterable[str], per_structure: list[str]) -> list[str]:
     """Targets whose errors are counted per structure: those asked for, and those that do not grow with it."""
-    stresses = [name for name in names if base_quantity(name) == DIRECT_STRESS]
-    return list(dict.fromkeys([*per_structure, *INTENSIVE, *stresses]))
+    own = [name for name in names if quantity_of(name).intensive or quantity_of(name).per_volume]
+    return list(dict.fromkeys([*per_structure, *own]))

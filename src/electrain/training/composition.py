@@ -9,14 +9,13 @@ from metatrain.composition import Trainer as CompositionTrainer
 from metatrain.utils.data import CollateFn, Dataset, DatasetInfo, unpack_batch
 from torch.utils.data import DataLoader, Subset
 
+from .hypers import TrainerHypers
 from .processes import Process
 
 Datasets = list[Dataset | Subset]
 
 
-def fit_composition(
-    model: Any, train_datasets: Datasets, hypers: dict[str, Any], process: Process, folder: str
-) -> None:
+def fit_composition(model: Any, train_datasets: Datasets, hypers: TrainerHypers, process: Process, folder: str) -> None:
     """Fit the baseline of each target to the structures that have its value.
 
     metatrain's fit turns one missing value (NaN) into NaN for all elements: such targets are fitted once more, each to
@@ -62,7 +61,7 @@ def structures_with(datasets: Datasets, name: str) -> Datasets:
 
 
 def _fit(
-    composition: CompositionModel, model: Any, datasets: Datasets, hypers: dict[str, Any], process: Process
+    composition: CompositionModel, model: Any, datasets: Datasets, hypers: TrainerHypers, process: Process
 ) -> None:
     train_or_load_composition_model(
         composition_model=composition,

@@ -15,19 +15,19 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from .errors import EpochErrors
-from .objective import Objective
+from .losses import Objective
 from .processes import Process
 
 
 class OptimizerStep:
     """Gradient, clipping, optimizer and schedule, for the loss of one batch.
 
-    :param model: possibly wrapped for distributed training.
+    :param model: as it is, not wrapped for distributed training.
     :param max_norm: the gradient of each part of the model is scaled down to this norm.
     """
 
     def __init__(
-        self, model: torch.nn.Module, optimizer: Optimizer, scheduler: LRScheduler, max_norm: float, process: Process
+        self, model: Any, optimizer: Optimizer, scheduler: LRScheduler, max_norm: float, process: Process
     ) -> None:
         self.optimizer = optimizer
         self.scheduler = scheduler
@@ -35,8 +35,7 @@ class OptimizerStep:
         self.process = process
         # collected once: on a GPU, walking through the modules would take as long as a part of the network
         self._parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        inner: Any = getattr(model, "module", model)
-        self._clipped_together = [list(part.parameters()) for part in inner.separate_parts()]
+        self._clipped_together = [list(part.parameters()) for part in model.separate_parts()]
 
     def __call__(self, loss: torch.Tensor) -> None:
         """Take the step, unless no structure of the batch has any target."""
@@ -64,13 +63,12 @@ def run_epoch(
 ) -> dict[str, float]:
     """Evaluate all batches, and take an optimizer step after each if there is one to take.
 
-    :param model: the metatrain model, possibly wrapped for distributed training.
+    :param model: what predicts; in training it may be wrapped.
     :param step: gets each batch's loss; ``None`` for validation.
     :return: the errors by name.
     :raises FloatingPointError: if the loss is not finite.
     """
     training = step is not None
-    scaler = getattr(model, "module", model).scaler
     process = errors.process
     needs_gradients = training or any(info.gradients for info in targets.values())
     with torch.set_grad_enabled(needs_gradients):
@@ -79,7 +77,7 @@ def run_epoch(
             systems, batch_targets, _ = batch_to(systems, batch_targets, extra, dtype=dtype, device=process.device)
             requested = {name: targets[name] for name in batch_targets}
             predictions = evaluate_model(model, systems, requested, is_training=training)
-            loss = objective(predictions, batch_targets, systems, scaler, errors)
+            loss, evaluated = objective(predictions, batch_targets, systems)
             sums = torch.stack([loss.detach() * len(systems), loss.new_tensor(len(systems))])
             if process.is_distributed:
                 torch.distributed.all_reduce(sums)
@@ -93,4 +91,5 @@ def run_epoch(
             if step is not None:
                 step(loss)
             errors.add_loss(value, num_structures)
+            errors.add(evaluated)
     return errors.finalize()

@@ -1,73 +1,131 @@
 """Errors gathered over an epoch: aligned ones for spectra, pointwise ones for everything else."""
 
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from metatensor.torch import TensorMap
 from metatrain.utils.metrics import MAEAccumulator, RMSEAccumulator
 
-from electrain.interface.quantities import DENSITY_OF_STATES
 from electrain.spectra.metrics import AlignedRMSE
 
 from .processes import Process
 
+if TYPE_CHECKING:
+    from .losses import Evaluated, LossTerm
 
-class EpochErrors:
-    """RMSE and MAE of one pass over a data set.
 
-    :param step: channel width of the density of states in eV, if it is a target.
+class Errors(Protocol):
+    """Adds up the errors of one term of the loss."""
+
+    def add(self, *batch: Any) -> None:
+        """Add what the term says of a batch."""
+
+    def finalize(self) -> dict[str, float]:
+        """All errors by name, summed over all processes; targets without a single value are left out."""
+
+
+class SpectrumErrors:
+    """Root mean square of the alignment term of a spectrum.
+
+    :param target: name of the target.
+    :param step: channel width in eV.
+    :param process: with whom sums are shared in a distributed training.
+    """
+
+    def __init__(self, target: str, step: float, process: Process) -> None:
+        self._target, self._process = target, process
+        self._sums = AlignedRMSE(step, process.device)
+
+    def add(self, alignment: torch.Tensor, electrons: torch.Tensor, num_atoms: torch.Tensor) -> None:
+        """(num_structures,) each; see :class:`~electrain.spectra.metrics.AlignedRMSE`."""
+        self._sums.add(alignment, electrons, num_atoms)
+
+    def finalize(self) -> dict[str, float]:
+        """Per electron (eq. 10) and per atom."""
+        if self._process.is_distributed:
+            torch.distributed.all_reduce(self._sums.sums)
+        if self._sums.sums[2] == 0:
+            return {}
+        found = self._sums.compute()
+        return {
+            f"{self._target} aligned RMSE [eV^-1/2 per electron]": found.per_electron,
+            f"{self._target} aligned RMSE {_NOT_SELECTING}": found.per_atom,
+        }
+
+
+# The same error once more: it does not count a second time where the best model is selected.
+_NOT_SELECTING = "[states eV^-1/2 per atom]"
+
+
+class PointwiseErrors:
+    """RMSE and MAE of numbers, vectors and tensors.
+
     :param per_structure: targets that are not counted per atom.
     :param process: with whom sums are shared in a distributed training.
     """
 
-    def __init__(self, step: float | None, per_structure: list[str], process: Process) -> None:
-        self._loss, self._num_structures = 0.0, 0.0
-        self.spectra = None if step is None else AlignedRMSE(step, process.device)
-        self.per_structure = per_structure
+    def __init__(self, per_structure: list[str], process: Process) -> None:
+        self._not_per_atom = ["positions_gradients", *per_structure]
+        self._process = process
+        self._accumulators = (RMSEAccumulator(), MAEAccumulator())
+
+    def add(self, predictions: dict[str, TensorMap], targets: dict[str, TensorMap]) -> None:
+        """Add a batch, already per atom where targets are counted so."""
+        for accumulator in self._accumulators:
+            accumulator.update(predictions, targets)
+
+    def finalize(self) -> dict[str, float]:
+        """See :class:`Errors`."""
+        errors: dict[str, float] = {}
+        for accumulator in self._accumulators:
+            known = {name: sums for name, sums in accumulator.information.items() if sums[1] > 0}
+            accumulator.information = known
+            errors.update(accumulator.finalize(self._not_per_atom, self._process.is_distributed, self._process.device))
+        return errors
+
+
+class EpochErrors:
+    """Loss and errors of one pass over a data set.
+
+    :param terms: of the loss.
+    :param process: with whom sums are shared in a distributed training.
+    """
+
+    def __init__(self, terms: "Sequence[LossTerm]", process: Process) -> None:
         self.process = process
-        self._rmse, self._mae = RMSEAccumulator(), MAEAccumulator()
+        self._loss, self._num_structures = 0.0, 0.0
+        self._errors = [term.new_errors(process) for term in terms]
 
     def add_loss(self, loss: float, num_structures: float) -> None:
         """Add the loss of a batch, the mean over its structures."""
         self._loss += loss * num_structures
         self._num_structures += num_structures
 
-    def add_pointwise(self, predictions: dict[str, TensorMap], targets: dict[str, TensorMap]) -> None:
-        """Add a batch, already per atom where targets are counted so."""
-        self._rmse.update(predictions, targets)
-        self._mae.update(predictions, targets)
+    def add(self, evaluated: "Sequence[Evaluated | None]") -> None:
+        """Add what the terms say of a batch."""
+        for errors, found in zip(self._errors, evaluated, strict=True):
+            if found is not None:
+                errors.add(*found.errors)
 
     def finalize(self) -> dict[str, float]:
         """All errors by name; targets without a single value are left out."""
         errors = {"loss": self._loss / max(1.0, self._num_structures)}
-        if self.spectra is not None:
-            if self.process.is_distributed:
-                torch.distributed.all_reduce(self.spectra.sums)
-            if self.spectra.sums[2] > 0:
-                spectra = self.spectra.compute()
-                errors[f"{DENSITY_OF_STATES} aligned RMSE [eV^-1/2 per electron]"] = spectra.per_electron
-                errors[f"{DENSITY_OF_STATES} aligned RMSE [states eV^-1/2 per atom]"] = spectra.per_atom
-        not_per_atom = ["positions_gradients", *self.per_structure]
-        for accumulator in (self._rmse, self._mae):
-            known = {name: sums for name, sums in accumulator.information.items() if sums[1] > 0}
-            accumulator.information = known
-            errors.update(accumulator.finalize(not_per_atom, self.process.is_distributed, self.process.device))
+        for of_term in self._errors:
+            errors.update(of_term.finalize())
         return errors
 
 
 def selected_error(errors: dict[str, float], metric: str) -> float:
     """The validation error that selects the best model.
 
-    :param metric: ``"loss"``, or ``"rmse_prod"`` for the product of all targets' RMSEs, where a density of states
-        counts once, with its aligned error per electron.
+    :param metric: ``"loss"``, or ``"rmse_prod"`` for the product of all targets' RMSEs, where a spectrum counts once,
+        with its aligned error per electron.
     """
     if metric == "loss":
         return errors["loss"]
-    counted = [
-        value
-        for name, value in errors.items()
-        if "RMSE" in name and not (name.startswith(f"{DENSITY_OF_STATES} ") and "per atom" in name)
-    ]
+    counted = [value for name, value in errors.items() if "RMSE" in name and not name.endswith(_NOT_SELECTING)]
     if not counted:
         raise ValueError("the validation set has no value of any target: nothing can select the best model")
     return math.prod(counted)

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple, Optional
 import torch
 from torch import nn
 
-from electrain.interface.quantities import DENSITY_OF_STATES
 from electrain.nn.low_rank import LowRank, LowRankLinear, add_low_rank, merge_low_rank
 
 METHODS = ("full", "lora", "heads")
@@ -130,10 +129,10 @@ def trained_parameters(model: nn.Module) -> list[str]:
 def drop_absent_targets(model: Any, method: str) -> None:
     """Drop the targets that the new dataset lacks: features that change no longer fit to their heads.
 
-    The density of states stays, untrained, while the dataset has a target that is read from it.
+    A spectrum stays, untrained, while the dataset has a target that is read from it.
     """
-    read = [target for target in _dataset_targets(model) if target in model.spectrum_heads]
-    kept = [target for target in model.absent_targets if target == DENSITY_OF_STATES and read]
+    read = {target: model.read_from[target] for target in _dataset_targets(model) if target in model.read_from}
+    kept = [target for target in model.absent_targets if target in read.values()]
     dropped = [target for target in model.absent_targets if target not in kept]
     for target in dropped:
         model.remove_output(target)
@@ -145,8 +144,8 @@ def drop_absent_targets(model: Any, method: str) -> None:
         )
     if kept:
         logging.warning(
-            f"The new dataset lacks the target {DENSITY_OF_STATES!r}, from which {read} are read: it stays in the "
-            "model, but its head is not trained while the features change"
+            f"The new dataset lacks {kept}, from which {list(read)} are read: it stays in the model, but its head is "
+            "not trained while the features change"
         )
 
 

@@ -6,8 +6,10 @@ from typing import Any
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from .hypers import TrainerHypers
 
-def make_schedule(optimizer: Optimizer, steps_per_epoch: int, hypers: dict[str, Any]) -> LambdaLR:
+
+def make_schedule(optimizer: Optimizer, steps_per_epoch: int, hypers: TrainerHypers) -> LambdaLR:
     """The schedule that the options ask for: linear growth from 0 during warm-up, then step halving or a cosine.
 
     :param optimizer: whose learning rate is the one after warm-up.

@@ -12,10 +12,9 @@ from metatrain.utils.system_data import get_system_data_transform
 from torch.utils.data import Subset
 
 from electrain.interface.quantities import (
-    BAND_GAP,
     DENSITY_OF_STATES,
-    FERMI_LEVEL,
     last_layer_features_name,
+    quantity_of,
     uncertainty_name,
 )
 
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from .model import SpectralUncertainty
 
 Datasets = list[Dataset | Subset]
-
-_NO_VALUE = "target {name!r} has no value (NaN) in any validation structure: nothing to calibrate its uncertainty with"
 
 
 class HeldOut(NamedTuple):
@@ -184,16 +181,15 @@ def _predict_derived(
     for systems, targets in _batches(model, datasets, batch_size, is_distributed):
         if name not in targets:
             continue
-        requested = {
-            output: ModelOutput(sample_kind="system") for output in (name, DENSITY_OF_STATES, uncertainty_name(name))
-        }
+        spectrum = model.model.read_from[name]
+        requested = {output: ModelOutput(sample_kind="system") for output in (name, spectrum, uncertainty_name(name))}
         results = model(systems, requested)
         prediction = results[name].block().values.double()
         target = targets[name].block().values.double()
-        if name == FERMI_LEVEL:
-            target = target + _shift_of_fermi_level(model, results[DENSITY_OF_STATES], targets, target)
+        if quantity_of(name).on_axis_of == spectrum:
+            target = target + _shift(model, spectrum, results[spectrum], targets, target)
         known = torch.isfinite(target)
-        if name == BAND_GAP:
+        if quantity_of(name).is_non_negative:
             known = known & ((prediction > 0) | (target > 0))
         known = known.flatten()
         spreads = results[uncertainty_name(name)].block().values.double()
@@ -221,15 +217,11 @@ def _output_like(target: TensorMap) -> ModelOutput:
     return ModelOutput(sample_kind="atom" if "atom" in target.block(0).samples.names else "system")
 
 
-def _max_shift(model: "SpectralUncertainty") -> int:
-    return int(model.model.hypers["energy_grid"]["max_shift"])
-
-
 def _present(model: "SpectralUncertainty", name: str, target: TensorMap) -> torch.Tensor:
     """Which samples have a value."""
     values = target.block().values
-    if name == DENSITY_OF_STATES:  # the channels that predictions are shifted by are no data
-        values = values[:, _max_shift(model) :]
+    if quantity_of(name).is_spectrum:  # the channels that predictions are shifted by are no data
+        values, _ = model.model.axis.window(values)
     return torch.isfinite(values).flatten(1).any(dim=1)
 
 
@@ -238,24 +230,22 @@ def _residuals(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Prediction minus target (num_samples, num_components, num_properties), and the shift of spectra in channels."""
     predicted, expected = prediction.block().values.double(), target.block().values.double()
-    if name == DENSITY_OF_STATES:
-        residuals, shift = aligned_residuals(predicted, expected, _max_shift(model))
+    if quantity_of(name).is_spectrum:
+        residuals, shift = aligned_residuals(predicted, expected, model.model.axis.max_shift)
         return residuals.unsqueeze(1), shift
     residuals = predicted - expected
     return residuals.reshape(len(residuals), -1, residuals.shape[-1]), torch.zeros(0)
 
 
-def _shift_of_fermi_level(
-    model: "SpectralUncertainty", prediction: TensorMap, targets: dict[str, TensorMap], like: torch.Tensor
+def _shift(
+    model: "SpectralUncertainty", name: str, prediction: TensorMap, targets: dict[str, TensorMap], like: torch.Tensor
 ) -> torch.Tensor:
-    """Where predictions lie against the axis of their targets in eV, NaN without a target to align with."""
-    if DENSITY_OF_STATES not in targets:
+    """Where predicted spectra lie against the axis of their targets in eV, NaN without a target to align with."""
+    if name not in targets:
         return torch.full_like(like, torch.nan)
-    target = targets[DENSITY_OF_STATES]
-    _, shift = _residuals(model, DENSITY_OF_STATES, prediction, target)
-    assert model.model.grid is not None  # its density of states needs it
-    energies = shift.unsqueeze(1) * model.model.grid.step
-    return torch.where(_present(model, DENSITY_OF_STATES, target).unsqueeze(1), energies, torch.nan)
+    _, shift = _residuals(model, name, prediction, targets[name])
+    energies = shift.unsqueeze(1) * model.model.axis.grid.step
+    return torch.where(_present(model, name, targets[name]).unsqueeze(1), energies, torch.nan)
 
 
 def _gather(value: Any, is_distributed: bool) -> list[Any]:

@@ -1,30 +1,19 @@
-"""Uncertainties with metatrain's ``llpr`` architecture on top of a trained model, also of its densities of states.
-
-``mtt train`` with ``architecture: llpr`` makes an ``LLPRUncertaintyModel`` and hands it the trained model. That class
-counts structures whose target is missing (NaN), takes the error of a density of states without aligning it, has room
-for one multiplier per target, draws ensembles that are white noise along the energy axis, and asks for last-layer
-features of band gap and Fermi level, which have none. There is no place where an architecture could say how it wants
-to be treated. So an instance that is given one of our models becomes a :class:`SpectralUncertainty` (see
-:func:`_set_wrapped_model`); with any other model nothing changes.
-"""
+"""Uncertainties with metatrain's ``llpr`` architecture on top of a trained model, also of its densities of states."""
 
 import logging
 from types import FunctionType
-from typing import Any, Dict, List, Optional, Protocol, runtime_checkable
+from typing import Any, Dict, List, Optional
 
 import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import AtomisticModel, ModelCapabilities, ModelMetadata, ModelOutput, System
 from metatrain.llpr.model import LLPRUncertaintyModel
-from metatrain.utils.data import DatasetInfo
 
 from electrain.interface.quantities import (
     BAND_GAP,
     DENSITY_OF_STATES,
-    DIRECT_STRESS,
-    INTENSIVE,
-    base_quantity,
     ensemble_name,
+    quantity_of,
     uncertainty_name,
 )
 from electrain.interface.systems import count_selected_atoms
@@ -32,22 +21,6 @@ from electrain.interface.systems import count_selected_atoms
 from . import fit as uncertainty_fit
 from .ensembles import SpectralEnsemble
 from .fit import Datasets
-
-
-@runtime_checkable
-class LinearLastLayers(Protocol):
-    """What a model must offer for its uncertainties to be computed here."""
-
-    last_layer_feature_size: int
-    spectrum_heads: torch.nn.ModuleDict  # by target: what is read from the density of states
-    layouts: torch.nn.ModuleDict  # by target
-    dataset_info: DatasetInfo
-
-    def export(self) -> AtomisticModel:
-        """A metatomic model."""
-
-    def supported_outputs(self) -> dict[str, ModelOutput]:
-        """All outputs."""
 
 
 def _renamed(function: Any, name: str) -> Any:
@@ -118,7 +91,8 @@ class SpectralUncertainty(LLPRUncertaintyModel):
 
     def _is_linear(self, name: str) -> bool:
         """Whether a target is a sum over atoms that is linear in the features, in one block."""
-        if name in INTENSIVE or base_quantity(name) == DIRECT_STRESS:
+        quantity = quantity_of(name)
+        if quantity.intensive or quantity.per_volume or not self.model.last_layer_parameter_names.get(name):
             return False
         return len(self.dataset_info.targets[name].layout) == 1
 
@@ -339,20 +313,3 @@ class SpectralUncertainty(LLPRUncertaintyModel):
         exported = super().export(metadata)
         self.capabilities = self._capabilities(self.capabilities, outputs)
         return exported
-
-
-def _set_wrapped_model(self: LLPRUncertaintyModel, model: Any) -> None:
-    """Stand in for ``LLPRUncertaintyModel.set_wrapped_model``.
-
-    It is called wherever such a model gets its wrapped model: in training, and when a checkpoint is loaded.
-    """
-    if isinstance(model, LinearLastLayers):
-        self.__class__ = SpectralUncertainty
-        SpectralUncertainty.set_wrapped_model(self, model)
-    else:
-        _original_set_wrapped_model(self, model)
-
-
-# Whoever reads a checkpoint of one of our models imports its architecture, and with it this module.
-_original_set_wrapped_model = LLPRUncertaintyModel.set_wrapped_model
-LLPRUncertaintyModel.set_wrapped_model = _set_wrapped_model

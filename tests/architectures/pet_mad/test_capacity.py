@@ -14,6 +14,7 @@ from electrain.architectures.pet_mad.network.capacity import (
     prepare_filled,
     reserve,
 )
+from electrain.nn.cutoff import Cutoff
 from electrain.nn.edges import find_edges
 
 ELEMENTS = [1, 6, 8, 14, 79]
@@ -21,7 +22,7 @@ STRUCTURES = list(example_structures().values())
 
 
 def edges_of(batch):
-    return find_edges(batch, 4.0, 0.5, "cosine", None, 1.0, "solver")
+    return find_edges(batch, Cutoff(4.0, 0.5))
 
 
 def sizes_of(num_systems, row_lengths):

@@ -277,7 +277,7 @@ def test_fine_tuning_goes_on_from_the_result(tmp_path, monkeypatch):
 
 
 def axis_of(model):
-    grid = model.grid
+    grid = model.axis.grid
     return (grid.start, grid.step, grid.size, model.hypers["energy_grid"]["max_shift"])
 
 
@@ -296,7 +296,7 @@ def dos_peer(size, labels=None, **options):
 def test_the_axis_of_the_published_model():
     ours = convert(dos_peer(4806).get_checkpoint())
     assert axis_of(ours) == (-159.65, 0.05, 4806, 200)
-    assert ours.grid.stop == pytest.approx(80.6)
+    assert ours.axis.grid.stop == pytest.approx(80.6)
     assert ours.hypers["energy_grid"]["smearing"] == 0.3
 
 

@@ -27,7 +27,6 @@ from tiny_models import (
 )
 from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
 
-from electrain.architectures.base.element_spectra import add_element_spectra
 from electrain.architectures.pet_mad import cuda_graphs
 from electrain.architectures.pet_mad.cuda_graphs import GraphedModel, Predictions
 from electrain.architectures.pet_mad.model import PETMAD
@@ -163,7 +162,7 @@ def test_a_recording_asks_nothing():
     with FakeTensorMode(allow_non_fake_inputs=True):
         fake = [torch.empty_like(tensor) for tensor in tensors]
         predictions = module(*fake)
-        assert [values.shape[1] for values in predictions] == [1, *(len(model.grid.energies()),), 1, 1]
+        assert [values.shape[1] for values in predictions] == [1, *(len(model.axis.grid.energies()),), 1, 1]
         sum(values.sum() for values in predictions).backward()
         with pytest.raises(DataDependentOutputException):
             model.network(model.read(systems)._replace(positions=torch.empty(sum(map(len, systems)), 3).double()))
@@ -178,7 +177,7 @@ def test_the_same_training(tmp_path, monkeypatch):
         return replay(module, tensors)
 
     monkeypatch.setattr(cuda_graphs, "recorder_on_gpu", lambda: record)
-    monkeypatch.setattr("electrain.architectures.pet_mad.trainer._check_cuda_graphs", lambda model, process: None)
+    monkeypatch.setattr(Trainer, "check", lambda trainer, model, process: None)
     data = make_dataset(ALL_TARGETS, training_structures(10))
     results = []
     for with_graphs in (False, True):
@@ -202,6 +201,6 @@ def test_what_is_refused(tmp_path):
     data = make_dataset(ALL_TARGETS, training_structures(4))
     with pytest.raises(ValueError, match=r"training on one GPU, this is one on 1 device\(s\) of type cpu"):
         Trainer(hypers).train(model, torch.float64, [torch.device("cpu")], [data], [data], str(tmp_path))
-    add_element_spectra(model)
+    model.add_element_spectra()
     with pytest.raises(ValueError, match="element spectra"):
         GraphedModel(model, replay)

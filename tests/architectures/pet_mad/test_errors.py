@@ -20,6 +20,7 @@ from tiny_models import (
     dataset_info,
     make_dataset,
     make_model,
+    make_objective,
     model_hypers,
     request,
     scalar_info,
@@ -30,10 +31,11 @@ from tiny_models import (
 )
 
 from electrain.architectures.pet_mad.model import PETMAD
-from electrain.architectures.pet_mad.trainer import Trainer, make_objective
+from electrain.architectures.pet_mad.trainer import Trainer
 from electrain.interface.axis_labels import grid_to_labels
 from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL
 from electrain.spectra.grid import EnergyGrid
+from electrain.training.losses import SelfAlignedLoss
 from electrain.training.processes import start_process
 
 DOS = DENSITY_OF_STATES
@@ -86,6 +88,7 @@ def test_atoms_on_top_of_each_other(model, distance):
 
 
 def test_empty_structure(model):
+    """As with metatrain's `pet`: no rows per atom, no energy, no gap; the rest of the batch does not notice."""
     empty = System(
         types=torch.zeros(0, dtype=torch.int32),
         positions=torch.zeros(0, 3, dtype=torch.float64),
@@ -94,8 +97,22 @@ def test_empty_structure(model):
     )
     empty = get_system_with_neighbor_lists(empty, model.requested_neighbor_lists())
     (water,) = to_systems(training_structures(1), model)
-    with pytest.raises(ValueError, match="structure 1 of the batch has no atoms"):
-        model([water, empty], request(["energy"]))
+    model.eval()
+    names = ["energy", DOS, BAND_GAP, FERMI_LEVEL]
+    alone = {name: values.block().values for name, values in model([water], request(names)).items()}
+    for systems, row in (([water, empty], 0), ([empty, water], 1), ([empty, water, empty], 1)):
+        found = model(systems, request(names))
+        for name in names:
+            values = found[name].block().values
+            assert len(values) == len(systems)
+            torch.testing.assert_close(values[row : row + 1], alone[name], rtol=1e-12, atol=1e-12)
+            others = torch.cat([values[:row], values[row + 1 :]])
+            assert others.isnan().all() if name in (BAND_GAP, FERMI_LEVEL) else (others == 0).all()
+        per_atom = model(systems, request(["energy"], "atom"))["energy"].block()
+        assert per_atom.samples.column("system").tolist() == [row] * len(water)
+    for kind, rows in (("system", 2), ("atom", 0)):
+        block = model([empty, empty], request(["energy"], kind))["energy"].block()
+        assert len(block.values) == rows and (block.values == 0).all()
 
 
 # --- targets and hyperparameters -------------------------------------------------------------------------------
@@ -266,8 +283,9 @@ def test_a_pointwise_loss_for_all_targets_is_for_the_others():
     huber = {"type": "huber", "weight": 1.0, "reduction": "mean", "gradients": {}}
     config = {DOS: huber, BAND_GAP: {**huber, "delta": 1.0}, FERMI_LEVEL: {**huber, "delta": 1.0}}
     objective = make_objective(make_model((DOS, BAND_GAP, FERMI_LEVEL)), training_hypers(loss=config))
-    assert objective.spectral_loss is not None
-    assert {type(loss).__name__ for loss in objective.pointwise_loss.losses.values()} == {"TensorMapHuberLoss"}
+    spectral, pointwise = objective.terms
+    assert isinstance(spectral, SelfAlignedLoss)
+    assert {type(loss).__name__ for loss in pointwise._loss.losses.values()} == {"TensorMapHuberLoss"}
 
 
 def test_reduction_of_the_spectral_loss():
@@ -287,7 +305,7 @@ def test_unknown_options_of_the_spectral_loss(option):
 def test_known_options_of_the_spectral_loss():
     options = {"type": "self_aligning", "weight": 3.0, "gradient_weight": 0.5, "cumulative_weight": 0.25}
     for kind in ("mse", "self_aligning"):
-        loss = make_objective(make_model(), training_hypers(loss={DOS: {**options, "type": kind}})).spectral_loss
+        loss = make_objective(make_model(), training_hypers(loss={DOS: {**options, "type": kind}})).terms[0]
         assert (loss.weight, loss.gradient_weight, loss.cumulative_weight) == (3.0, 0.5, 0.25)
 
 

@@ -6,25 +6,25 @@ from metatrain.composition import CompositionModel
 from metatrain.utils.additive import ZBL
 from metatrain.utils.data import DatasetInfo
 
-from electrain.architectures.pet_mad.documentation import ModelHypers
-from electrain.interface.quantities import DENSITY_OF_STATES, INTENSIVE
+from electrain.interface.quantities import quantity_of
 
-from .targets import reads_density_of_states
+from .hypers import SpectralModelHypers
+from .targets import spectrum_read_for
 
 
 def with_baselines(dataset_info: DatasetInfo) -> DatasetInfo:
     """The targets that have baselines: not the electronic structure, which is no sum over elements."""
-    return _without(dataset_info, [DENSITY_OF_STATES, *INTENSIVE])
+    return _with_targets(dataset_info, [name for name in dataset_info.targets if quantity_of(name).has_baseline])
 
 
-def with_scales(dataset_info: DatasetInfo, hypers: ModelHypers) -> DatasetInfo:
-    """The targets that have scales: not the density of states and what is read from it."""
-    read = [name for name in dataset_info.targets if reads_density_of_states(name, hypers)]
-    return _without(dataset_info, [DENSITY_OF_STATES, *read])
+def with_scales(dataset_info: DatasetInfo, hypers: SpectralModelHypers) -> DatasetInfo:
+    """The targets that have scales: not spectra and what is read from them."""
+    scaled = [name for name in dataset_info.targets if quantity_of(name).is_scaled]
+    return _with_targets(dataset_info, [name for name in scaled if spectrum_read_for(name, hypers) is None])
 
 
-def _without(dataset_info: DatasetInfo, names: list[str]) -> DatasetInfo:
-    targets = {name: info for name, info in dataset_info.targets.items() if name not in names}
+def _with_targets(dataset_info: DatasetInfo, names: list[str]) -> DatasetInfo:
+    targets = {name: dataset_info.targets[name] for name in names}
     return DatasetInfo(dataset_info.length_unit, sorted(dataset_info.atomic_types), targets)
 
 

@@ -14,7 +14,7 @@ from electrain.nn.low_rank import find_low_rank, merge_low_rank
 
 
 def export_model(model: Any, metadata: Optional[ModelMetadata]) -> AtomisticModel:
-    """Turn a PET-MAD into a metatomic model; low-rank updates are merged, the metadata carries the energy axis.
+    """Turn a model into a metatomic model; low-rank updates are merged, the metadata carries the energy axis.
 
     :raises ValueError: for a model in another precision than the supported ones.
     """
@@ -37,8 +37,8 @@ def export_model(model: Any, metadata: Optional[ModelMetadata]) -> AtomisticMode
     )
     # A copy: without metadata of the user's, what is merged is the class's own object, of all models.
     merged = copy.deepcopy(merge_metadata(model.metadata, metadata))
-    if model.hypers["energy_grid"] is not None:
-        merged.extra = {**merged.extra, "energy_grid": json.dumps(dict(model.hypers["energy_grid"]))}
+    if model.axis is not None:
+        merged.extra = {**merged.extra, "energy_grid": json.dumps(model.axis.to_dict())}
     return AtomisticModel(model.eval(), merged, capabilities)
 
 

@@ -11,16 +11,67 @@ from metatrain.utils.data import DatasetInfo
 from metatrain.utils.hypers import raise_if_hypers_mismatch
 from omegaconf import DictConfig, OmegaConf
 
-from .baselines import energies_of
+from electrain.interface.quantities import DENSITY_OF_STATES
+
+from .baselines import energies_of, with_baselines, with_scales
+from .targets import axis_of, check_target_set, checked_dataset_info
 
 
-def agreed_hypers(known: Any, options: Mapping[str, Any]) -> Any:
+def restart_model(model: Any, dataset_info: DatasetInfo, options: Mapping[str, Any]) -> None:
+    """Let a model go on with another dataset: targets that it does not have get new heads.
+
+    :param model: a :class:`~electrain.architectures.base.model.SpectralModel`, changed in place.
+    :param dataset_info: of the dataset.
+    :param options: hyperparameters of the model in the options file.
+    :raises ValueError: for elements the model does not know, other hyperparameters or another energy axis.
+    """
+    model.hypers = agreed_hypers(model.architecture, model.hypers, options)
+    model.axis = axis_of(model.hypers)
+    check_elements(dataset_info.atomic_types, model.atomic_types)
+    dataset_info = checked_dataset_info(dataset_info, model.axis)
+    known = model.dataset_info.targets
+    merged = model.dataset_info.union(dataset_info)
+    check_target_set(list(merged.targets), model.hypers)
+    model.new_targets = [name for name in merged.targets if name not in known]
+    model.absent_targets = [name for name in known if name not in dataset_info.targets]
+    for name in model.new_targets:
+        model.add_output(name, merged.targets[name])
+    model.dataset_info = merged
+    restart_baselines(model.additive_models, with_baselines(dataset_info), with_baselines(merged))
+    model.scaler = model.scaler.restart(with_scales(dataset_info, model.hypers))
+    let_known_targets_be_found(model.scaler)
+
+
+def remove_output(model: Any, name: str) -> None:
+    """Let a model forget a target: its head, baseline and scale."""
+    if name in model.spectrum_heads:
+        del model.spectrum_heads[name]
+        del model.read_from[name]
+    else:
+        model.network.remove_output(name)
+        model.outputs.pop(model.feature_names.pop(name))
+        del model.last_layer_parameter_names[name]
+    del model.layouts[name]
+    model.outputs.pop(name)
+    if name == DENSITY_OF_STATES:
+        model.element_spectra = None
+    for names in (model.per_volume, model.intensive, model.non_negative):
+        if name in names:
+            names.remove(name)
+    for baseline in [*model.additive_models, model.scaler]:
+        if name in baseline.outputs:
+            baseline.remove_output(name)
+    model.dataset_info.targets.pop(name)
+
+
+def agreed_hypers(architecture: str, known: Any, options: Mapping[str, Any]) -> Any:
     """The hyperparameters of a model that goes on with the given options.
 
     Only an energy axis may be added to a model that has none, and with it what the band gap is to be read from: it can
-    take up the density of states later. Valence
-    electrons are those of the options for the elements that these have, otherwise those of the model.
+    take up the density of states later. Valence electrons are those of the options for the elements that these have,
+    otherwise those of the model.
 
+    :param architecture: of the model.
     :param known: all hyperparameters of the model.
     :param options: those in the options file.
     :raises ValueError: for hyperparameters with another value, naming them and both values.
@@ -36,7 +87,7 @@ def agreed_hypers(known: Any, options: Mapping[str, Any]) -> Any:
         if electrons:
             hypers["energy_grid"] = {**hypers["energy_grid"], name: electrons}
             plain["energy_grid"] = {**plain["energy_grid"], name: electrons}
-    raise_if_hypers_mismatch(hypers, plain, get_default_hypers("pet_mad")["model"])
+    raise_if_hypers_mismatch(hypers, plain, get_default_hypers(architecture)["model"])
     return hypers
 
 

@@ -1,7 +1,5 @@
 """PET-MAD and PET-MAD-DOS: the Point Edge Transformer for energies and for densities of states."""
 
-from electrain.uncertainty import model as model  # metatrain's `llpr` learns how to treat our models
-
 from .model import PETMAD
 from .trainer import Trainer
 

@@ -45,14 +45,17 @@ class Predictions(nn.Module):
     def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """The fields of a ``FilledBatch`` -> a tensor for each output, in order."""
         filled, model = FilledBatch(*tensors), self.model
+        network: Any = model.network
         batch = prepare_filled(filled, self.capacity, self.row_starts, model.reads_states)
         num_atoms = filled.elements.new_zeros(self.capacity.num_systems)
         num_atoms = num_atoms.index_add(0, filled.system_of_atom, torch.ones_like(filled.elements))
         atoms = torch.arange(self.capacity.num_atoms, device=filled.elements.device)
         selection = Selection(atoms, filled.system_of_atom, num_atoms.unsqueeze(1), all_atoms=True)
-        features = model.network.propagate(batch)
-        predictions, _ = model.evaluate_heads(features, filled.elements, self.outputs, selection)
-        return tuple(predictions[name] for name in self.outputs)
+        features = network.propagate(batch)
+        request = model.request(self.outputs)
+        found = network.predict(features, request.wanted, request.features_of, selection)
+        values = model.complete(found.values, request.wanted, self.outputs, filled.elements, selection)
+        return tuple(values[name] for name in self.outputs)
 
 
 # A module and its arguments -> a function of such arguments that gives the same and has the same gradients.
@@ -131,7 +134,8 @@ class GraphedModel(nn.Module):
         batch = model.read(systems)
         if batch.positions.requires_grad or batch.cells.requires_grad:
             return model(systems, outputs)
-        graph = model.network.find_edges(batch)
+        network: Any = model.network
+        graph = network.find_edges(batch)
         starts = first_edges(graph.centers, len(batch.elements))
         row_lengths = (starts.diff() + 1).cpu().sort().values
         sizes = Sizes(num_systems=len(systems), num_edges=len(graph.centers), row_lengths=row_lengths)

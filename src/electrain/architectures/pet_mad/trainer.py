@@ -1,267 +1,44 @@
-"""Training of PET-MAD with metatrain: the recipe of the PET-MAD-DOS paper by default."""
+"""The trainer of PET-MAD: that of all architectures, and CUDA graphs."""
 
-import copy
-import logging
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, Literal, Optional
+from typing import Any
 
 import torch
-from metatrain.utils.abc import ModelInterface, TrainerInterface
-from metatrain.utils.data import Dataset
-from metatrain.utils.distributed.distributed_data_parallel import DistributedDataParallel
-from metatrain.utils.io import check_file_extension
-from metatrain.utils.logging import ROOT_LOGGER, MetricLogger
-from torch.utils.data import Subset
 
-from electrain.architectures.base import checkpoints
-from electrain.architectures.base.targets import check_names_and_units
-from electrain.files.replacing import atomically
-from electrain.interface.quantities import DENSITY_OF_STATES
-from electrain.nn.precision import MatmulPrecision
-from electrain.training.batches import Loaders, fit_baselines, intensive_targets, make_loaders
-from electrain.training.epoch import OptimizerStep, run_epoch
-from electrain.training.errors import EpochErrors, selected_error
-from electrain.training.finetuning import (
-    check_same_strategy,
-    continue_training,
-    read_strategy,
-    start_finetuning,
-    trained_parameters,
-)
-from electrain.training.objective import Objective, SpectrumSettings
-from electrain.training.processes import Process, start_process
-from electrain.training.schedule import make_schedule, resume
-from electrain.training.seeding import seed_epoch
+from electrain.training.processes import Process
+from electrain.training.trainer import SpectralTrainer
 
 from .cuda_graphs import GraphedModel, check_recordable
-from .documentation import TrainerHypers
 from .model import PETMAD
+from .upgrades import TRAINER_UPGRADES
 
 
-class Trainer(TrainerInterface[TrainerHypers]):
-    """Trains a model on any mix of targets and keeps the best one.
+class Trainer(SpectralTrainer):
+    """Trains a PET-MAD.
 
     :param hypers: see :class:`~electrain.architectures.pet_mad.documentation.TrainerHypers`.
     """
 
+    model_class = PETMAD
+    upgrades = TRAINER_UPGRADES
+
     __checkpoint_version__ = 3
 
-    def __init__(self, hypers: TrainerHypers) -> None:
-        super().__init__(hypers)
-        self.seed = torch.initial_seed() % 2**32
-        self.epoch: Optional[int] = None
-        self.best_epoch: Optional[int] = None
-        self.best_metric = float("inf")
-        self.best_model_state_dict: Optional[dict[str, Any]] = None
-        self.optimizer_state_dict: Optional[dict[str, Any]] = None
-        self.scheduler_state_dict: Optional[dict[str, Any]] = None
-        self.strategy = read_strategy(self.hypers.get("finetune"))
-        self.strategy_of_checkpoint = self.strategy
-        self.trainable_parameters: Optional[list[str]] = None
+    def check(self, model: Any, process: Process) -> None:
+        """Also: where CUDA graphs cannot be used."""
+        super().check(model, process)
+        if self.cuda_graphs:
+            if process.is_distributed or process.device.type != "cuda":
+                raise ValueError(
+                    f"`cuda_graphs` is for training on one GPU, this is one on {process.world_size} device(s) of type "
+                    f"{process.device.type}: switch it off"
+                )
+            check_recordable(model)
 
-    def train(
-        self,
-        model: PETMAD,
-        dtype: torch.dtype,
-        devices: list[torch.device],
-        train_datasets: list[Dataset | Subset],
-        val_datasets: list[Dataset | Subset],
-        checkpoint_dir: str,
-    ) -> None:
-        """Train for ``num_epochs`` epochs in total, those before a restart included."""
-        hypers = self.hypers
-        if not isinstance(model, PETMAD):
-            raise ValueError(
-                f"`finetune.read_from` must be a checkpoint of pet_mad, got a model of type {type(model).__name__}; "
-                "`electrain convert IN.ckpt OUT.ckpt` turns metatrain's `pet` checkpoints into such"
-            )
-        check_names_and_units(model.dataset_info.targets)
-        process = start_process(hypers.get("distributed"), hypers["distributed_port"], devices)
-        if hypers["cuda_graphs"]:
-            _check_cuda_graphs(model, process)
-        logging.info(f"Training on {process.world_size} device(s) of type {process.device} with dtype {dtype}")
-        model.to(device=process.device, dtype=dtype)
-        fit_baselines(model, train_datasets, hypers, process, checkpoint_dir)
-        self._choose_parameters(model)
-        targets = model.dataset_info.targets
-        loaders = make_loaders(model, targets, train_datasets, val_datasets, hypers, process)
-        objective = make_objective(model, hypers)
-        parallel_model = _wrapped(model, hypers["cuda_graphs"], process)
-        trained = [parameter for parameter in parallel_model.parameters() if parameter.requires_grad]
-        # fused: one pass over all parameters; the same step as without
-        optimizer = torch.optim.Adam(trained, lr=hypers["learning_rate"], fused=True)
-        scheduler = make_schedule(optimizer, len(loaders.train), hypers)
-        if model.new_targets:
-            # The best model so far lacks the new heads, and its error does not count the new targets.
-            self.best_epoch, self.best_metric, self.best_model_state_dict = None, float("inf"), None
-        elif self.optimizer_state_dict and self.scheduler_state_dict:
-            resume(optimizer, scheduler, self.optimizer_state_dict, self.scheduler_state_dict)
+    def wrap(self, model: Any, process: Process) -> torch.nn.Module:
+        """With ``cuda_graphs``, steps replay recordings."""
+        return GraphedModel(model) if self.cuda_graphs else super().wrap(model, process)
 
-        step = OptimizerStep(parallel_model, optimizer, scheduler, hypers["grad_clip_norm"], process)
-        self._take_over(self.epoch, optimizer, scheduler)
-        logging.info("Starting training")
-        try:
-            with MatmulPrecision(hypers["matmul_precision"], model).in_use():
-                for epoch, errors in self._epochs(parallel_model, loaders, objective, process, dtype, step):
-                    self._keep_if_best(model, errors[1], epoch)
-                    self._take_over(epoch, optimizer, scheduler)
-                    if (epoch + 1) % hypers["checkpoint_interval"] == 0 and process.rank == 0:
-                        self.save_checkpoint(model, Path(checkpoint_dir) / f"model_{epoch}.ckpt")
-        except FloatingPointError:
-            if process.rank == 0 and self.epoch is not None:
-                path = Path(checkpoint_dir) / "model_before_failure.ckpt"
-                logging.info(f"Saving the best model so far to {path}")
-                self.save_checkpoint(model, path)
-            raise
-        if process.is_distributed:
-            # First the model: as the last owner of the group it would wait for threads that wait for Python.
-            del parallel_model
-            torch.distributed.destroy_process_group()
-
-    def _choose_parameters(self, model: PETMAD) -> None:
-        """Begin fine-tuning if the options ask for it; after a restart, train the same parameters as before."""
-        settings = self.hypers.get("finetune")
-        if self.optimizer_state_dict is not None:
-            check_same_strategy(self.strategy_of_checkpoint, self.strategy)
-            if self.trainable_parameters is not None:
-                continue_training(model, self.trainable_parameters)
-        elif settings is not None:
-            start_finetuning(model, self.strategy, settings.get("inherit_heads", {}))
-        self.trainable_parameters = trained_parameters(model)
-
-    def _epochs(
-        self,
-        model: Any,
-        loaders: Loaders,
-        objective: Objective,
-        process: Process,
-        dtype: torch.dtype,
-        step: OptimizerStep,
-    ) -> Iterator[tuple[int, list[dict[str, float]]]]:
-        """Run, log and yield the remaining epochs with the errors of both sets."""
-        metric_logger = None
-        info = getattr(model, "module", model).dataset_info
-        for epoch in range(0 if self.epoch is None else self.epoch + 1, self.hypers["num_epochs"]):
-            seed_epoch(self.seed, epoch, process.rank)
-            learning_rate = step.optimizer.param_groups[0]["lr"]
-            errors = self._run_both_sets(model, loaders, epoch, objective, process, dtype, step)
-            if metric_logger is None:
-                metric_logger = MetricLogger(ROOT_LOGGER, info, errors, ["training", "validation"])
-            if epoch % self.hypers["log_interval"] == 0:
-                metric_logger.log(errors, epoch=epoch, rank=process.rank, learning_rate=learning_rate)
-            yield epoch, errors
-
-    def _run_both_sets(
-        self,
-        model: Any,
-        loaders: Loaders,
-        epoch: int,
-        objective: Objective,
-        process: Process,
-        dtype: torch.dtype,
-        step: OptimizerStep,
-    ) -> list[dict[str, float]]:
-        """Errors of a training epoch, then of the validation set."""
-        for sampler in loaders.epoch_samplers:
-            sampler.set_epoch(epoch)
-        targets = getattr(model, "module", model).dataset_info.targets
-        settings = objective.spectral_loss.settings if objective.spectral_loss is not None else None
-        results = []
-        for batches, update in ((loaders.train, step), (loaders.validation, None)):
-            errors = EpochErrors(None if settings is None else settings.step, objective.per_structure, process)
-            results.append(run_epoch(model, batches, targets, objective, errors, dtype, update))
-        return results
-
-    def _keep_if_best(self, model: PETMAD, errors: dict[str, float], epoch: int) -> None:
-        metric = selected_error(errors, self.hypers["best_model_metric"])
-        if metric < self.best_metric:
-            self.best_metric = metric
-            self.best_epoch = epoch
-            self.best_model_state_dict = copy.deepcopy(model.state_dict())
-
-    def _take_over(self, epoch: Optional[int], optimizer: torch.optim.Optimizer, scheduler: Any) -> None:
-        self.epoch = epoch
-        self.optimizer_state_dict = optimizer.state_dict()
-        self.scheduler_state_dict = scheduler.state_dict()
-
-    def save_checkpoint(self, model: ModelInterface, path: str | Path) -> None:
-        """Write model and trainer state; the file appears only once it is complete."""
-        checkpoint = model.get_checkpoint()
-        checkpoint.update(
-            {
-                "trainer_ckpt_version": self.__checkpoint_version__,
-                "train_hypers": self.hypers,
-                "seed": self.seed,
-                "epoch": self.epoch,
-                "optimizer_state_dict": self.optimizer_state_dict,
-                "scheduler_state_dict": self.scheduler_state_dict,
-                "best_epoch": self.best_epoch,
-                "best_metric": self.best_metric,
-                "trainable_parameters": self.trainable_parameters,
-            }
-        )
-        if self.best_model_state_dict is not None:
-            checkpoint["best_model_state_dict"] = self.best_model_state_dict
-        with atomically(Path(check_file_extension(path, ".ckpt"))) as unfinished:
-            torch.save(checkpoint, unfinished)
-
-    @classmethod
-    def load_checkpoint(
-        cls, checkpoint: dict[str, Any], hypers: TrainerHypers, context: Literal["restart", "finetune"]
-    ) -> "Trainer":
-        """Continue a training (restart), or begin a new one on other data (finetune)."""
-        trainer = cls(hypers)
-        if context == "finetune":
-            return trainer
-        trainer.seed = checkpoint["seed"]
-        trainer.epoch = checkpoint["epoch"]
-        trainer.optimizer_state_dict = checkpoint["optimizer_state_dict"]
-        trainer.scheduler_state_dict = checkpoint["scheduler_state_dict"]
-        trainer.best_epoch = checkpoint["best_epoch"]
-        trainer.best_metric = checkpoint["best_metric"]
-        trainer.best_model_state_dict = checkpoint["best_model_state_dict"]
-        trainer.trainable_parameters = checkpoint["trainable_parameters"]
-        trainer.strategy_of_checkpoint = read_strategy(checkpoint["train_hypers"].get("finetune"))
-        return trainer
-
-    @classmethod
-    def upgrade_checkpoint(cls, checkpoint: dict[str, Any]) -> dict[str, Any]:
-        """Bring an older checkpoint to the current version."""
-        return checkpoints.upgrade_trainer(checkpoint, cls.__checkpoint_version__)
-
-
-def _check_cuda_graphs(model: PETMAD, process: Process) -> None:
-    """Raise a ``ValueError`` where CUDA graphs cannot be used."""
-    if process.is_distributed or process.device.type != "cuda":
-        raise ValueError(
-            f"`cuda_graphs` is for training on one GPU, this is one on {process.world_size} device(s) of type "
-            f"{process.device.type}: switch it off"
-        )
-    check_recordable(model)
-
-
-def _wrapped(model: PETMAD, cuda_graphs: bool, process: Process) -> torch.nn.Module:
-    """What steps of training call: the model, or something around it that has it as its ``module``."""
-    if cuda_graphs:
-        return GraphedModel(model)
-    return DistributedDataParallel(model, device_ids=[process.device]) if process.is_distributed else model
-
-
-def make_objective(model: PETMAD, hypers: TrainerHypers) -> Objective:
-    """The loss of a model's targets."""
-    targets = model.dataset_info.targets
-    spectrum = None
-    if model.grid is not None:
-        spectrum = SpectrumSettings(step=model.grid.step, max_shift=model.hypers["energy_grid"]["max_shift"])
-    per_structure = intensive_targets(targets, hypers["per_structure_targets"])
-    config = (
-        hypers["loss"]
-        if not isinstance(hypers["loss"], str)
-        else {
-            name: {"type": hypers["loss"], "weight": 1.0, "reduction": "mean", "gradients": {}}
-            for name in targets
-            if name != DENSITY_OF_STATES
-        }
-    )
-    return Objective(targets, config, spectrum, per_structure)
+    @property
+    def cuda_graphs(self) -> bool:
+        """Whether the options ask for CUDA graphs."""
+        return bool(self.hypers["cuda_graphs"])  # type: ignore[typeddict-item]

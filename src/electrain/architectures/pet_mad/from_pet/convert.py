@@ -9,7 +9,7 @@ from metatrain.utils.data.target_info import get_generic_target_info
 from metatrain.utils.io import model_from_checkpoint
 from metatrain.utils.metadata import merge_metadata
 
-from electrain.architectures.base.element_spectra import add_element_spectra
+from electrain.architectures.base.hypers import LongRangeHypers
 from electrain.architectures.pet_mad.model import PETMAD
 from electrain.architectures.pet_mad.network.heads import PooledHead
 from electrain.interface.axis_labels import labels_to_grid
@@ -71,7 +71,7 @@ def convert(
         "band_gap_from": "density_of_states",
         **network_options(peer.hypers),
         "zbl": bool(peer.hypers["zbl"]),
-        "long_range": dict(peer.hypers["long_range"]),
+        "long_range": {name: peer.hypers["long_range"][name] for name in LongRangeHypers.__annotations__},
     }
     dtype = next(peer.backend.parameters()).dtype
     model = PETMAD(hypers, DatasetInfo(info.length_unit, info.atomic_types, targets)).to(dtype)
@@ -189,7 +189,7 @@ def _take_over_baseline(model: PETMAD, peer: Any) -> None:
     if bool((block.values != 0).any()):
         rows = [int(row) for row in block.samples.column("center_type")]
         order = [rows.index(number) for number in model.atomic_types]
-        spectra = add_element_spectra(model).spectra
+        spectra = model.add_element_spectra()
         spectra.copy_(block.values[order].to(spectra.dtype))
 
 

@@ -59,8 +59,11 @@ _NOT_IN_NETWORK = re.compile(r"^(node|edge)_last_layers\.|^species_to_species_in
 
 
 def network_options(hypers: Mapping[str, Any]) -> dict[str, Any]:
-    """Options that make a ``PointEdgeTransformer`` equal to a ``pet`` with these hyperparameters."""
-    return {ours: hypers[theirs] for theirs, ours in _OPTIONS.items()}
+    """Hyperparameters that make our network equal to that of a ``pet`` with the given ones."""
+    options = {ours: hypers[theirs] for theirs, ours in _OPTIONS.items()}
+    for name in ("cutoff_function", "adaptive_cutoff_method"):  # theirs may begin with a capital
+        options[name] = options[name].lower()
+    return options
 
 
 def network_state(backend: Any) -> dict[str, torch.Tensor]:

@@ -70,10 +70,12 @@ def choose_rows(
 
     :param row_lengths: tokens of each atom, the central one included.
     """
+    if len(row_lengths) == 0:
+        return [0], [1]  # a bucket all the same, which the transformers find empty
     longest = 0
     for length in row_lengths:
         longest = max(longest, length)
-    histogram: list[int] = [0] * (longest + 1 if len(row_lengths) > 0 else 0)
+    histogram: list[int] = [0] * (longest + 1)
     for length in row_lengths:
         histogram[length] += 1
     limits = bucket_limits(histogram, saved_on_gpu if on_gpu else 0)

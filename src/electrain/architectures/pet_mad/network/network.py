@@ -10,15 +10,18 @@ import torch
 from torch import nn
 
 from electrain.nn.batch import Batch, Edges
-from electrain.nn.conditioning import StateEmbedding
+from electrain.nn.conditioning import StateEmbedding, StateRange
+from electrain.nn.cutoff import Cutoff
 from electrain.nn.edges import find_edges
 from electrain.nn.layers import LayerNorm, Linear
-from electrain.nn.pooling import PooledFeatures, sum_edges
+from electrain.nn.network import Network, Predictions
+from electrain.nn.pooling import PooledFeatures, average_systems, pool_systems, sum_edges
+from electrain.nn.selection import Selection, of_selected
 
 from .batch import Buckets, LayerInputs, PreparedBatch
 from .buckets import make_buckets
 from .heads import PooledHead
-from .transformer import MessagePassingLayer, attention_bias
+from .transformer import MessagePassingLayer, TransformerShape, attention_bias
 
 
 class Features(NamedTuple):
@@ -29,7 +32,7 @@ class Features(NamedTuple):
     graph: Edges
 
 
-class PointEdgeTransformer(nn.Module):
+class PointEdgeTransformer(Network):
     """Transformers over atomic neighborhoods that exchange messages along edges.
 
     Two featurizers: ``residual`` embeds the atoms anew in every message-passing layer, averages messages with
@@ -37,95 +40,50 @@ class PointEdgeTransformer(nn.Module):
     through a small network and reads out the last layer only.
 
     :param num_elements: number of chemical elements; ``Batch.elements`` counts from 0 to this.
-    :param cutoff: in Angstrom.
-    :param cutoff_width: width of the cutoff function, in Angstrom.
-    :param cutoff_function: ``"cosine"`` or ``"bump"``.
-    :param num_neighbors_adaptive: shrink each atom's cutoff to about this many neighbors; ``None`` to leave it.
-    :param cutoff_width_adaptive: width of the function that counts those neighbors, in Angstrom.
-    :param adaptive_cutoff_method: ``"solver"`` or ``"grid"``.
+    :param cutoff: which pairs of atoms become edges.
+    :param shape: of the transformers.
     :param featurizer: ``"residual"`` or ``"feedforward"``.
     :param num_message_passing_layers: number of transformers.
-    :param num_attention_layers: layers of each transformer.
-    :param edge_width: features of an edge (token).
-    :param node_width: features of an atom.
-    :param feedforward_width: hidden features of the transformers' feed-forward networks.
-    :param head_width: hidden features of the heads.
-    :param num_heads: attention heads.
-    :param attention_temperature: divides the attention logits.
-    :param normalization: ``"LayerNorm"`` or ``"RMSNorm"``.
-    :param activation: ``"SiLU"`` or ``"SwiGLU"``.
-    :param transformer_type: ``"PostLN"`` or ``"PreLN"``.
-    :param system_conditioning: whether charge and spin multiplicity (``Batch.states``) are read.
-    :param max_charge: largest absolute charge, in e.
-    :param max_spin_multiplicity: largest multiplicity.
+    :param head_width: features of the hidden layers of the heads.
+    :param states: known charges and spin multiplicities, for a network that reads them (``Batch.states``).
     """
+
+    takes_long_range = True
 
     def __init__(
         self,
-        *,
         num_elements: int,
-        cutoff: float,
-        cutoff_width: float,
-        cutoff_function: str,
-        num_neighbors_adaptive: float | None,
-        cutoff_width_adaptive: float,
-        adaptive_cutoff_method: str,
+        cutoff: Cutoff,
+        shape: TransformerShape,
+        *,
         featurizer: str,
         num_message_passing_layers: int,
-        num_attention_layers: int,
-        edge_width: int,
-        node_width: int,
-        feedforward_width: int,
         head_width: int,
-        num_heads: int,
-        attention_temperature: float,
-        normalization: str,
-        activation: str,
-        transformer_type: str,
-        system_conditioning: bool,
-        max_charge: int,
-        max_spin_multiplicity: int,
+        states: StateRange | None = None,
     ) -> None:
         super().__init__()
         if featurizer not in ("residual", "feedforward"):
             raise ValueError(f"featurizer must be 'residual' or 'feedforward', got {featurizer!r}")
-        self.cutoff = float(cutoff)
-        self.cutoff_width = float(cutoff_width)
-        self.cutoff_function = cutoff_function
-        # TorchScript: an attribute that may be None needs its type here
-        self.num_neighbors_adaptive: float | None = (
-            None if num_neighbors_adaptive is None else float(num_neighbors_adaptive)
-        )
-        self.cutoff_width_adaptive = float(cutoff_width_adaptive)
-        self.adaptive_cutoff_method = adaptive_cutoff_method
+        self.pairs = cutoff
         self.residual = featurizer == "residual"
-        self.node_width, self.edge_width, self.head_width = node_width, edge_width, head_width
+        self.node_width, self.edge_width, self.head_width = shape.node_width, shape.edge_width, head_width
         self.num_readouts = num_message_passing_layers if self.residual else 1
+        self.num_features = 2 * self.num_readouts * head_width
 
         self.layers = nn.ModuleList(
-            MessagePassingLayer(
-                num_elements=num_elements,
-                with_messages=index > 0,
-                num_attention_layers=num_attention_layers,
-                edge_width=edge_width,
-                node_width=node_width,
-                feedforward_width=feedforward_width,
-                num_heads=num_heads,
-                attention_temperature=float(attention_temperature),
-                normalization=normalization,
-                activation=activation,
-                transformer_type=transformer_type,
-            )
+            MessagePassingLayer(num_elements, shape, with_messages=index > 0)
             for index in range(num_message_passing_layers)
         )
-        self.node_embeddings = nn.ModuleList(nn.Embedding(num_elements, node_width) for _ in range(self.num_readouts))
+        self.node_embeddings = nn.ModuleList(
+            nn.Embedding(num_elements, shape.node_width) for _ in range(self.num_readouts)
+        )
         # Only the feedforward featurizer combines edges through networks.
         num_combinations = 0 if self.residual else num_message_passing_layers
-        self.combinations = nn.ModuleList(_combination(edge_width) for _ in range(num_combinations))
-        self.state_embedding = (
-            StateEmbedding(node_width, max_charge, max_spin_multiplicity) if system_conditioning else None
-        )
+        self.combinations = nn.ModuleList(_combination(shape.edge_width) for _ in range(num_combinations))
+        self.reads_states = states is not None
+        self.state_embedding = None if states is None else StateEmbedding(shape.node_width, states)
         self.heads = nn.ModuleDict()
+        self.averaged = []
         # Read at every call, also by exported models; `precision.MatmulPrecision` switches it.
         self.bfloat16_tokens = False
 
@@ -136,20 +94,71 @@ class PointEdgeTransformer(nn.Module):
         their reverse once more, which belong to the neighbor's neighborhood: one cutoff on top. With adaptive cutoffs
         an edge's weight also depends on its neighbor's neighborhood: the radius of the atom at the far end adds one.
         """
-        reach = len(self.layers) + (0 if self.residual else 1) + (0 if self.num_neighbors_adaptive is None else 1)
-        return reach * self.cutoff
+        reach = len(self.layers) + (0 if self.residual else 1) + (0 if self.pairs.num_neighbors is None else 1)
+        return reach * self.pairs.radius
 
-    def add_head(self, name: str, out_size: int) -> PooledHead:
-        """Register a head with ``out_size`` predicted values per atom (summed for a structure)."""
+    def add_output(self, name: str, size: int, kind: str) -> None:
+        """See :meth:`Network.add_output`."""
         head = PooledHead(
             node_width=self.node_width,
             edge_width=self.edge_width,
             head_width=self.head_width,
             num_readouts=self.num_readouts,
-            out_size=out_size,
+            out_size=size,
         )
+        if kind == "spectrum":
+            # From random weights, every feature that training does not reach would add noise to all channels.
+            head.start_from_zero()
+        if kind == "mean":
+            self.averaged.append(name)
         self.heads[name] = head
-        return head
+
+    def remove_output(self, name: str) -> None:
+        """See :meth:`Network.remove_output`."""
+        del self.heads[name]
+        if name in self.averaged:
+            self.averaged.remove(name)
+
+    def head(self, name: str) -> nn.Module:
+        """See :meth:`Network.head`."""
+        return self.heads[name]
+
+    def last_layer(self, name: str) -> list[str]:
+        """See :meth:`Network.last_layer`."""
+        return [f"heads.{name}.last.weight"]
+
+    @torch.jit.export
+    def predict(
+        self, features: Features, wanted: dict[str, str], features_of: list[str], selection: Selection
+    ) -> Predictions:
+        """See :meth:`Network.predict`."""
+        values: dict[str, torch.Tensor] = {}
+        pooled_features: dict[str, PooledFeatures] = {}
+        graph = features.graph
+        for name, head in self.heads.items():
+            if name in wanted or name in features_of:
+                pooled = head.features(features.nodes, features.edges, graph.centers, graph.weights)  # type: ignore[operator]
+                pooled = of_selected(pooled, selection)
+                if name in features_of:
+                    pooled_features[name] = pooled
+                if name in wanted:
+                    if wanted[name] != "atom":
+                        pooled = pool_systems(pooled, selection.system_of_atom, len(selection.num_atoms))
+                        if name in self.averaged:
+                            pooled = average_systems(pooled)
+                    values[name] = head(pooled)
+        return Predictions(values, pooled_features)
+
+    @torch.jit.export
+    def node_features(self, features: Features) -> torch.Tensor:
+        """Those of all readout layers together, see :meth:`Network.node_features`."""
+        nodes = features.nodes
+        return torch.stack(nodes).to(features.graph.weights.dtype).sum(dim=0) * len(nodes) ** -0.5
+
+    @torch.jit.export
+    def add_long_range(self, features: Features, far: torch.Tensor) -> Features:
+        r"""Each layer's nodes become :math:`(n_l + f) / \sqrt 2`, as in ``metatrain.pet``."""
+        return Features([(near + far) * 0.5**0.5 for near in features.nodes], features.edges, features.graph)
 
     @torch.jit.export
     def pooled_features(self, features: Features) -> PooledFeatures:
@@ -184,15 +193,7 @@ class PointEdgeTransformer(nn.Module):
             if states is None:
                 raise ValueError("the network reads charges and spin multiplicities (`states`), the batch has none")
             self.state_embedding.check(states)
-        return find_edges(
-            batch,
-            self.cutoff,
-            self.cutoff_width,
-            self.cutoff_function,
-            self.num_neighbors_adaptive,
-            self.cutoff_width_adaptive,
-            self.adaptive_cutoff_method,
-        )
+        return find_edges(batch, self.pairs)
 
     def propagate(self, batch: PreparedBatch) -> Features:
         """All that parameters do: the same operations for all batches of the same sizes, and no question to a GPU."""

@@ -1,5 +1,7 @@
 """Attention, feed-forward and transformer blocks on tokens that lie in buckets of nearly full rows."""
 
+from typing import NamedTuple
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -11,6 +13,20 @@ from .batch import Buckets, LayerInputs
 # Attention weights are multiplied by the cutoff function: its logarithm is added to the logits, clamped here.
 # TorchScript: functions cannot read module-level numbers, so it is a default argument below.
 _MIN_WEIGHT = 1e-15
+
+
+class TransformerShape(NamedTuple):
+    """What all transformers of a network have in common."""
+
+    num_attention_layers: int
+    edge_width: int  # features of an edge (token), divisible by the number of heads
+    node_width: int  # features of an atom
+    feedforward_width: int  # hidden features of the feed-forward networks
+    num_heads: int
+    attention_temperature: float  # divides the attention logits
+    normalization: str  # "LayerNorm" or "RMSNorm"
+    activation: str  # "SiLU" or "SwiGLU"
+    transformer_type: str  # normalises after ("PostLN") or before ("PreLN") attention and feed-forward network
 
 
 class FeedForward(nn.Module):
@@ -124,29 +140,19 @@ class TransformerLayer(nn.Module):
     feed-forward block of their own.
     """
 
-    def __init__(
-        self,
-        *,
-        edge_width: int,
-        node_width: int,
-        feedforward_width: int,
-        num_heads: int,
-        attention_temperature: float,
-        normalization: str,
-        activation: str,
-        transformer_type: str,
-    ) -> None:
+    def __init__(self, shape: TransformerShape) -> None:
         super().__init__()
-        if transformer_type not in ("PreLN", "PostLN"):
-            raise ValueError(f"transformer_type must be 'PreLN' or 'PostLN', got {transformer_type!r}")
-        if activation not in ("SiLU", "SwiGLU"):
-            raise ValueError(f"activation must be 'SiLU' or 'SwiGLU', got {activation!r}")
-        self.normalize_first = transformer_type == "PreLN"
+        if shape.transformer_type not in ("PreLN", "PostLN"):
+            raise ValueError(f"transformer_type must be 'PreLN' or 'PostLN', got {shape.transformer_type!r}")
+        if shape.activation not in ("SiLU", "SwiGLU"):
+            raise ValueError(f"activation must be 'SiLU' or 'SwiGLU', got {shape.activation!r}")
+        edge_width, node_width = shape.edge_width, shape.node_width
+        self.normalize_first = shape.transformer_type == "PreLN"
         self.wide_nodes = node_width != edge_width
-        self.attention = Attention(edge_width, num_heads, attention_temperature)
-        self.attention_norm = _norm(normalization, edge_width)
-        self.feedforward = FeedForward(edge_width, feedforward_width, activation)
-        self.feedforward_norm = _norm(normalization, edge_width)
+        self.attention = Attention(edge_width, shape.num_heads, shape.attention_temperature)
+        self.attention_norm = _norm(shape.normalization, edge_width)
+        self.feedforward = FeedForward(edge_width, shape.feedforward_width, shape.activation)
+        self.feedforward_norm = _norm(shape.normalization, edge_width)
         # TorchScript: modules must exist in both cases; identities stand for "nodes are as wide as edges"
         self.node_contraction: nn.Module = nn.Identity()
         self.node_expansion: nn.Module = nn.Identity()
@@ -155,8 +161,8 @@ class TransformerLayer(nn.Module):
         if self.wide_nodes:
             self.node_contraction = Linear(node_width, edge_width)
             self.node_expansion = Linear(edge_width, node_width)
-            self.node_norm = _norm(normalization, node_width)
-            self.node_feedforward = FeedForward(node_width, 2 * node_width, activation)
+            self.node_norm = _norm(shape.normalization, node_width)
+            self.node_feedforward = FeedForward(node_width, 2 * node_width, shape.activation)
 
     def forward(
         self, nodes: torch.Tensor, tokens: torch.Tensor, key_bias: torch.Tensor, buckets: Buckets
@@ -235,36 +241,10 @@ class EdgeTokens(nn.Module):
 class MessagePassingLayer(nn.Module):
     """One transformer over each atom's neighborhood: central token and edge tokens in, the same out."""
 
-    def __init__(
-        self,
-        *,
-        num_elements: int,
-        with_messages: bool,
-        num_attention_layers: int,
-        edge_width: int,
-        node_width: int,
-        feedforward_width: int,
-        num_heads: int,
-        attention_temperature: float,
-        normalization: str,
-        activation: str,
-        transformer_type: str,
-    ) -> None:
+    def __init__(self, num_elements: int, shape: TransformerShape, *, with_messages: bool) -> None:
         super().__init__()
-        self.edge_tokens = EdgeTokens(edge_width, num_elements, with_messages)
-        self.layers = nn.ModuleList(
-            TransformerLayer(
-                edge_width=edge_width,
-                node_width=node_width,
-                feedforward_width=feedforward_width,
-                num_heads=num_heads,
-                attention_temperature=attention_temperature,
-                normalization=normalization,
-                activation=activation,
-                transformer_type=transformer_type,
-            )
-            for _ in range(num_attention_layers)
-        )
+        self.edge_tokens = EdgeTokens(shape.edge_width, num_elements, with_messages)
+        self.layers = nn.ModuleList(TransformerLayer(shape) for _ in range(shape.num_attention_layers))
 
     def forward(
         self, nodes: torch.Tensor, messages: torch.Tensor, inputs: LayerInputs

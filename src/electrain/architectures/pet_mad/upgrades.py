@@ -1,0 +1,58 @@
+"""Checkpoints of older versions: one function for each step."""
+
+from typing import Any
+
+from electrain.files.upgrades import Upgrade
+
+
+def _model_1_to_2(checkpoint: dict[str, Any]) -> None:
+    """Low-rank updates; an optional repulsion of the nuclei."""
+    data = checkpoint["model_data"]
+    data["low_rank"] = None
+    data["model_hypers"] = {**data["model_hypers"], "zbl": False}
+
+
+def _model_2_to_3(checkpoint: dict[str, Any]) -> None:
+    """More inputs and features; what the band gap is read from; spectra of elements."""
+    added = {
+        "band_gap_from": "density_of_states",
+        "system_conditioning": False,
+        "max_charge": 10,
+        "max_spin_multiplicity": 10,
+        "long_range": {
+            "enable": False,
+            "use_ewald": False,
+            "smearing": 1.4,
+            "kspace_resolution": 1.33,
+            "interpolation_nodes": 5,
+        },
+    }
+    data = checkpoint["model_data"]
+    data["model_hypers"] = {**data["model_hypers"], **added}
+    data["element_spectra"] = False
+
+
+def _model_3_to_4(checkpoint: dict[str, Any]) -> None:
+    """One spelling of cutoff functions; an option of long-range features that never had an effect is gone."""
+    data = checkpoint["model_data"]
+    hypers = dict(data["model_hypers"])
+    for name in ("cutoff_function", "adaptive_cutoff_method"):
+        hypers[name] = hypers[name].lower()
+    hypers["long_range"] = {name: value for name, value in hypers["long_range"].items() if name != "use_ewald"}
+    data["model_hypers"] = hypers
+
+
+def _trainer_1_to_2(checkpoint: dict[str, Any]) -> None:
+    """Which parameters are trained; a choice of learning-rate schedules and of the precision of matrix products."""
+    checkpoint["trainable_parameters"] = None
+    added = {"learning_rate_schedule": "step_halving", "matmul_precision": "highest"}
+    checkpoint["train_hypers"] = {**checkpoint["train_hypers"], **added}
+
+
+def _trainer_2_to_3(checkpoint: dict[str, Any]) -> None:
+    """Whether CUDA graphs are recorded."""
+    checkpoint["train_hypers"] = {**checkpoint["train_hypers"], "cuda_graphs": False}
+
+
+MODEL_UPGRADES: dict[int, Upgrade] = {1: _model_1_to_2, 2: _model_2_to_3, 3: _model_3_to_4}
+TRAINER_UPGRADES: dict[int, Upgrade] = {1: _trainer_1_to_2, 2: _trainer_2_to_3}

@@ -1,0 +1,19 @@
+"""What can become an output of an exported model."""
+
+from metatomic.torch import ModelCapabilities, ModelOutput
+from metatrain.utils.data import TargetInfo
+
+
+def check_names_and_units(targets: dict[str, TargetInfo]) -> None:
+    """Raise a ``ValueError`` for a target that cannot become an output of the exported model.
+
+    metatomic must know its name, and a unit that fits; better heard of before the training than after it.
+    """
+    for name, info in targets.items():
+        try:
+            ModelCapabilities(outputs={name: ModelOutput(unit=info.unit)})
+        except (ValueError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise ValueError(
+                f"target {name!r} with unit {info.unit!r} cannot be an output of a model: {reason}"
+            ) from None

@@ -1,0 +1,92 @@
+"""What a model asks of its network: the contract that every architecture fulfils on plain tensors."""
+
+from typing import Any, Dict, List, NamedTuple
+
+import torch
+from torch import nn
+
+from .batch import Batch
+from .cutoff import Cutoff
+from .pooling import PooledFeatures
+from .selection import Selection
+
+
+class Predictions(NamedTuple):
+    """Predicted numbers, and what entered the last linear maps, by name of the target."""
+
+    values: Dict[str, torch.Tensor]  # (num_selected_atoms or num_systems, num_values), as asked for
+    features: Dict[str, PooledFeatures]  # of the selected atoms
+
+
+class Network(nn.Module):
+    """From structures and pairs of atoms to features, and from features to predictions.
+
+    Each network has features of a type of its own (a ``NamedTuple``), which its methods hand on; nobody else looks into
+    them. TorchScript compiles :meth:`forward`, :meth:`predict` and :meth:`pooled_features`: a network writes down their
+    types, decorates the last two with ``torch.jit.export``, and annotates no attribute of its own class, which would
+    hide the ones of this class.
+
+    Differentiable with respect to positions and cells, for forces and stress.
+    """
+
+    pairs: Cutoff  # which pairs of atoms are read; the batch has them up to the radius
+    averaged: List[str]  # outputs of the kind "mean"
+
+    num_features = 0  # that enter the last linear map of an output
+    takes_long_range = False  # whether `node_features` and `add_long_range` are there
+    node_width = 0  # features that `node_features` gives
+    reads_states = False  # whether charges and spin multiplicities are (`Batch.states`)
+
+    def interaction_range(self) -> float:
+        """How far away an atom can be and still change a prediction, in Angstrom; too little is wrong in silence."""
+        raise NotImplementedError
+
+    def add_output(self, name: str, size: int, kind: str) -> None:
+        """Make room for a target.
+
+        :param name: of the target.
+        :param size: predicted values per atom or structure.
+        :param kind: how a structure's values come from those of its atoms: ``"sum"``, ``"mean"``, or ``"spectrum"``, a
+            sum whose values are channels of the energy axis.
+        """
+        raise NotImplementedError
+
+    def remove_output(self, name: str) -> None:
+        """Forget a target."""
+        raise NotImplementedError
+
+    def head(self, name: str) -> nn.Module:
+        """All parameters that belong to one target alone."""
+        raise NotImplementedError
+
+    def last_layer(self, name: str) -> List[str]:
+        """Names of the weights that map a target's last features linearly; none where the map is not linear."""
+        raise NotImplementedError
+
+    def forward(self, batch: Batch) -> Any:
+        """Features of a batch."""
+        raise NotImplementedError
+
+    def predict(
+        self, features: Any, wanted: Dict[str, str], features_of: List[str], selection: Selection
+    ) -> Predictions:
+        """Predictions of the selected atoms, or of structures made of them alone.
+
+        :param features: what :meth:`forward` returned.
+        :param wanted: targets to predict, and for each ``"atom"`` or ``"system"``.
+        :param features_of: targets whose last features are wanted.
+        :param selection: of atoms.
+        """
+        raise NotImplementedError
+
+    def pooled_features(self, features: Any) -> PooledFeatures:
+        """Features of every atom before any head, the output that metatomic calls ``feature``."""
+        raise NotImplementedError
+
+    def node_features(self, features: Any) -> torch.Tensor:
+        """One row for every atom, (num_atoms, node_width), from which long-range features are made."""
+        raise NotImplementedError
+
+    def add_long_range(self, features: Any, far: torch.Tensor) -> Any:
+        """Features that know of long-range ones, (num_atoms, node_width)."""
+        raise NotImplementedError

@@ -1,0 +1,248 @@
+"""Predictions and targets of a batch -> loss and errors, a term for each kind of quantity.
+
+An architecture may have terms of its own (``SpectralTrainer.losses``); by default each target gets the loss that the
+table of quantities names. A new loss is a class here and a row in :data:`SPECTRAL_LOSSES`.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from metatensor.torch import TensorBlock, TensorMap
+from metatomic.torch import System
+from metatrain.scaler import Scaler
+from metatrain.utils.data import TargetInfo
+from metatrain.utils.loss import LossAggregator
+from metatrain.utils.per_atom import average_by_num_atoms
+
+from electrain.interface.quantities import quantity_of
+from electrain.spectra.axis import EnergyAxis
+from electrain.spectra.losses import mean_loss, spectral_loss_terms
+from electrain.spectra.metrics import electrons_in_target
+
+from .errors import Errors, PointwiseErrors, SpectrumErrors
+from .processes import Process
+
+# See docs/training.md for the scan behind the default of the cumulative weight (beta).
+GRADIENT_WEIGHT = 1e-4  # alpha, eV^2
+CUMULATIVE_WEIGHT = 2e-4  # beta, eV^-2
+
+Maps = Mapping[str, TensorMap]
+
+
+class Evaluated(NamedTuple):
+    """What a term says of a batch."""
+
+    loss: torch.Tensor  # a scalar
+    errors: tuple[Any, ...]  # what the term's errors add up
+    # of spectra against their targets, by target: (num_structures,) eV, NaN where there is no target
+    shifts: dict[str, torch.Tensor]
+
+
+class LossTerm(Protocol):
+    """Part of the loss, for one or several targets."""
+
+    targets: tuple[str, ...]
+
+    def __call__(self, predictions: Maps, targets: Maps, systems: list[System], /) -> Evaluated:
+        """Compare predictions of a batch with its targets, of which there is at least one of this term."""
+
+    def new_errors(self, process: Process) -> Errors:
+        """What adds up the errors of all batches of an epoch."""
+
+
+class SelfAlignedLoss:
+    """Loss of the density of states: ``mean over structures of (AL + alpha GL + beta CL) / N_atoms``.
+
+    Source: PET-MAD-DOS paper, eqs. 3-8; see :mod:`electrain.spectra.losses`.
+
+    :param target: name of the target.
+    :param axis: the energy axis.
+    :param weight: of this target in the total loss.
+    :param gradient_weight: alpha, in eV^2.
+    :param cumulative_weight: beta, in eV^-2.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        axis: EnergyAxis,
+        *,
+        weight: float = 1.0,
+        gradient_weight: float = GRADIENT_WEIGHT,
+        cumulative_weight: float = CUMULATIVE_WEIGHT,
+    ) -> None:
+        self.targets: tuple[str, ...] = (target,)
+        self.axis = axis
+        self.weight = weight
+        self.gradient_weight = gradient_weight
+        self.cumulative_weight = cumulative_weight
+
+    @classmethod
+    def from_options(cls, target: str, axis: EnergyAxis, options: Mapping[str, Any]) -> "SelfAlignedLoss":
+        """Read a target's entry in the options file.
+
+        metatrain fills in ``type: mse``, ``reduction`` and ``gradients`` where nothing was chosen, and hands a loss
+        that was chosen for all targets to each of them: pointwise types are for the others.
+
+        :raises ValueError: for another type, or an option this loss does not have.
+        """
+        own = {name: value for name, value in options.items() if name not in ("type", "reduction", "gradients")}
+        if options.get("type", "mse") not in ("mse", "mae", "huber", "self_aligning"):
+            raise ValueError(
+                f"the loss of {target!r} is always 'self_aligning' (spectra have no common zero of energy), "
+                f"got {options['type']!r}"
+            )
+        if options.get("reduction", "mean") != "mean":
+            raise ValueError(
+                f"the loss of {target!r} is a mean over structures, got reduction {options['reduction']!r}"
+            )
+        known = {"weight", "gradient_weight", "cumulative_weight"}
+        if not set(own) <= known:
+            raise ValueError(
+                f"unknown option(s) {sorted(set(own) - known)} in the loss of {target!r}; "
+                f"expected some of {sorted(known)}"
+            )
+        return cls(target, axis, **own)
+
+    def __call__(self, predictions: Maps, targets: Maps, systems: list[System]) -> Evaluated:
+        """Compare spectra on the prediction's grid; errors are those of the alignment alone."""
+        (name,) = self.targets
+        prediction = predictions[name].block().values
+        target, trusted = self.axis.window(targets[name].block().values)
+        num_atoms = torch.tensor([len(system) for system in systems], device=prediction.device)
+        terms = spectral_loss_terms(prediction, target, trusted, self.axis.grid.step)
+        loss = self.weight * mean_loss(terms, trusted, num_atoms, self.gradient_weight, self.cumulative_weight)
+        electrons = electrons_in_target(target, trusted, self.axis.grid.step)
+        shift = self.axis.shift_in_eV(terms.shift).to(prediction.dtype)
+        shift = torch.where(trusted.any(dim=1), shift, torch.nan)
+        return Evaluated(loss, (terms.alignment.detach(), electrons, num_atoms), {name: shift})
+
+    def new_errors(self, process: Process) -> SpectrumErrors:
+        """Root mean square of the alignment term."""
+        return SpectrumErrors(self.targets[0], self.axis.grid.step, process)
+
+
+class PointwiseLoss:
+    """metatrain's losses of numbers, vectors, tensors and gradients; per atom where they grow with the structure.
+
+    :param targets: what is learned.
+    :param options: the options file's ``loss`` section, an entry per target.
+    :param per_structure: targets that are not counted per atom.
+    :param scaler: of the model.
+    """
+
+    def __init__(
+        self, targets: Mapping[str, TargetInfo], options: Mapping[str, Any], per_structure: list[str], scaler: Scaler
+    ) -> None:
+        self.targets: tuple[str, ...] = tuple(targets)
+        self._loss = LossAggregator(targets=dict(targets), config=dict(options))
+        self._per_structure, self._scaler = per_structure, scaler
+
+    def __call__(self, predictions: Maps, targets: Maps, systems: list[System]) -> Evaluated:
+        """Compare point by point; errors are in units of the targets."""
+        predicted = average_by_num_atoms(dict(predictions), systems, self._per_structure)
+        expected = average_by_num_atoms(dict(targets), systems, self._per_structure)
+        # The loaders took out one scale per target; scales per property multiply the predictions here.
+        predicted = self._scaled(predicted, systems, per_target=False)
+        loss = self._loss(predicted, expected)
+        with torch.no_grad():
+            errors = (
+                self._scaled(predicted, systems, per_target=True),
+                self._scaled(expected, systems, per_target=True),
+            )
+        return Evaluated(loss, errors, {})
+
+    def new_errors(self, process: Process) -> PointwiseErrors:
+        """RMSE and MAE."""
+        return PointwiseErrors(self._per_structure, process)
+
+    def _scaled(self, maps: dict[str, TensorMap], systems: list[System], *, per_target: bool) -> dict[str, TensorMap]:
+        known = {name: tensor_map for name, tensor_map in maps.items() if name in self._scaler.outputs}
+        if not known:
+            return maps
+        scaled = self._scaler.apply_scales(
+            systems, known, remove=False, use_per_target_scales=per_target, use_per_property_scales=not per_target
+        )
+        return {**maps, **scaled}
+
+
+# By the name in the table of quantities: target, axis and its entry in the options -> term.
+SPECTRAL_LOSSES: dict[str, Callable[[str, EnergyAxis, Mapping[str, Any]], LossTerm]] = {
+    "self_aligning": SelfAlignedLoss.from_options,
+}
+
+
+def default_losses(
+    targets: Mapping[str, TargetInfo],
+    options: str | Mapping[str, Any],
+    axis: EnergyAxis | None,
+    per_structure: list[str],
+    scaler: Scaler,
+) -> list[LossTerm]:
+    """The loss of each target as the table of quantities has it, those of spectra first.
+
+    :param targets: what is learned.
+    :param options: ``loss`` in the options file: an entry per target, or one type for all that are compared pointwise.
+    :param axis: the energy axis, if there is a spectrum among the targets.
+    :param per_structure: targets that are not counted per atom.
+    :param scaler: of the model.
+    :raises ValueError: for options that a loss does not have.
+    """
+    spectra = [name for name in targets if quantity_of(name).loss in SPECTRAL_LOSSES]
+    pointwise = {name: info for name, info in targets.items() if name not in spectra}
+    if isinstance(options, str):
+        kind = {"type": options, "weight": 1.0, "reduction": "mean", "gradients": {}}
+        options = dict.fromkeys(pointwise, kind)
+    terms: list[LossTerm] = []
+    for name in spectra:
+        assert axis is not None  # the model checks it
+        terms.append(SPECTRAL_LOSSES[quantity_of(name).loss](name, axis, options.get(name, {})))
+    if pointwise:
+        terms.append(PointwiseLoss(pointwise, options, per_structure, scaler))
+    return terms
+
+
+class Objective:
+    """The total loss over all targets.
+
+    :param terms: spectra before what lies on their axes.
+    """
+
+    def __init__(self, terms: list[LossTerm]) -> None:
+        self.terms = terms
+
+    def __call__(
+        self, predictions: Maps, targets: Maps, systems: list[System]
+    ) -> tuple[torch.Tensor, list[Evaluated | None]]:
+        """Loss of one batch, a scalar, and what each term says of it (``None`` without any of its targets)."""
+        positions = systems[0].positions
+        loss = torch.zeros((), dtype=positions.dtype, device=positions.device)
+        shifts: dict[str, torch.Tensor] = {}
+        found: list[Evaluated | None] = []
+        for term in self.terms:
+            names = [name for name in term.targets if name in targets]
+            if not names:
+                found.append(None)
+                continue
+            expected = {name: _on_predicted_axis(name, targets[name], shifts) for name in names}
+            evaluated = term({name: predictions[name] for name in names}, expected, systems)
+            shifts.update(evaluated.shifts)
+            loss = loss + evaluated.loss
+            found.append(evaluated)
+        return loss, found
+
+
+def _on_predicted_axis(name: str, target: TensorMap, shifts: Mapping[str, torch.Tensor]) -> TensorMap:
+    """A level on the dataset's axis -> where it lies on the prediction's own axis; other targets as they are.
+
+    Without the spectrum to align, it cannot be located: NaN.
+    """
+    spectrum = quantity_of(name).on_axis_of
+    if spectrum is None:
+        return target
+    block = target.block()
+    shift = shifts.get(spectrum)
+    offset = torch.nan if shift is None else shift.to(block.values.dtype).unsqueeze(1)
+    values = TensorBlock(block.values + offset, block.samples, block.components, block.properties)
+    return TensorMap(target.keys, [values])
