@@ -1,14 +1,17 @@
 """What counts as a structure that can be computed."""
 
 import itertools
+import re
+import time
 import tracemalloc
 
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk
+from ase.geometry import complete_cell
 
-from electrain.structures.checks import check_structure
+from electrain.structures.checks import MIN_DISTANCE, check_known_elements, check_structure
 
 
 @pytest.mark.parametrize("shares", [{"Si": 0.6, "Ge": 0.4}, {"Si": 0.5}])
@@ -100,3 +103,141 @@ def test_positions_outside_of_the_cell_mean_the_atoms_inside():
 def test_what_is_no_element():
     with pytest.raises(ValueError, match="expected chemical elements, got atomic number 0 for atom 1"):
         check_structure(Atoms("SiX", positions=[[0, 0, 0], [0, 0, 2.5]]))
+
+
+def all_distances(atoms):
+    """Distances to all images within reach, shape ``(num_atoms, num_atoms, num_images)``, and which is no shift."""
+    full = atoms.copy()
+    full.cell[:] = complete_cell(atoms.cell[:] * atoms.pbc[:, None])
+    full.wrap(pbc=atoms.pbc, eps=0.0)
+    heights = 1 / np.linalg.norm(np.linalg.inv(full.cell[:]), axis=0)
+    reach = np.where(atoms.pbc, np.ceil(1 + MIN_DISTANCE / heights), 0).astype(int)
+    shifts = np.array(list(itertools.product(*(range(-n, n + 1) for n in reach))))
+    vectors = full.positions[None, :, None] - full.positions[:, None, None] + shifts @ full.cell[:]
+    return np.linalg.norm(vectors, axis=-1), ~shifts.any(axis=1)
+
+
+def complaint_by_brute_force(atoms):
+    """What the check must say: the distance of an atom from its own images first, then the closest pair."""
+    distances, is_unshifted = all_distances(atoms)
+    own = np.where(is_unshifted, np.inf, distances[0, 0]).min()
+    if own < MIN_DISTANCE:
+        return f"atom 0 (Si) and its own periodic image are {own:.3f} A apart, "
+    closest = distances.min(axis=2)
+    np.fill_diagonal(closest, np.inf)
+    if closest.min() >= MIN_DISTANCE:
+        return None
+    i, j = np.unravel_index(np.argmin(closest), closest.shape)
+    return f"atoms {i} (Si) and {j} (Si) are {closest.min():.3f} A apart, "
+
+
+def random_structure(generator):
+    """Skewed cells of all periodicities, thin and thick, with atoms inside and far outside of them."""
+    pbc = generator.random(3) < 0.6
+    lengths = np.exp(generator.uniform(np.log(0.3), np.log(6.0), 3))
+    cell = lengths[:, None] * (np.eye(3) + generator.uniform(-0.4, 0.4, (3, 3)))
+    if generator.random() < 0.3:  # the same lattice in a setting of higher indices
+        i, j = generator.permutation(3)[:2]
+        cell[i] += generator.integers(-4, 5) * cell[j]
+    if not pbc.any() and generator.random() < 0.5:
+        cell[:] = 0.0
+    number = int(generator.integers(1, 13))
+    positions = generator.uniform(0, 1, (number, 3)) @ (lengths[:, None] * np.eye(3) + 2.0 * np.diag(~pbc))
+    positions += generator.integers(-20, 21, (number, 3)) * pbc @ cell
+    return Atoms(f"Si{number}", positions=positions, cell=cell, pbc=pbc)
+
+
+def test_agrees_with_all_distances_of_random_structures():
+    generator = np.random.default_rng(0)
+    found = {"fine": 0, "atom": 0, "atoms": 0, "too dense or thin": 0}
+    for _ in range(600):
+        atoms = random_structure(generator)
+        expected = complaint_by_brute_force(atoms)
+        try:
+            check_structure(atoms)
+        except ValueError as error:
+            if "wrong units" in str(error):
+                found["too dense or thin"] += 1
+                continue
+            assert expected is not None, f"{error}: {atoms}"
+            assert str(error).startswith(expected), atoms
+            found[expected.split()[0]] += 1
+        else:
+            assert expected is None, atoms
+            found["fine"] += 1
+    assert min(found[kind] for kind in ("fine", "atom", "atoms")) > 50, found
+
+
+@pytest.mark.parametrize("pbc", list(itertools.product([True, False], repeat=3)))
+def test_pairs_across_every_face_edge_and_corner(pbc):
+    """Two atoms 0.3 A apart on both sides of the corner of a skewed cell, and no pair across an open face."""
+    cell = np.array([[4.0, 0.0, 0.0], [1.5, 4.0, 0.0], [-1.0, 1.2, 4.0]])
+    for signs in itertools.product([-1, 0, 1], repeat=3):
+        vector = np.array(signs) @ cell
+        if not any(signs):
+            continue
+        vector *= 0.3 / np.linalg.norm(vector)
+        positions = np.array([-vector / 2, vector / 2])
+        crossed = np.floor(positions @ np.linalg.inv(cell))  # into the cell, one way or another
+        atoms = Atoms("CO", positions=positions - crossed @ cell, cell=cell, pbc=pbc)
+        if (crossed[0] == crossed[1])[~np.array(pbc)].all():
+            with pytest.raises(
+                ValueError, match=r"atoms 0 \(C\) and 1 \(O\) are 0.300 A apart, expected at least 0.4 A"
+            ):
+                check_structure(atoms)
+        else:
+            check_structure(atoms)
+
+
+@pytest.mark.parametrize("pbc", [[True, True, True], [True, False, False], False])
+def test_atoms_in_one_place(pbc):
+    """Of several equal pairs the first is named; 3 atoms in one place are no image of each other."""
+    atoms = Atoms("HCNO", positions=[[3, 3, 3], [1, 1, 1], [1, 1, 1], [1, 1, 1]], cell=[6, 6, 6], pbc=pbc)
+    with pytest.raises(ValueError, match=r"atoms 1 \(C\) and [23] \([NO]\) are 0.000 A apart"):
+        check_structure(atoms)
+
+
+def test_the_first_of_equally_close_pairs_is_named():
+    positions = [[x, y, 0.02 + z] for x, y in np.ndindex(5, 5) for z in (0, 9.7)]
+    with pytest.raises(ValueError, match=re.escape("atoms 0 (Si) and 1 (Si) are 0.300 A apart")):
+        check_structure(Atoms("Si50", positions=positions, cell=[5, 5, 10], pbc=True))
+
+
+@pytest.mark.parametrize("distance", [0.39, 0.41])
+def test_atoms_far_outside_of_the_cell(distance):
+    positions = [[1e6, 0.1, 0.1], [-1e6 + 0.1, 0.1, 3e6 + 0.1 + distance]]
+    atoms = Atoms("Si2", positions=positions - np.array([[0, 0, 0], [0.1, 0, 0]]), cell=[5, 5, 5], pbc=True)
+    if distance > MIN_DISTANCE:
+        check_structure(atoms)
+        return
+    with pytest.raises(ValueError, match=r"atoms 0 \(Si\) and 1 \(Si\) are 0.390 A apart"):
+        check_structure(atoms)
+
+
+def test_a_wire_of_a_thousand_angstrom():
+    positions = np.zeros((400, 3))
+    positions[:, 2] = 2.5 * np.arange(400)
+    wire = Atoms("C400", positions=positions, cell=[0, 0, 1000], pbc=[False, False, True])
+    check_structure(wire)
+    wire.positions[-1, 2] = 999.7
+    with pytest.raises(ValueError, match=r"atoms 0 \(C\) and 399 \(C\) are 0.300 A apart"):
+        check_structure(wire)
+
+
+@pytest.mark.parametrize("pbc", [True, [True, True, False], [True, False, False], False])
+def test_time_for_ten_thousand_atoms(pbc):
+    """Takes some 15 ms. A list of all pairs takes seconds."""
+    atoms = Atoms("Si10000", positions=2.5 * np.array(list(np.ndindex(20, 20, 25))), cell=[50, 50, 62.5], pbc=pbc)
+    atoms.rattle(0.1, seed=0)
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        check_structure(atoms)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.1
+
+
+def test_known_elements():
+    check_known_elements(Atoms("SiC"), [1, 6, 14])
+    with pytest.raises(ValueError, match="the model does not know N Fe; it knows the elements H Si"):
+        check_known_elements(Atoms("FeN2Si"), {14, 1})

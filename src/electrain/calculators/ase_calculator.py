@@ -13,7 +13,7 @@ from electrain.files.models import ModelFileError, load_model
 from electrain.interface.quantities import DIRECT_FORCE, DIRECT_FORCE_DEPRECATED, DIRECT_STRESS, base_quantity
 from electrain.nn.precision import MatmulPrecision
 from electrain.results.electronic_structure import ElectronicStructure
-from electrain.structures.checks import check_elements, formula_of
+from electrain.structures.checks import check_known_elements, formula_of
 
 from .predictor import ElectronicStructureModel
 
@@ -71,7 +71,7 @@ class ElectronicStructureCalculator(MetatomicCalculator):
         :raises ValueError: for elements that the model does not know, or the stress of a structure that is not periodic
             in three directions.
         """
-        check_elements(atoms, self._atomic_numbers)
+        check_known_elements(atoms, self._atomic_numbers)
         if "stress" in properties and not atoms.pbc.all():
             raise ValueError(
                 f"the stress of {formula_of(atoms)} was asked for, but it is periodic in the directions "

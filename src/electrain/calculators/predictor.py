@@ -22,7 +22,7 @@ from electrain.nn.precision import MatmulPrecision, check_matmul_precision
 from electrain.results.electronic_structure import ElectronicStructure, Ensemble, Uncertainty
 from electrain.spectra.grid import EnergyGrid
 from electrain.spectra.postprocessing import denoise
-from electrain.structures.checks import check_elements, check_structure, formula_of
+from electrain.structures.checks import check_known_elements, check_structure, formula_of
 
 BATCH_SIZE = 256  # atoms; a published-size model takes 0.25 GB for them in a dense crystal
 
@@ -100,7 +100,7 @@ class ElectronicStructureModel:
             or a charge or spin multiplicity in ``atoms.info`` that is not an integer, if the model reads them.
         """
         check_structure(atoms)
-        check_elements(atoms, self._atomic_numbers)
+        check_known_elements(atoms, self._atomic_numbers)
         for name in self._inputs:
             read_input(atoms, name)
 

@@ -18,7 +18,7 @@ from electrain.files.models import load_any_model
 from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, ENERGY, FERMI_LEVEL, uncertainty_name
 from electrain.results.electronic_structure import ElectronicStructure
 from electrain.spectra.grid import EnergyGrid
-from electrain.structures.checks import check_elements, check_structure
+from electrain.structures.checks import check_known_elements, check_structure
 
 # "a Lebedev angular grid" of 38 directions: exact up to degree 9
 _LEBEDEV_DEGREE = 9
@@ -77,7 +77,7 @@ class TestedModel:
     def check(self, atoms: Atoms) -> None:
         """Raise a ``ValueError`` for a structure that the model cannot compute."""
         check_structure(atoms)
-        check_elements(atoms, self._numbers)
+        check_known_elements(atoms, self._numbers)
 
     def electronic_structures(self, structures: Sequence[Atoms]) -> Iterator[ElectronicStructure | None]:
         """Predict densities of states and all that belongs to them, in the order of the structures."""
