@@ -13,6 +13,7 @@ from metals import ELECTRONS, as_metal
 from small_models import ALL_TARGETS, GRID, make_model, make_uncertain_model
 
 from electrain.calculators import ElectronicStructureModel
+from electrain.structures.checks import check_structure
 
 matplotlib.use("Agg")
 
@@ -105,6 +106,20 @@ def model(model_file: Path) -> ElectronicStructureModel:
 def dos_only_model(dos_only_file: Path) -> ElectronicStructureModel:
     """The exported model without band gap and Fermi level, loaded."""
     return ElectronicStructureModel(dos_only_file, device="cpu")
+
+
+@pytest.fixture
+def checked(monkeypatch: pytest.MonkeyPatch) -> list[Atoms]:
+    """Every structure that is checked for a prediction, as often as that is done."""
+    found: list[Atoms] = []
+
+    def check(atoms: Atoms) -> None:
+        found.append(atoms)
+        check_structure(atoms)
+
+    for module in ("calculators.predictor", "evaluation.tested_model"):
+        monkeypatch.setattr(f"electrain.{module}.check_structure", check)
+    return found
 
 
 @pytest.fixture

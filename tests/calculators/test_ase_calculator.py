@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 from ase.build import bulk
+from ase.md.verlet import VelocityVerlet
 from metatomic_ase import MetatomicCalculator
 
 from electrain.calculators import ElectronicStructureCalculator
@@ -57,6 +58,16 @@ def test_calculator(model, model_file):
     np.testing.assert_allclose(forces, plain.get_forces(), atol=1e-10)
     assert np.abs(forces).max() > 1e-6
     assert calculator.todict()["model"] == str(model_file)
+
+
+def test_steps_of_a_trajectory_are_not_checked(model_file, checked):
+    """But for the elements: a search for close atoms at every step would be for nothing."""
+    atoms = bulk("Si")
+    atoms.calc = ElectronicStructureCalculator(model_file, device="cpu")
+    VelocityVerlet(atoms, timestep=0.5).run(3)
+    assert checked == []
+    atoms.calc.get_electronic_structure()
+    assert checked == [atoms]
 
 
 def test_unknown_elements(model_file):

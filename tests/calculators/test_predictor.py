@@ -124,6 +124,18 @@ def test_errors_name_the_structure(model, bad_structures, structures):
             list(model.predict_many([*structures[:2], atoms]))
 
 
+def test_structures_are_checked_once(model, structures, checked):
+    model.predict(structures[0])
+    assert checked == structures[:1]
+    model.predict_batch(structures)
+    assert checked[1:] == structures
+    list(model.predict_many(structures, batch_size=4))
+    assert checked[9:] == structures
+    results = list(model.predict_checked(structures, batch_size=4))
+    assert len(checked) == 17
+    assert [result.atoms for result in results] == structures
+
+
 def test_wrong_arguments(model, model_file, structures):
     with pytest.raises(TypeError, match=r"expected one ase.Atoms, got list; predict_many\(\) takes several"):
         model.predict(structures)
@@ -145,3 +157,5 @@ def test_batches(structures):
     sizes = [[len(atoms) for atoms in batch] for batch in in_batches(structures, 5)]
     assert sizes == [[2, 3], [1, 3], [5], [2, 1, 1]]
     assert [len(batch) for batch in in_batches(structures, 1)] == [1] * 8
+    with pytest.raises(ValueError, match="expected a batch size of at least 1 atom, got 0"):
+        next(in_batches(structures, 0))

@@ -190,6 +190,15 @@ def test_cubic_crystals_are_turned_into_others(level_file):
     assert found.spread.density_of_states.max() > 1e-4
 
 
+def test_copies_are_not_checked_again(dos_only_model, checked):
+    water = molecule("H2O")
+    average_electronic_structure(dos_only_model, water, Rotations.axis_directions(3))
+    assert checked == [water]
+    close = Atoms("OH", positions=[[0, 0, 0], [0, 0, 0.1]])
+    with pytest.raises(ValueError, match=r"^atoms 0 \(O\) and 1 \(H\) are 0.100 A apart"):
+        average_electronic_structure(dos_only_model, close)
+
+
 def test_electronic_structure_without_heads(dos_only_model):
     found = average_electronic_structure(dos_only_model, molecule("H2O"), Rotations.axis_directions(3))
     assert found.mean.fermi_level is None

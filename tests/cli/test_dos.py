@@ -105,6 +105,11 @@ def test_bad_structures_do_not_stop_the_others(run, bad_structures, many, tmp_pa
     assert len((tmp_path / "o.csv").read_text().splitlines()) == 1 + 3 * 800
 
 
+def test_structures_are_checked_once(run, many, checked):
+    assert run("many.xyz", "--batch-size", "4").exit_code == 0
+    assert len(checked) == len(many)
+
+
 def test_empty_structure(run, tmp_path):
     (tmp_path / "none.xyz").write_text("0\n\n")
     result = run("none.xyz")

@@ -23,6 +23,7 @@ from electrain.data.reading import PreparedPart
 from electrain.evaluation.figures import learning_curve
 from electrain.evaluation.report import chosen_for_rotation, evaluate_models, report_tables, report_text
 from electrain.evaluation.summary import ALL
+from electrain.evaluation.tested_model import TestedModel
 
 GRID_ENDS = (GRID["start"] + GRID["max_shift"] * GRID["step"], GRID["start"] + (GRID["size"] - 1) * GRID["step"])
 
@@ -250,6 +251,23 @@ def test_unknown_elements_are_left_out(prepare, frames, level_file, tmp_path):
     only = PreparedPart(prepare(chosen=[magnesium]), "train")
     with pytest.raises(ValueError, match=r"none of the structures in .*train\.zip: the model does not know Mg"):
         evaluate_models([level_file], only, tmp_path / "other", num_rotated=0)
+
+
+def test_structures_are_checked_once(part, level_file, energy_only_file, checked, tmp_path):
+    """Also those that are rotated, which makes 38 structures of one."""
+    evaluate_models([level_file], part, tmp_path / "one", num_rotated=1)
+    assert len(checked) == len(part)
+    evaluate_models([energy_only_file], part, tmp_path / "other", num_rotated=1)
+    assert len(checked) == 2 * len(part)
+
+
+def test_inputs_of_the_model_are_checked(part, charged_metal_file):
+    model = TestedModel(charged_metal_file, part, "cpu", batch_size=10, matmul_precision="highest")
+    atoms = bulk("Si")
+    model.check(atoms)
+    atoms.info["charge"] = 0.5
+    with pytest.raises(ValueError, match="charge"):
+        model.check(atoms)
 
 
 def test_several_models(part, level_file, dos_only_file, tmp_path):

@@ -58,6 +58,25 @@ def test_results(run, frames, level_file, tmp_path):
     assert "wrote out.png" in lines
 
 
+def test_frames_are_checked_once(run, frames, checked):
+    assert run("md.xyz", "-T", "300", "--batch-size", "12").exit_code == 0
+    assert len(checked) == len(frames)
+
+
+def test_a_frame_that_the_model_fails_for_is_named(run, frames, monkeypatch):
+    evaluate = ElectronicStructureModel._evaluate
+
+    def fails(self, batch, **options):
+        if any(np.allclose(atoms.positions, frames[2].positions, atol=1e-6) for atoms in batch):
+            raise RuntimeError("out of memory")
+        return evaluate(self, batch, **options)
+
+    monkeypatch.setattr(ElectronicStructureModel, "_evaluate", fails)
+    result = run("md.xyz", "-T", "300")
+    assert result.exit_code == 1
+    assert "error: md.xyz, frame 2: out of memory" in result.output
+
+
 def test_csv_and_one_frame(run, frames, tmp_path):
     result = run("md.xyz@0", "-T", "300,600", "-o", "out.csv", "--per-electron")
     assert result.exit_code == 0, result.output

@@ -71,6 +71,7 @@ class ElectronicStructureCalculator(MetatomicCalculator):
         :raises ValueError: for elements that the model does not know, or the stress of a structure that is not periodic
             in three directions.
         """
+        # No more than that: it runs at every step of a trajectory.
         check_known_elements(atoms, self._atomic_numbers)
         if "stress" in properties and not atoms.pbc.all():
             raise ValueError(

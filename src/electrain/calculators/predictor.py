@@ -1,8 +1,9 @@
 """Predict the electronic structure of one or of thousands of structures with an exported model."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ from electrain.spectra.postprocessing import denoise
 from electrain.structures.checks import check_known_elements, check_structure, formula_of
 
 BATCH_SIZE = 256  # atoms; a published-size model takes 0.25 GB for them in a dense crystal
+_Structure = TypeVar("_Structure", bound=Sized)
 
 
 class ElectronicStructureModel:
@@ -172,8 +174,20 @@ class ElectronicStructureModel:
         :raises ValueError: as :meth:`check`, with the number (from 0) and formula of the structure.
         """
         bar = tqdm(structures, unit=" structures", disable=not progress)
-        for batch in in_batches(self._checked(bar), batch_size):
-            yield from self.predict_batch(batch, per_atom=per_atom)
+        yield from self.predict_checked(self._checked(bar), per_atom=per_atom, batch_size=batch_size)
+
+    def predict_checked(
+        self, structures: Iterable[Atoms], *, per_atom: bool = False, batch_size: int = BATCH_SIZE
+    ) -> Iterator[ElectronicStructure]:
+        """Predict structures as :meth:`predict_many`, but without checking them.
+
+        :param structures: each of them was given to :meth:`check`, or is a rotated copy of one that was.
+        :param per_atom: also the contribution of each atom to the density of states.
+        :param batch_size: how many atoms are computed together, at most (a larger structure alone).
+        :raises ValueError: if the model refuses a structure, or if a prediction is not finite.
+        """
+        for batch in in_batches(structures, batch_size):
+            yield from self._predict_batch(batch, per_atom=per_atom)
 
     def _checked(self, structures: Iterable[Atoms]) -> Iterator[Atoms]:
         for index, atoms in enumerate(structures):
@@ -192,6 +206,9 @@ class ElectronicStructureModel:
         """
         for atoms in batch:
             self.check(atoms)
+        return self._predict_batch(batch, per_atom=per_atom)
+
+    def _predict_batch(self, batch: Sequence[Atoms], *, per_atom: bool) -> list[ElectronicStructure]:
         predicted = self._evaluate(batch, per_atom=per_atom)
         grid = self._grid(predicted[DENSITY_OF_STATES])
         values = {name: _numpy(block) for name, block in predicted.items()}
@@ -282,14 +299,16 @@ def _ensemble(values: dict[str, NDArray[np.float64]], num_channels: int) -> Ense
     )
 
 
-def in_batches(structures: Iterable[Atoms], batch_size: int) -> Iterator[list[Atoms]]:
+def in_batches(structures: Iterable[_Structure], batch_size: int) -> Iterator[list[_Structure]]:
     """Group consecutive structures into batches of at most ``batch_size`` atoms; larger ones stay alone.
 
+    :param structures: anything whose length is the number of its atoms.
+    :param batch_size: in atoms.
     :raises ValueError: for a batch size that is not positive.
     """
     if batch_size < 1:
         raise ValueError(f"expected a batch size of at least 1 atom, got {batch_size}")
-    batch: list[Atoms] = []
+    batch: list[_Structure] = []
     num_atoms = 0
     for atoms in structures:
         if batch and num_atoms + len(atoms) > batch_size:

@@ -210,7 +210,8 @@ def average_electronic_structure(
     :raises ValueError: as :meth:`ElectronicStructureModel.check`.
     """
     rotations = Rotations.all_orientations() if rotations is None else rotations
-    results = list(model.predict_many(rotations.apply(atoms), batch_size=batch_size))
+    model.check(atoms)
+    results = list(model.predict_checked(rotations.apply(atoms), batch_size=batch_size))
     spectra = np.array([result.density_of_states for result in results])
     dos = rotations.average(spectra)
     gap = _averaged_number(rotations, results, lambda result: result.band_gap)

@@ -1,7 +1,8 @@
 """``electrain dos``: density of states, band gap and Fermi level of structures."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ from .common import BatchSize, Device, MatmulPrecision, check_figure, fail
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from electrain.calculators import ElectronicStructureModel
+    from electrain.calculators import Failed, Predicted
     from electrain.results.electronic_structure import ElectronicStructure
 
 _MAX_PANELS = 12
@@ -71,7 +72,8 @@ def dos(
 
     Example:  electrain dos silicon.cif -m model.pt --plot silicon.png -o silicon.json
     """
-    from electrain.calculators import ElectronicStructureModel  # imports torch, which takes seconds
+    from electrain.calculators import ElectronicStructureModel, screen  # imports torch, which takes seconds
+    from electrain.structures.files import read_structures
 
     _check_options(per_atom=per_atom, output=output, plot=plot, window=window)
     try:
@@ -84,9 +86,9 @@ def dos(
             temperature=temperature,
             expected_electrons=predictor.num_valence_electrons,
         )
-        readable = _readable(structures, report)
-        results = _predictions(predictor, readable, report, per_atom=per_atom, batch_size=batch_size)
-        first_results = _write_all(results, output, report)
+        found = chain.from_iterable(map(read_structures, structures))
+        batches = screen(predictor, found, per_atom=per_atom, batch_size=batch_size)
+        first_results = _write_all(batches, output, report)
     except BrokenPipeError:
         raise  # typer ends quietly when `| head` has seen enough
     except (ValueError, OSError) as error:
@@ -97,9 +99,7 @@ def dos(
         fail(unplotted)
 
 
-def _try_to_plot(
-    results: "list[tuple[str, ElectronicStructure]]", path: Path, window: tuple[float, float] | None
-) -> str | None:
+def _try_to_plot(results: "list[Predicted]", path: Path, window: tuple[float, float] | None) -> str | None:
     """Save the figure, or say why not: what was computed and written before is no less valid."""
     try:
         _save_plot(results, path, window)
@@ -148,23 +148,37 @@ class _Report:
         # disable=None: no bar where nobody is watching
         self._bar = tqdm(unit=" structures", delay=2, disable=None, leave=False)
 
-    def show(self, batch: "list[tuple[str, ElectronicStructure]]") -> None:
-        """Print the rows of a batch, and the head of the table before the first one."""
-        if self.num_done == 0:
-            self._width = max(len(name) for name in ["structure", *(name for name, _ in batch)])
-            columns = f"{'formula':<12} {'atoms':>6} {'band gap (eV)':>14} {'Fermi level (eV)':>17} {'electrons':>10}"
-            columns += "" if self._temperature is None else f" {'heat capacity (kB)':>19}"
-            self._write(f"{'structure':<{self._width}}  {columns}")
-        for name, result in batch:
-            spreads = (None, None) if result.uncertainty is None else result.uncertainty[1:]
-            gap, level = _number(result.band_gap, spreads[0]), _number(result.fermi_level, spreads[1])
-            columns = f"{result.formula:<12} {len(result.atoms):>6} {gap:>14} {level:>17} "
-            columns += f"{_number(result.num_electrons, None):>10}"
-            columns += "" if self._temperature is None else f" {self._heat_capacity(name, result):>19}"
-            self._write(f"{name:<{self._width}}  {columns}")
-            self._compare_electrons(name, result)
-        self.num_done += len(batch)
-        self._bar.update(len(batch))
+    def show(self, batch: "list[Predicted | Failed]") -> "list[Predicted]":
+        """Print the errors of a batch and its rows of the table; return what the rows are of."""
+        from electrain.calculators import Failed, Predicted
+
+        for item in batch:
+            if isinstance(item, Failed):
+                self.num_failed += 1
+                self._write(f"error: {item.name}: {item.reason}", err=True)
+        done = [item for item in batch if isinstance(item, Predicted)]
+        if done and self.num_done == 0:
+            self._show_head([item.name for item in done])
+        for item in done:
+            self._show_row(item.name, item.result)
+            self._compare_electrons(item.name, item.result)
+        self.num_done += len(done)
+        self._bar.update(len(done))
+        return done
+
+    def _show_head(self, names: list[str]) -> None:
+        self._width = max(len(name) for name in ["structure", *names])
+        columns = f"{'formula':<12} {'atoms':>6} {'band gap (eV)':>14} {'Fermi level (eV)':>17} {'electrons':>10}"
+        columns += "" if self._temperature is None else f" {'heat capacity (kB)':>19}"
+        self._write(f"{'structure':<{self._width}}  {columns}")
+
+    def _show_row(self, name: str, result: "ElectronicStructure") -> None:
+        spreads = (None, None) if result.uncertainty is None else result.uncertainty[1:]
+        gap, level = _number(result.band_gap, spreads[0]), _number(result.fermi_level, spreads[1])
+        columns = f"{result.formula:<12} {len(result.atoms):>6} {gap:>14} {level:>17} "
+        columns += f"{_number(result.num_electrons, None):>10}"
+        columns += "" if self._temperature is None else f" {self._heat_capacity(name, result):>19}"
+        self._write(f"{name:<{self._width}}  {columns}")
 
     def _compare_electrons(self, name: str, result: "ElectronicStructure") -> None:
         from electrain.results.electronic_structure import miscounts
@@ -186,11 +200,6 @@ class _Report:
             return "-"
         spread = None if found.uncertainty is None else float(found.uncertainty[0]) / BOLTZMANN
         return _number(float(found.values[0]) / BOLTZMANN, spread, digits=4)
-
-    def fail(self, name: str, reason: str) -> None:
-        """Report a structure or file that cannot be computed."""
-        self.num_failed += 1
-        self._write(f"error: {name}: {reason}", err=True)
 
     def close(self) -> None:
         """Remove the progress bar."""
@@ -230,88 +239,32 @@ def _number(value: float | None, uncertainty: float | None, digits: int = 2) -> 
     return f"{value:.{digits}f}" if uncertainty is None else f"{value:.{digits}f} ± {uncertainty:.{digits}f}"
 
 
-def _readable(sources: list[str], report: _Report) -> "Iterator[tuple[str, Atoms]]":
-    from electrain.structures.files import Unreadable, read_structures
-
-    for source in sources:
-        for item in read_structures(source):
-            if isinstance(item, Unreadable):
-                report.fail(item.name, item.reason)
-            else:
-                yield item
-
-
-def _predictions(
-    predictor: "ElectronicStructureModel",
-    items: "Iterable[tuple[str, Atoms]]",
-    report: _Report,
-    *,
-    per_atom: bool,
-    batch_size: int,
-) -> "Iterator[tuple[str, ElectronicStructure]]":
-    """Names and results, in the order of the files; what fails is reported and left out."""
-    from electrain.calculators import in_batches
-
-    names: list[str] = []
-
-    def usable() -> "Iterator[Atoms]":
-        for name, atoms in items:
-            try:
-                predictor.check(atoms)
-            except ValueError as error:
-                report.fail(name, str(error))
-                continue
-            names.append(name)
-            yield atoms
-
-    for batch in in_batches(usable(), batch_size):
-        batch_names, names[: len(batch)] = names[: len(batch)], []
-        done = _predict_batch(predictor, list(zip(batch_names, batch, strict=True)), report, per_atom=per_atom)
-        if done:
-            report.show(done)
-        yield from done
-
-
-def _predict_batch(
-    predictor: "ElectronicStructureModel", batch: "list[tuple[str, Atoms]]", report: _Report, *, per_atom: bool
-) -> "list[tuple[str, ElectronicStructure]]":
-    try:
-        results = predictor.predict_batch([atoms for _, atoms in batch], per_atom=per_atom)
-    except (ValueError, RuntimeError) as error:
-        if len(batch) > 1:  # find out which of them fails
-            singles = ([item] for item in batch)
-            return [done for one in singles for done in _predict_batch(predictor, one, report, per_atom=per_atom)]
-        # The last line of a TorchScript error says what happened, those before it where.
-        report.fail(batch[0][0], str(error).strip().rpartition("\n")[2])
-        return []
-    return [(name, result) for (name, _), result in zip(batch, results, strict=True)]
-
-
 def _write_all(
-    results: "Iterable[tuple[str, ElectronicStructure]]", output: Path | None, report: _Report
-) -> "list[tuple[str, ElectronicStructure]]":
-    """Write results as they come, and return the first ones, for a plot."""
+    batches: "Iterable[list[Predicted | Failed]]", output: Path | None, report: _Report
+) -> "list[Predicted]":
+    """Show and write results as they come, and return the first ones, for a plot."""
     from electrain.results.files import open_writer
 
-    first_results: list[tuple[str, ElectronicStructure]] = []
+    first_results: list[Predicted] = []
     with ExitStack() as stack:
         writer = None if output is None else stack.enter_context(open_writer(output))
-        for name, result in results:
+        for batch in batches:
+            done = report.show(batch)
             if writer is not None:
-                writer.write(result, name)
-            if len(first_results) < _MAX_PANELS:
-                first_results.append((name, result))
+                for item in done:
+                    writer.write(item.result, item.name)
+            first_results += done[: _MAX_PANELS - len(first_results)]
         report.close()
         if report.num_done == 0:
             raise typer.Exit(1)  # inside of the block: no file is left
     return first_results
 
 
-def _save_plot(shown: "list[tuple[str, ElectronicStructure]]", path: Path, window: tuple[float, float] | None) -> None:
+def _save_plot(shown: "list[Predicted]", path: Path, window: tuple[float, float] | None) -> None:
     from electrain.files.replacing import replacing
     from electrain.plots.spectra import plot_several
 
-    names = None if len(shown) == 1 else [Path(name).name for name, _ in shown]
-    figure = plot_several([result for _, result in shown], window=window, names=names)
+    names = None if len(shown) == 1 else [Path(item.name).name for item in shown]
+    figure = plot_several([item.result for item in shown], window=window, names=names)
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=150)

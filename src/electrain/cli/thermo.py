@@ -1,6 +1,6 @@
 """``electrain thermo``: electrons of a trajectory at several temperatures."""
 
-from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,8 +9,6 @@ import typer
 from .common import BatchSize, Device, MatmulPrecision, check_figure, check_folder, fail
 
 if TYPE_CHECKING:
-    from ase import Atoms
-
     from electrain.calculators import ElectronicStructureModel
     from electrain.thermodynamics.average import EnsembleAverage, Thermodynamics
 
@@ -88,40 +86,23 @@ def _add_frames(
     """Average all frames; returns the valence electrons of one, if the model knows them."""
     from tqdm import tqdm
 
-    names: list[str] = []
+    from electrain.calculators import Failed, screen
+    from electrain.structures.files import read_structures
+
     expected_electrons = None
-
-    def frames() -> "Iterator[Atoms]":
-        for name, atoms in _readable(sources):
-            try:
-                predictor.check(atoms)
-            except ValueError as error:
-                raise ValueError(f"{name}: {error}") from None
-            names.append(name)
-            yield atoms
-
+    frames = chain.from_iterable(map(read_structures, sources))
     # disable=None: no bar where nobody is watching
     with tqdm(unit=" frames", delay=2, disable=None, leave=False) as bar:
-        for frame in predictor.predict_many(frames(), batch_size=batch_size):
-            name = names.pop(0)
-            expected_electrons = predictor.num_valence_electrons(frame.atoms)
+        for frame in chain.from_iterable(screen(predictor, frames, batch_size=batch_size)):
+            if isinstance(frame, Failed):  # a mean must not leave out some of them silently
+                raise ValueError(f"{frame.name}: {frame.reason}")
+            expected_electrons = predictor.num_valence_electrons(frame.result.atoms)
             try:
-                average.add(frame)
+                average.add(frame.result)
             except ValueError as error:
-                raise ValueError(f"{name}: {error}") from None
+                raise ValueError(f"{frame.name}: {error}") from None
             bar.update()
     return expected_electrons
-
-
-def _readable(sources: list[str]) -> "Iterator[tuple[str, Atoms]]":
-    """All frames; a mean must not leave out some of them silently."""
-    from electrain.structures.files import Unreadable, read_structures
-
-    for source in sources:
-        for item in read_structures(source):
-            if isinstance(item, Unreadable):
-                raise ValueError(f"{item.name}: {item.reason}")
-            yield item
 
 
 def _show(result: "Thermodynamics", expected_electrons: float | None, *, per_electron: bool) -> None:

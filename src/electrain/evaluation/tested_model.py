@@ -12,7 +12,7 @@ from metatomic.torch import AtomisticModel, ModelOutput
 from metatomic_ase import MetatomicCalculator
 from numpy.typing import NDArray
 
-from electrain.calculators import ElectronicStructureModel, Rotations, average_electronic_structure, in_batches
+from electrain.calculators import ElectronicStructureModel, Rotations, in_batches
 from electrain.data.reading import PreparedPart
 from electrain.files.models import load_any_model
 from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, ENERGY, FERMI_LEVEL, uncertainty_name
@@ -75,7 +75,10 @@ class TestedModel:
         self._has_energy_uncertainty = has_energy and uncertainty_name(ENERGY) in outputs
 
     def check(self, atoms: Atoms) -> None:
-        """Raise a ``ValueError`` for a structure that the model cannot compute."""
+        """Raise a ``ValueError`` for a structure that the model cannot compute; the methods below take others."""
+        if self.electronic is not None:
+            self.electronic.check(atoms)
+            return
         check_structure(atoms)
         check_known_elements(atoms, self._numbers)
 
@@ -83,7 +86,7 @@ class TestedModel:
         """Predict densities of states and all that belongs to them, in the order of the structures."""
         if self.electronic is None:
             return iter([None] * len(structures))
-        return self.electronic.predict_many(structures, batch_size=self._batch_size)
+        return self.electronic.predict_checked(structures, batch_size=self._batch_size)
 
     def energies(self, structures: Sequence[Atoms]) -> Iterator[PredictedEnergy | None]:
         """Predict energies and, where the data set has any, forces and stresses, in the order of the structures."""
@@ -126,8 +129,9 @@ class TestedModel:
     def rotated_spectra(self, atoms: Atoms) -> NDArray[np.float64]:
         """Densities of states of the 38 rotated copies of eq. 11, shape ``(38, num_channels)``, in states/eV."""
         assert self.electronic is not None
-        rotations = Rotations.axis_directions(_LEBEDEV_DEGREE)
-        return average_electronic_structure(self.electronic, atoms, rotations, batch_size=self._batch_size).spectra
+        copies = Rotations.axis_directions(_LEBEDEV_DEGREE).apply(atoms)
+        results = self.electronic.predict_checked(copies, batch_size=self._batch_size)
+        return np.array([result.density_of_states for result in results])
 
 
 def _check_axis(model: AtomisticModel, path: Path, part: PreparedPart) -> None:

@@ -1,0 +1,114 @@
+"""Predict as many structures as there are, and go on where one of them fails."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from ase import Atoms
+
+from electrain.results.electronic_structure import ElectronicStructure
+from electrain.structures.files import Unreadable
+
+from .predictor import BATCH_SIZE, ElectronicStructureModel, in_batches
+
+
+@dataclass(frozen=True, eq=False)
+class Predicted:
+    """A structure that was computed.
+
+    :param name: of the structure.
+    :param result: its electronic structure.
+    """
+
+    name: str
+    result: ElectronicStructure
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A structure that could not be read or computed.
+
+    :param name: of the structure, or of the file if that cannot be read.
+    :param reason: what is wrong, in one line.
+    """
+
+    name: str
+    reason: str
+
+
+def screen(
+    model: ElectronicStructureModel,
+    structures: Iterable[tuple[str, Atoms] | Unreadable],
+    *,
+    per_atom: bool = False,
+    batch_size: int = BATCH_SIZE,
+) -> Iterator[list[Predicted | Failed]]:
+    """Predict structures one batch after the other, and say of each that fails why.
+
+    >>> for batch in screen(model, read_structures("md.xyz")):
+    ...     for outcome in batch:
+    ...         print(outcome.name, outcome.reason if isinstance(outcome, Failed) else outcome.result.band_gap)
+
+    :param model: what predicts.
+    :param structures: names and structures, or what could not be read: as from
+        :func:`electrain.structures.files.read_structures`. One batch is held in memory at a time.
+    :param per_atom: also the contribution of each atom to the density of states.
+    :param batch_size: how many atoms are computed together, at most (a larger structure alone).
+    :return: the outcomes of one batch after the other, in the order of the structures.
+    :raises ValueError: for a batch size that is not positive.
+    """
+    candidates = (_candidate(model, item) for item in structures)
+    for batch in in_batches(candidates, batch_size):
+        yield _outcomes(model, batch, per_atom=per_atom, batch_size=batch_size)
+
+
+@dataclass(frozen=True, eq=False)
+class _Candidate:
+    """A structure that was checked, or, with ``atoms`` of ``None``, the reason why it is not computed."""
+
+    name: str
+    atoms: Atoms | None
+    reason: str = ""
+
+    def __len__(self) -> int:
+        """Atoms to compute; a failure takes the place of one, lest any number of them wait for a batch to fill up."""
+        return 1 if self.atoms is None else len(self.atoms)
+
+
+def _candidate(model: ElectronicStructureModel, item: tuple[str, Atoms] | Unreadable) -> _Candidate:
+    if isinstance(item, Unreadable):
+        return _Candidate(item.name, None, item.reason)
+    name, atoms = item
+    try:
+        model.check(atoms)
+    except ValueError as error:
+        return _Candidate(name, None, str(error))
+    return _Candidate(name, atoms)
+
+
+def _outcomes(
+    model: ElectronicStructureModel, batch: Sequence[_Candidate], *, per_atom: bool, batch_size: int
+) -> list[Predicted | Failed]:
+    """Predict a batch at once or, if the model fails, in halves, down to the structures that are to blame."""
+    structures = [candidate.atoms for candidate in batch if candidate.atoms is not None]
+    try:
+        results = list(model.predict_checked(structures, per_atom=per_atom, batch_size=batch_size))
+    except (ValueError, RuntimeError) as error:
+        # The last line of a TorchScript error says what happened, those before it where.
+        reason = str(error).strip().rpartition("\n")[2]
+    else:
+        remaining = iter(results)
+        return [
+            Failed(candidate.name, candidate.reason)
+            if candidate.atoms is None
+            else Predicted(candidate.name, next(remaining))
+            for candidate in batch
+        ]
+    # Here the error, and with it what it kept in memory, is gone.
+    if len(batch) == 1:
+        return [Failed(batch[0].name, reason)]
+    middle = len(batch) // 2
+    return [
+        outcome
+        for half in (batch[:middle], batch[middle:])
+        for outcome in _outcomes(model, half, per_atom=per_atom, batch_size=batch_size)
+    ]
