@@ -1,6 +1,5 @@
 """Exported models whose energy contains the free energy of hot electrons: for any engine, with forces and stress."""
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from ase.data import atomic_numbers, chemical_symbols
 from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import AtomisticModel, ModelCapabilities, ModelMetadata, ModelOutput, NeighborListOptions, System
 
-from electrain.files.models import ModelFileError, check_outputs, load_model, valence_electrons_of
+from electrain.files.models import ModelFileError, check_outputs, energy_axis_of, load_model, valence_electrons_of
 from electrain.interface.quantities import DENSITY_OF_STATES, base_quantity
 from electrain.interface.states import read_states
 from electrain.spectra.electronic_free_energy import FermiLevels, HotElectrons
@@ -76,7 +75,7 @@ def with_hot_electrons(
     return AtomisticModel(module.eval(), metadata, _capabilities(capabilities, energies))
 
 
-class Atoms(NamedTuple):
+class BatchedAtoms(NamedTuple):
     """All atoms of a batch, one structure after the other."""
 
     systems: torch.Tensor  # structure of each atom
@@ -171,7 +170,7 @@ class HotElectronModel(torch.nn.Module):
             found = found or name in outputs
         return found
 
-    def _atoms(self, systems: List[System], device: torch.device, selected_atoms: Optional[Labels]) -> Atoms:
+    def _atoms(self, systems: List[System], device: torch.device, selected_atoms: Optional[Labels]) -> BatchedAtoms:
         table = torch.tensor(self.valence_electrons, dtype=torch.float64, device=device)
         types = torch.cat([system.types for system in systems]).to(device=device, dtype=torch.int64)
         sizes = torch.tensor([len(system) for system in systems], device=device)
@@ -189,9 +188,9 @@ class HotElectronModel(torch.nn.Module):
         if self.reads_charge:
             charges = read_states(systems)[:, 0].to(device)
             electrons = electrons - (charges / sizes.to(torch.float64))[systems_of_atoms]
-        return Atoms(systems_of_atoms, starts, electrons, counted)
+        return BatchedAtoms(systems_of_atoms, starts, electrons, counted)
 
-    def _free_energies(self, spectra: TensorBlock, atoms: Atoms, num_systems: int) -> torch.Tensor:
+    def _free_energies(self, spectra: TensorBlock, atoms: BatchedAtoms, num_systems: int) -> torch.Tensor:
         """Of each sample of the spectra, in eV: a structure, or an atom's share."""
         device = spectra.values.device
         values = spectra.values.to(torch.float64)
@@ -273,10 +272,10 @@ def _checked_electrons(counts: Mapping[str, float], atomic_types: List[int]) -> 
 
 
 def _grid_of(model: AtomisticModel, name: str) -> EnergyGrid:
-    settings = json.loads(model.metadata().extra.get("energy_grid", "null"))
-    if settings is None:
+    axis = energy_axis_of(model)
+    if axis is None:
         raise ModelFileError(f"{name} has no energy axis in its metadata; expected a model made by electrain")
-    return EnergyGrid(settings["start"], settings["step"], settings["size"])
+    return axis.grid
 
 
 def _capabilities(cold: ModelCapabilities, energies: List[str]) -> ModelCapabilities:

@@ -1,6 +1,5 @@
 """A model and a data set that fit each other, and what one predicts for the structures of the other."""
 
-import json
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,10 +13,9 @@ from numpy.typing import NDArray
 
 from electrain.calculators import ElectronicStructureModel, Rotations, in_batches
 from electrain.data.reading import PreparedPart
-from electrain.files.models import load_any_model
+from electrain.files.models import energy_axis_of, load_any_model
 from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, ENERGY, FERMI_LEVEL, uncertainty_name
 from electrain.results.electronic_structure import ElectronicStructure
-from electrain.spectra.grid import EnergyGrid
 from electrain.structures.checks import check_known_elements, check_structure
 
 # "a Lebedev angular grid" of 38 directions: exact up to degree 9
@@ -136,21 +134,19 @@ class TestedModel:
 
 def _check_axis(model: AtomisticModel, path: Path, part: PreparedPart) -> None:
     """Raise a ``ValueError`` if targets and predictions are not on one energy axis."""
-    text = model.metadata().extra.get("energy_grid")
-    if text is None:
+    axis, theirs = energy_axis_of(model), part.axis
+    if axis is None:
         raise ValueError(f"the metadata of {path} have no energy_grid: expected a model that pet_mad made")
-    axis = json.loads(text)
-    grid, theirs = EnergyGrid(axis["start"], axis["step"], axis["size"]), part.axis
-    if not grid.is_close(theirs.grid) or axis["max_shift"] != theirs.max_shift:
-        low, high = grid.extended_below(-axis["max_shift"]).start, grid.stop
+    if not axis.is_compatible(theirs):
+        grid, low = axis.grid, axis.target_grid.start
         raise ValueError(
-            f"{path} and {part.folder} have different energy axes: the model's is {grid}, {axis['max_shift']} of them "
+            f"{path} and {part.folder} have different energy axes: the model's is {grid}, {axis.max_shift} of them "
             f"for shifts, the data set's {theirs.grid}, {theirs.max_shift} of them for shifts; prepare the data set "
-            f"again with --step {grid.step:g} --grid {low:g} {high:g} --max-shift {axis['max_shift'] * grid.step:g}"
+            f"again with --step {grid.step:g} --grid {low:g} {grid.stop:g} --max-shift {axis.max_shift * grid.step:g}"
         )
-    smearing = axis.get("smearing")
-    if smearing is not None and abs(smearing - theirs.smearing) > 1e-6:
+    smearings = axis.smearing, theirs.smearing
+    if smearings[0] is not None and smearings[1] is not None and abs(smearings[0] - smearings[1]) > 1e-6:
         raise ValueError(
-            f"{path} learned densities of states smeared by {smearing:g} eV, those of {part.folder} are smeared by "
-            f"{theirs.smearing:g} eV"
+            f"{path} learned densities of states smeared by {smearings[0]:g} eV, those of {part.folder} are smeared by "
+            f"{smearings[1]:g} eV"
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 from metatomic.torch import AtomisticModel, ModelCapabilities, load_atomistic_model
 
 from electrain.interface.quantities import DENSITY_OF_STATES
+from electrain.spectra.axis import EnergyAxis
 
 
 class ModelFileError(ValueError):
@@ -44,17 +45,30 @@ def check_outputs(capabilities: ModelCapabilities, name: str) -> None:
         raise ModelFileError(f"{name} does not predict a density of states ({DENSITY_OF_STATES}), but {found}")
 
 
+def energy_axis_of(model: AtomisticModel) -> EnergyAxis | None:
+    """The energy axis that an exported model has in its metadata; ``None`` if there is none.
+
+    :raises ModelFileError: if it is not complete.
+    """
+    text = model.metadata().extra.get("energy_grid")
+    if text is None:
+        return None
+    try:
+        return EnergyAxis.from_dict(json.loads(text))
+    except ValueError as error:
+        raise ModelFileError(f"the metadata of the model have no complete energy_grid: {error}") from error
+
+
 def smearing_of(model: AtomisticModel) -> float | None:
     """Smearing of the data that a model learned from in eV, if its metadata tell."""
-    settings = json.loads(model.metadata().extra.get("energy_grid", "{}"))
-    smearing = settings.get("smearing")
-    return None if smearing is None else float(smearing)
+    axis = energy_axis_of(model)
+    return None if axis is None else axis.smearing
 
 
 def valence_electrons_of(model: AtomisticModel) -> dict[str, float]:
     """Valence electrons by chemical symbol, of the elements for which a model's metadata tell."""
-    settings = json.loads(model.metadata().extra.get("energy_grid", "{}"))
-    return {symbol: float(count) for symbol, count in (settings.get("valence_electrons") or {}).items()}
+    axis = energy_axis_of(model)
+    return {} if axis is None else dict(axis.valence_electrons)
 
 
 def _check_kind(path: Path) -> None:
