@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from electrain.plots.periodic_table import plot_periodic_table
+from electrain.plots.style import LINE, MISSING, SHADE
 from electrain.spectra.axis import EnergyAxis
 
 from .table import Row
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _WINDOW = (-15.0, 15.0)  # eV from the Fermi level
-_LINE = "#1f4e79"
-_SHADE = "#9dc3e6"
-_MISSING = "#d1495b"
 
 
 def plot_summary(samples: Sequence[Sample], rows: Sequence[Row], axis: EnergyAxis, path: Path) -> None:
@@ -47,8 +45,8 @@ def _plot_spectra(panels: Sequence["Axes"], samples: Sequence[Sample], axis: Ene
     shown = (energies >= low) & (energies <= high)
     for panel, sample in zip(panels, samples, strict=True):
         values = sample.spectrum.on(axis).numpy()
-        panel.fill_between(energies, np.nan_to_num(values), color=_SHADE, alpha=0.6, linewidth=0, where=energies <= 0)
-        panel.plot(energies, values, color=_LINE, linewidth=1.2)
+        panel.fill_between(energies, np.nan_to_num(values), color=SHADE, alpha=0.6, linewidth=0, where=energies <= 0)
+        panel.plot(energies, values, color=LINE, linewidth=1.2)
         if sample.spectrum.highest < high:
             panel.axvspan(sample.spectrum.highest, high, facecolor="none", edgecolor="0.8", hatch="///", linewidth=0)
         panel.axvline(0.0, color="0.3", linewidth=0.8, linestyle="--")
@@ -67,10 +65,10 @@ def _plot_spectra(panels: Sequence["Axes"], samples: Sequence[Sample], axis: Ene
 def _plot_trusted_energies(panel: "Axes", rows: Sequence[Row]) -> None:
     energies = np.array([row.highest for row in rows])
     edges = np.histogram_bin_edges(energies, bins=min(40, max(8, len(rows) // 5)))
-    panel.hist(energies, bins=edges.tolist(), color=_LINE, alpha=0.8)
+    panel.hist(energies, bins=edges.tolist(), color=LINE, alpha=0.8)
     panel.axvline(0.0, color="0.3", linewidth=0.8, linestyle="--")
     if (energies < 0).any():
-        panel.axvspan(float(edges[0]), 0.0, color=_MISSING, alpha=0.15, linewidth=0)
+        panel.axvspan(float(edges[0]), 0.0, color=MISSING, alpha=0.15, linewidth=0)
     panel.set_xlabel(r"highest trusted energy $E_\mathrm{max} - E_\mathrm{F}$ (eV)")
     panel.set_ylabel("structures")
     panel.set_title(f"{len(rows)} structures", loc="left", fontsize=10)

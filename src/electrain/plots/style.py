@@ -11,6 +11,13 @@ LINE = "#1f4e79"
 SHADE = "#9dc3e6"
 REFERENCE = "#404040"
 PREDICTED = "#d1495b"
+MISSING = PREDICTED
+# Of lines that are compared with each other, in this order
+SERIES = (LINE, PREDICTED, "#edae49")
+# Of a trajectory: the statistical error of its mean, the heat and the free energy of its electrons
+STATISTICS = "#e08e0b"
+HEAT = "#2e8b57"
+FREE_ENERGY = "#b8860b"
 _LEGEND_SIZE = 8.0  # points
 
 

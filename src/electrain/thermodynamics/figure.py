@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from electrain.plots.spectra import WINDOW
-from electrain.plots.style import legend_above_curves
+from electrain.plots.style import FREE_ENERGY, HEAT, LINE, PREDICTED, SHADE, STATISTICS, legend_above_curves
 from electrain.spectra.fermi import BOLTZMANN
 
 from .average import Estimate, Thermodynamics
@@ -15,10 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_LINE = "#1f4e79"
-_SHADE = "#9dc3e6"
 # Field of an estimate: label and color of its band
-_BANDS = {"model_uncertainty": ("model", "#d1495b"), "statistical_error": ("statistics", "#e08e0b")}
+_BANDS = {"model_uncertainty": ("model", PREDICTED), "statistical_error": ("statistics", STATISTICS)}
 
 
 def plot_thermodynamics(
@@ -41,20 +39,20 @@ def plot_thermodynamics(
     spectrum, capacity, energy, level = figure.subplots(2, 2).ravel()
     _plot_spectrum(spectrum, result, number, unit, window)
     temperatures = result.temperatures
-    _plot(capacity, temperatures, result.heat_capacity.per(BOLTZMANN * number), _LINE, "analytic")
+    _plot(capacity, temperatures, result.heat_capacity.per(BOLTZMANN * number), LINE, "analytic")
     differences = result.heat_capacity_by_differences / (BOLTZMANN * number)
     capacity.plot(temperatures, differences, "x", color="0.3", markersize=4, label="energies 1 K apart")
     capacity.set_ylabel(rf"heat capacity ($k_\mathrm{{B}}$/{unit})")
     heat = Estimate(temperatures * result.entropy.values, None, None)
     for estimate, color, label in (
-        (result.electronic_energy, _LINE, r"energy $U$"),
-        (heat, "#2e8b57", r"$T\,S$"),
-        (result.free_energy, "#b8860b", r"free energy $F = U - T\,S$"),
+        (result.electronic_energy, LINE, r"energy $U$"),
+        (heat, HEAT, r"$T\,S$"),
+        (result.free_energy, FREE_ENERGY, r"free energy $F = U - T\,S$"),
     ):
         _plot(energy, temperatures, Estimate(estimate.per(1e-3 * number).values, None, None), color, label)
     energy.axhline(0.0, color="0.6", linewidth=0.6)
     energy.set_ylabel(f"energy of excitation (meV/{unit})")
-    _plot(level, temperatures, result.fermi_level, _LINE, None)
+    _plot(level, temperatures, result.fermi_level, LINE, None)
     level.set_ylabel(r"$\mu(T) - E_\mathrm{F}$ (eV)")
     for panel in (capacity, energy, level):
         panel.set_xlabel("temperature of the electrons (K)")
@@ -72,8 +70,8 @@ def _plot_spectrum(ax: "Axes", result: Thermodynamics, number: float, unit: str,
         *(None if part is None else part[shown] / number for part in result.density_of_states)  # type: ignore[arg-type]
     )
     below = energies <= 1e-9
-    ax.fill_between(energies[below], estimate.values[below], color=_SHADE, alpha=0.5, linewidth=0, label="occupied")
-    _plot(ax, energies, estimate, _LINE, None)
+    ax.fill_between(energies[below], estimate.values[below], color=SHADE, alpha=0.5, linewidth=0, label="occupied")
+    _plot(ax, energies, estimate, LINE, None)
     ax.axvline(0.0, color="0.3", linewidth=0.8, linestyle="--")
     ax.set_xlim(low, high)
     ax.set_ylim(bottom=0.0)
