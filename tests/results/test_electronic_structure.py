@@ -11,8 +11,7 @@ from ase.build import bulk, molecule
 from made_up_results import make_result
 
 from electrain.files.replacing import replacing
-from electrain.results.electronic_structure import ElectronicStructure
-from electrain.results.files import open_writer, read_json, to_dict
+from electrain.results import ElectronicStructure, open_writer, read_json, to_dict
 
 
 @pytest.fixture

@@ -18,8 +18,7 @@ from electrain.calculators import ElectronicStructureModel, load_model
 from electrain.cli import app
 from electrain.interface.ase_systems import to_system
 from electrain.plots.calibration import plot_calibration
-from electrain.results.electronic_structure import Ensemble, Uncertainty
-from electrain.results.files import open_writer, read_json
+from electrain.results import Ensemble, Uncertainty, open_writer, read_json
 from electrain.spectra import EnergyGrid, count_electrons, heat_capacity
 
 CLOSE = {"rtol": 1e-9, "atol": 1e-10}

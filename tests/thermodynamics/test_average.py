@@ -10,7 +10,7 @@ import pytest
 import torch
 from ase import Atoms
 
-from electrain.results.electronic_structure import ElectronicStructure, Ensemble
+from electrain.results import ElectronicStructure, Ensemble
 from electrain.spectra import EnergyGrid, electronic_energy, electronic_entropy, fermi_level, heat_capacity
 from electrain.spectra.fermi import BOLTZMANN
 from electrain.thermodynamics.average import EnsembleAverage, Estimate

@@ -15,7 +15,7 @@ from electrain.calculators import ElectronicStructureModel, Rotations, in_batche
 from electrain.data.reading import PreparedPart
 from electrain.files.models import energy_axis_of, load_any_model
 from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, ENERGY, FERMI_LEVEL, uncertainty_name
-from electrain.results.electronic_structure import ElectronicStructure
+from electrain.results import ElectronicStructure
 from electrain.structures.checks import check_known_elements, check_structure
 
 # "a Lebedev angular grid" of 38 directions: exact up to degree 9

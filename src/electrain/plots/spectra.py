@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from electrain.results.electronic_structure import ElectronicStructure
+    from electrain.results import ElectronicStructure
 
 from .style import LINE, PREDICTED, REFERENCE, SHADE, legend_above_curves, new_axes
 

@@ -1,1 +1,15 @@
 """What a model predicts for one structure, and its files."""
+
+from .electronic_structure import ElectronicStructure, Ensemble, HeatCapacity, Uncertainty
+from .files import from_dict, open_writer, read_json, to_dict
+
+__all__ = [
+    "ElectronicStructure",
+    "Ensemble",
+    "HeatCapacity",
+    "Uncertainty",
+    "from_dict",
+    "open_writer",
+    "read_json",
+    "to_dict",
+]

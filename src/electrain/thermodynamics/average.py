@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from electrain.results.electronic_structure import ElectronicStructure
+from electrain.results import ElectronicStructure
 from electrain.spectra import (
     ElectronicQuantities,
     EnergyGrid,
