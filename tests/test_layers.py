@@ -40,9 +40,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "data",
         "results",
         "calculators",
-        "uncertainty",
     },
-    "demo": {"data", "calculators", "evaluation", "plots"},
+    "demo": {"spectra", "data", "calculators", "evaluation", "plots", "results"},
 }
 # Beside these, the standard library and the package itself
 ALLOWED = {

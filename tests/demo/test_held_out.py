@@ -7,8 +7,8 @@ from ase.build import bulk
 
 from electrain.data import Calculation, dos_target
 from electrain.data.targets import choose_axis
-from electrain.evaluation.held_out import aligned_errors, best_composition_baseline, compare
-from electrain.results.electronic_structure import ElectronicStructure
+from electrain.demo.held_out import aligned_errors, best_composition_baseline, compare
+from electrain.results import ElectronicStructure
 
 
 def calculation(symbol="Si", seed=0):

@@ -12,11 +12,10 @@ from ase.build import bulk
 
 from electrain.data import EnergyAxis
 from electrain.data.reading import Entry, LabelledStructure
-from electrain.evaluation.calibration import ENERGY, SPECTRUM
 from electrain.evaluation.distribution_figures import at_percentiles, element_errors, error_distribution
 from electrain.evaluation.figures import calibration_figure, errors_by_subset
 from electrain.evaluation.structure_errors import StructureErrors, compare_structure, gap_by_counting
-from electrain.evaluation.summary import ALL, ErrorTable, calibrations, summarise
+from electrain.evaluation.summary import ALL, ErrorTable, summarise
 from electrain.evaluation.tables import (
     calibration_row,
     calibration_table,
@@ -27,9 +26,10 @@ from electrain.evaluation.tables import (
     write_structures,
 )
 from electrain.evaluation.tested_model import PredictedEnergy
+from electrain.evaluation.uncertainties import SPECTRUM, calibrations
 from electrain.evaluation.viewer import MAX_SHOWN, as_script, chosen_structures
-from electrain.interface.quantities import BAND_GAP, FERMI_LEVEL
-from electrain.results.electronic_structure import ElectronicStructure, Uncertainty
+from electrain.interface.quantities import BAND_GAP, ENERGY, FERMI_LEVEL
+from electrain.results import ElectronicStructure, Uncertainty
 from electrain.spectra import EnergyGrid
 
 AXIS = EnergyAxis(EnergyGrid(-5.0, 0.1, 120), 20, 0.3)

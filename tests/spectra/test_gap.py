@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from electrain.spectra import EnergyGrid, density_of_states, gap_from_dos, gap_from_eigenvalues
+from electrain.spectra import EnergyGrid, density_of_states, gap_errors, gap_from_dos, gap_from_eigenvalues
 
 # An indirect gap of 1.0 eV: valence maximum at the first k-point, conduction minimum at the second.
 BANDS = torch.tensor([[-3.0, 0.0, 2.0], [-2.5, -0.5, 1.0]], dtype=torch.float64)
@@ -85,3 +85,10 @@ def test_impossible_arguments_are_refused():
         gap_from_dos(PLATEAUS, GRID, 4.5, 0.5)
     with pytest.raises(ValueError, match="positive threshold in states/eV, got 0"):
         gap_from_dos(PLATEAUS, GRID, 0.0, 0.0)
+
+
+def test_metals_predicted_as_metals_have_no_gap_error():
+    predicted = torch.tensor([0.0, 0.0, 0.3, 1.5, 0.0, 1.0], dtype=torch.float64)
+    true = torch.tensor([0.0, 0.2, 0.0, 1.0, torch.nan, torch.nan], dtype=torch.float64)
+    expected = torch.tensor([torch.nan, -0.2, 0.3, 0.5, torch.nan, torch.nan], dtype=torch.float64)
+    torch.testing.assert_close(gap_errors(predicted, true), expected, rtol=1e-15, atol=0, equal_nan=True)

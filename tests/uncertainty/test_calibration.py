@@ -5,9 +5,7 @@ import math
 import pytest
 import torch
 
-from electrain.spectra.alignment import best_shift
 from electrain.uncertainty.calibration import (
-    aligned_residuals,
     best_regularizer,
     correlated_modes,
     multipliers,
@@ -20,57 +18,6 @@ METHODS = ("squared_residuals", "absolute_residuals", "crps")
 
 def random(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
-
-
-def peaks(center, size=60):
-    channels = torch.arange(size, dtype=torch.float64)
-    return torch.exp(-0.5 * ((channels - center) / 2.0) ** 2) + 0.5 * torch.exp(
-        -0.5 * ((channels - center - 9) / 3) ** 2
-    )
-
-
-def targets_of(centers, max_shift, num_trusted):
-    """Spectra on the prediction's axis, as data sets hold them: empty below, NaN where not trusted."""
-    rows = torch.stack([peaks(center) for center in centers])
-    rows[:, :max_shift] = 0.0
-    for row, last in zip(rows, num_trusted, strict=True):
-        row[last:] = NAN
-    return rows
-
-
-def test_residuals_are_taken_after_alignment():
-    """Channel by channel in a loop."""
-    max_shift = 10
-    target = targets_of([22.0, 25.0, 21.0], max_shift, [50, 40, 45])
-    prediction = torch.stack([peaks(15.0), peaks(24.0), peaks(17.0)]) + 0.01 * random(3, 60)
-    residuals, shift = aligned_residuals(prediction, target, max_shift)
-    window = target[:, max_shift:]
-    best = best_shift(prediction, window, ~window.isnan())
-    assert best.tolist() == [3, 9, 6]
-    assert torch.equal(shift, best - max_shift)
-    for row in range(3):
-        for channel in range(60):
-            index = channel - int(best[row])
-            expected = 0.0 if index < 0 else float(window[row, index]) if index < 50 else NAN
-            difference = float(prediction[row, channel]) - expected
-            assert math.isnan(difference) == bool(residuals[row, channel].isnan())
-            assert math.isnan(difference) or abs(difference - float(residuals[row, channel])) < 1e-14
-
-
-def test_a_rigid_shift_of_a_target_changes_nothing():
-    prediction = torch.stack([peaks(20.0), peaks(23.0)]) + 0.01 * random(2, 60)
-    first, shift = aligned_residuals(prediction, targets_of([25.0, 26.0], 10, [45, 50]), 10)
-    second, moved = aligned_residuals(prediction, targets_of([28.0, 29.0], 10, [48, 53]), 10)
-    assert torch.equal(moved, shift - 3)
-    torch.testing.assert_close(first, second, rtol=0, atol=1e-12, equal_nan=True)
-
-
-def test_structures_without_a_target_have_no_residuals():
-    target = targets_of([22.0, 25.0], 10, [50, 40])
-    target[0] = NAN
-    residuals, _ = aligned_residuals(torch.stack([peaks(20.0), peaks(20.0)]), target, 10)
-    assert residuals[0].isnan().all()
-    assert residuals[1].isfinite().any()
 
 
 def test_multipliers_of_known_values():

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from electrain.data import Calculation, EnergyAxis, dos_target
+from electrain.data import Calculation, dos_target
 from electrain.data.targets import band_gap
-from electrain.results.electronic_structure import ElectronicStructure
-from electrain.spectra import AlignedErrors, AlignedRMSE
-
-from .aligned import align
-from .composition_baseline import CompositionBaseline
+from electrain.evaluation import CompositionBaseline
+from electrain.evaluation.aligned import align
+from electrain.results import ElectronicStructure
+from electrain.spectra import AlignedErrors, AlignedRMSE, EnergyAxis
 
 # The baseline's only free parameter is chosen on the test set itself, in its favor.
 _RIDGES = (0.01, 0.1, 1.0, 10.0)
@@ -52,10 +51,10 @@ def compare(calculation: Calculation, result: ElectronicStructure, axis: EnergyA
         result=result,
         energies=axis.target_grid.energies(),
         predicted=aligned.predicted,
-        target=target[axis.max_shift :],
+        target=axis.window(target)[0],
         error=aligned.per_electron,
         dft_band_gap=band_gap(calculation),
-        fermi_level_error=None if result.fermi_level is None else result.fermi_level - aligned.shift,
+        fermi_level_error=None if result.fermi_level is None else result.fermi_level - aligned.fermi_level,
     )
 
 
@@ -67,9 +66,9 @@ def aligned_errors(
     :param predictions: (grid.size,) each, in states/eV of the whole structure.
     """
     errors = AlignedRMSE(axis.grid.step)
-    targets = torch.stack([dos_target(calculation, axis) for calculation in calculations])[:, axis.max_shift :]
+    targets, trusted = _targets(calculations, axis)
     num_atoms = torch.tensor([len(calculation.atoms) for calculation in calculations])
-    errors.update(torch.stack(list(predictions)), targets, ~torch.isnan(targets), num_atoms)
+    errors.update(torch.stack(list(predictions)), targets, trusted, num_atoms)
     return errors.compute()
 
 
@@ -86,10 +85,15 @@ def best_composition_baseline(
         counts = [[int((c.atoms.numbers == number).sum()) for number in numbers] for c in calculations]
         return torch.tensor(counts, dtype=torch.float64)
 
-    targets = torch.stack([dos_target(calculation, axis) for calculation in train])[:, axis.max_shift :]
+    targets, trusted = _targets(train, axis)
     errors = []
     for ridge in _RIDGES:
         baseline = CompositionBaseline(ridge)
-        baseline.fit(compositions(train), targets, ~torch.isnan(targets), axis.max_shift, axis.grid.step)
+        baseline.fit(compositions(train), targets, trusted, axis.max_shift, axis.grid.step)
         errors.append(aligned_errors(list(baseline.predict(compositions(test))), test, axis))
     return min(errors, key=lambda error: error.per_electron)
+
+
+def _targets(calculations: Sequence[Calculation], axis: EnergyAxis) -> tuple[torch.Tensor, torch.Tensor]:
+    """Densities of states on the target grid, and which channels can be trusted: (num_calculations, num_channels)."""
+    return axis.window(torch.stack([dos_target(calculation, axis) for calculation in calculations]))

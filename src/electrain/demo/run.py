@@ -13,10 +13,10 @@ from omegaconf import OmegaConf
 
 from electrain.calculators import ElectronicStructureModel
 from electrain.data import PreparedDataset, prepare_dataset
-from electrain.evaluation.held_out import Comparison, aligned_errors, best_composition_baseline, compare
 from electrain.plots.spectra import plot_comparison
 
 from .data import SEMICONDUCTORS_AND_MOLECULES
+from .held_out import Comparison, aligned_errors, best_composition_baseline, compare
 
 # A model that trains in a minute or two: narrow, with a learning rate and batches for a hundred structures.
 SETTINGS = {

@@ -5,8 +5,13 @@ from typing import NamedTuple
 
 import torch
 
-from electrain.data import EnergyAxis
-from electrain.spectra import electrons_in_target, spectral_loss_terms, take_window
+from electrain.spectra import (
+    EnergyAxis,
+    electrons_in_target,
+    fermi_level_after_alignment,
+    spectral_loss_terms,
+    take_window,
+)
 
 
 class Aligned(NamedTuple):
@@ -14,7 +19,7 @@ class Aligned(NamedTuple):
 
     alignment: float  # the alignment term AL | states^2/eV, PET-MAD-DOS paper, eqs. 3 and 4
     electrons: float  # in the trusted range of the target | eq. 9
-    shift: float  # where the zero of the target, the DFT Fermi level, lies on the prediction's axis | eV
+    fermi_level: float  # where the one of DFT, zero of the target, lies on the prediction's axis | eV
     predicted: torch.Tensor  # (num_channels,) | states/eV, on the target grid
 
     @property
@@ -30,15 +35,14 @@ def align(prediction: torch.Tensor, target: torch.Tensor, axis: EnergyAxis) -> A
     :param target: the same shape, NaN where it is not trusted, empty in its first ``axis.max_shift`` channels.
     :param axis: of both.
     """
-    window = target[axis.max_shift :].double().unsqueeze(0)
-    trusted = ~torch.isnan(window)
-    row = prediction.double().unsqueeze(0)
+    row, true = prediction.double().unsqueeze(0), target.double().unsqueeze(0)
+    window, trusted = axis.window(true)
     terms = spectral_loss_terms(row, window, trusted, axis.grid.step)
     electrons = float(electrons_in_target(window, trusted, axis.grid.step))
     known = electrons > 0
     return Aligned(
         alignment=float(terms.alignment) if known else math.nan,
         electrons=electrons if known else math.nan,
-        shift=float(terms.shift - axis.max_shift) * axis.grid.step if known else math.nan,
+        fermi_level=float(fermi_level_after_alignment(terms.shift, true, axis)),
         predicted=take_window(row, terms.shift, window.shape[1])[0],
     )

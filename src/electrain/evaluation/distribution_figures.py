@@ -10,15 +10,14 @@ from numpy.typing import NDArray
 from electrain.plots.periodic_table import COLORS, plot_periodic_table
 from electrain.plots.spectra import plot_comparison
 
-from .figures import NamedFigure, plain_numbers
+from .figures import DOS_ERROR_UNIT, NamedFigure, plain_numbers
 from .summary import ALL, ErrorTable, root_mean_square
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _PERCENTILES = (10, 25, 50, 75, 90, 100)
-_WINDOW = (-15.0, 10.0)  # eV from the Fermi level
-_DOS_UNIT = r"eV$^{-1/2}$"
+WINDOW = (-15.0, 10.0)  # eV from the Fermi level
 
 # Aligned prediction and target of a structure, by its number.
 Spectra = Callable[[int], tuple[NDArray[np.float64], NDArray[np.float64]]]
@@ -63,8 +62,8 @@ def error_distribution(table: ErrorTable, energies: NDArray[np.float64], spectra
     for panel, (index, percentiles) in zip(panels, examples.items(), strict=True):
         predicted, target = spectra(index)
         entry = table.entries[index]
-        title = f"{_position(percentiles)}:  {entry.name} ({entry.subset})   {errors[index]:.2f} {_DOS_UNIT}"
-        plot_comparison(energies, predicted, target, panel, window=_WINDOW, title=title)
+        title = f"{_position(percentiles)}:  {entry.name} ({entry.subset})   {errors[index]:.2f} {DOS_ERROR_UNIT}"
+        plot_comparison(energies, predicted, target, panel, window=WINDOW, title=title)
         panel.title.set_fontsize(8.5)
         if panel is not panels[0]:
             panel.get_legend().remove()
@@ -97,7 +96,7 @@ def _plot_distribution(panel: "Axes", table: ErrorTable, examples: dict[int, lis
     panel.set_xscale("log")
     plain_numbers(panel.xaxis)
     panel.set_ylim(0.0, 1.03)
-    panel.set_xlabel(f"DOS error of a structure ({_DOS_UNIT})")
+    panel.set_xlabel(f"DOS error of a structure ({DOS_ERROR_UNIT})")
     panel.set_ylabel("fraction of structures")
     panel.spines[["top", "right"]].set_visible(False)
     panel.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))  # curves are everywhere inside
@@ -120,7 +119,7 @@ def errors_by_element(table: ErrorTable) -> NamedFigure | None:
     plot_periodic_table(panel, shades, texts)
     panel.set_title("DOS RMSE of the structures that contain an element (and their number)", loc="left", fontsize=10)
     colors = ScalarMappable(Normalize(-top / 9, top), COLORS)  # the table leaves out the lightest tenth of the colors
-    bar = figure.colorbar(colors, ax=panel, shrink=0.7, label=f"DOS RMSE ({_DOS_UNIT})")
+    bar = figure.colorbar(colors, ax=panel, shrink=0.7, label=f"DOS RMSE ({DOS_ERROR_UNIT})")
     bar.ax.set_ylim(0.0, top)
     caption = (
         "Root mean square DOS error (eq. 10) of the structures that contain each element; in brackets how many there "

@@ -5,20 +5,22 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, ENERGY, FERMI_LEVEL, FORCES, STRESS, quantity_of
 from electrain.plots.calibration import plot_calibration
+from electrain.plots.style import SERIES
 
-from .calibration import Calibration, quantity_label
 from .channel_errors import ChannelErrors
 from .summary import ALL, ErrorTable, Summary, mean_absolute, root_mean_square
 from .tables import counted
+from .uncertainties import Calibration
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-_DOS_UNIT = r"eV$^{-1/2}$"
-_COLORS = ("#1f4e79", "#d1495b", "#edae49")
+DOS_ERROR_UNIT = r"eV$^{-1/2}$"
+_GAP, _LEVEL = quantity_of(BAND_GAP), quantity_of(FERMI_LEVEL)
 _GAPS = {
     "predicted_gap": "model",
     "predicted_gap_counted": "counting in predicted DOS",
@@ -28,15 +30,15 @@ _GAPS = {
 _PANELS: tuple[tuple[str, str, bool, dict[str, str]], ...] = (
     (
         "DOS",
-        _DOS_UNIT,
+        DOS_ERROR_UNIT,
         True,
         {"RMSE (eq. 10)": "dos_rmse_per_electron", "rotational discrepancy (eq. 11)": "rotational_discrepancy"},
     ),
-    ("band gap, model", "eV", False, {"MAE": "gap_head_mae", "RMSE": "gap_head_rmse"}),
-    ("Fermi level, model", "eV", False, {"MAE": "fermi_head_mae", "RMSE": "fermi_head_rmse"}),
-    ("energy", "meV/atom", False, {"MAE": "energy_mae", "RMSE": "energy_rmse"}),
-    ("forces", r"meV/$\mathrm{\AA}$", False, {"MAE": "forces_mae", "RMSE": "forces_rmse"}),
-    ("stress", r"meV/$\mathrm{\AA}^3$", False, {"MAE": "stresses_mae", "RMSE": "stresses_rmse"}),
+    (f"{_GAP.label}, model", _GAP.unit, False, {"MAE": "gap_head_mae", "RMSE": "gap_head_rmse"}),
+    (f"{_LEVEL.label}, model", _LEVEL.unit, False, {"MAE": "fermi_head_mae", "RMSE": "fermi_head_rmse"}),
+    (quantity_of(ENERGY).label, "meV/atom", False, {"MAE": "energy_mae", "RMSE": "energy_rmse"}),
+    (quantity_of(FORCES).label, r"meV/$\mathrm{\AA}$", False, {"MAE": "forces_mae", "RMSE": "forces_rmse"}),
+    (quantity_of(STRESS).label, r"meV/$\mathrm{\AA}^3$", False, {"MAE": "stresses_mae", "RMSE": "stresses_rmse"}),
 )
 
 
@@ -63,8 +65,8 @@ def errors_by_subset(summary: Summary) -> NamedFigure | None:
             values = np.array([row[key] for row in summary.values()])
             # Beside each other: those of few structures may be equal.
             places = positions + 0.12 * (index - 0.5 * (len(known) - 1))
-            panel.plot(places, values, "os"[index], color=_COLORS[index], label=label, markersize=6)
-            panel.vlines(places, 0.0, values, color=_COLORS[index], alpha=0.25, linewidth=1.0)
+            panel.plot(places, values, "os"[index], color=SERIES[index], label=label, markersize=6)
+            panel.vlines(places, 0.0, values, color=SERIES[index], alpha=0.25, linewidth=1.0)
         if logarithmic:
             panel.set_yscale("log")
             plain_numbers(panel.yaxis)
@@ -170,8 +172,9 @@ def errors_by_energy(models: Mapping[str, ChannelErrors]) -> NamedFigure:
 
 def learning_curve(sizes: Sequence[int], summaries: Sequence[Summary]) -> NamedFigure | None:
     """Errors over the number of training structures, figures S1 to S4 of the paper; ``None`` without errors."""
-    lines = {"density of states, RMSE (eq. 10)": ("dos_rmse_per_electron", _DOS_UNIT)}
-    lines |= {"band gap, MAE": ("gap_head_mae", "eV"), "energy, MAE": ("energy_mae", "meV/atom")}
+    lines = {f"{quantity_of(DENSITY_OF_STATES).label}, RMSE (eq. 10)": ("dos_rmse_per_electron", DOS_ERROR_UNIT)}
+    lines |= {f"{_GAP.label}, MAE": ("gap_head_mae", _GAP.unit)}
+    lines |= {f"{quantity_of(ENERGY).label}, MAE": ("energy_mae", "meV/atom")}
     shown = {label: line for label, line in lines.items() if all(line[0] in summary[ALL] for summary in summaries)}
     if not shown:
         return None
@@ -180,7 +183,7 @@ def learning_curve(sizes: Sequence[int], summaries: Sequence[Summary]) -> NamedF
     panels = figure.subplots(1, len(shown), squeeze=False)[0]
     for panel, (label, (key, unit)) in zip(panels, shown.items(), strict=True):
         values = np.array([summary[ALL][key] for summary in summaries])
-        panel.plot(np.array(sizes)[order], values[order], "o-", color=_COLORS[0])
+        panel.plot(np.array(sizes)[order], values[order], "o-", color=SERIES[0])
         panel.set_xscale("log")
         panel.set_yscale("log")
         panel.set_xticks(sorted(sizes), [str(size) for size in sorted(sizes)])
@@ -203,7 +206,7 @@ def calibration_figure(found: Mapping[str, Calibration]) -> NamedFigure | None:
     for panel, (name, values) in zip(panels, positive.items(), strict=False):
         chosen = values.uncertainties > 0
         pairs = values.uncertainties[chosen], values.errors[chosen]
-        plot_calibration(*pairs, panel, unit=values.unit, title=quantity_label(name))
+        plot_calibration(*pairs, panel, unit=values.unit, title=quantity_of(name).label)
     for panel in panels[len(positive) :]:
         panel.set_axis_off()
     caption = (
@@ -233,7 +236,7 @@ def _new_figure(width: float, height: float) -> "Figure":
 
 
 def _color(index: int) -> str:
-    return _COLORS[index] if index < len(_COLORS) else f"C{index}"
+    return SERIES[index] if index < len(SERIES) else f"C{index}"
 
 
 def _finish(panel: "Axes", *, title: str, ylabel: str) -> None:

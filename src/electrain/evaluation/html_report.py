@@ -10,11 +10,12 @@ from string import Template
 from typing import Any
 
 from electrain.files.replacing import replacing
+from electrain.interface.quantities import quantity_of
 
-from .calibration import Calibration, quantity_label
 from .figures import NamedFigure
 from .summary import Summary
 from .tables import calibration_row, metric_label, number
+from .uncertainties import Calibration
 from .viewer import as_script, chemiscope_library
 
 _FOLDER = "report_page"
@@ -88,7 +89,7 @@ def _calibrations(calibrations: Mapping[str, Calibration]) -> str:
     for name, values in calibrations.items():
         numbers = (f"{value:.2f}" if isinstance(value, float) else value for value in calibration_row(values).values())
         cells = "".join(f"<td>{number}</td>" for number in numbers)
-        rows += f"<tr><th>{html.escape(quantity_label(name))}</th>{cells}</tr>"
+        rows += f"<tr><th>{html.escape(quantity_of(name).label)}</th>{cells}</tr>"
     note = "<p>In brackets: for Gaussian errors with the predicted standard deviations. Their ratio would be 1.</p>"
     return f"<h3>Uncertainties</h3><table><tr><th></th>{head}</tr>{rows}</table>{note}"
 

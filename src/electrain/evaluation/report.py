@@ -17,7 +17,7 @@ from .chunk_files import evaluate_part, open_folder, read_spectra
 from .distribution_figures import error_distribution, errors_by_element
 from .figures import NamedFigure, calibration_figure, errors_by_energy, errors_by_subset, gap_parity, learning_curve
 from .html_report import write_html
-from .summary import ALL, ErrorTable, Summary, calibrations, summarise
+from .summary import ALL, ErrorTable, Summary, summarise
 from .tables import (
     calibration_row,
     calibration_table,
@@ -30,6 +30,7 @@ from .tables import (
     write_summary,
 )
 from .tested_model import TestedModel
+from .uncertainties import calibrations
 from .viewer import chemiscope_library, viewer_data
 
 

@@ -7,11 +7,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from electrain.data import EnergyAxis
 from electrain.data.reading import LabelledStructure
-from electrain.results.electronic_structure import ElectronicStructure
-from electrain.spectra import EnergyGrid, fermi_level, gap_from_dos, rotational_discrepancy
-from electrain.uncertainty.calibration import aligned_residuals
+from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, ENERGY, FERMI_LEVEL, quantity_of
+from electrain.results import ElectronicStructure
+from electrain.spectra import (
+    EnergyAxis,
+    EnergyGrid,
+    aligned_residuals,
+    fermi_level,
+    gap_from_dos,
+    rotational_discrepancy,
+)
 
 from .aligned import Aligned, align
 from .tested_model import PredictedEnergy, TestedModel
@@ -53,19 +59,22 @@ class StructureErrors(NamedTuple):
     energy_uncertainty: float = math.nan
 
 
+_DOS, _GAP, _LEVEL, _ENERGY = (quantity_of(name).unit for name in (DENSITY_OF_STATES, BAND_GAP, FERMI_LEVEL, ENERGY))
 # Of the numbers above; those that are not here have none.
 UNITS = {
     "alignment": "states^2/eV",
     "discrepancy": "eV^-1/2",
-    **dict.fromkeys(("true_gap", "predicted_gap", "predicted_gap_counted", "true_gap_counted"), "eV"),
-    **dict.fromkeys(("true_level", "predicted_level", "predicted_level_counted"), "eV"),
-    **dict.fromkeys(("true_energy", "predicted_energy"), "eV"),
+    **dict.fromkeys(("true_gap", "predicted_gap", "predicted_gap_counted", "true_gap_counted"), _GAP),
+    **dict.fromkeys(("true_level", "predicted_level", "predicted_level_counted"), _LEVEL),
+    **dict.fromkeys(("true_energy", "predicted_energy"), _ENERGY),
     "forces_absolute": "eV/A",
     "forces_squared": "eV^2/A^2",
     "stresses_absolute": "eV/A^3",
     "stresses_squared": "eV^2/A^6",
-    **dict.fromkeys(("dos_error", "dos_uncertainty"), "states/eV"),
-    **dict.fromkeys(("gap_uncertainty", "level_uncertainty", "energy_uncertainty"), "eV"),
+    **dict.fromkeys(("dos_error", "dos_uncertainty"), _DOS),
+    "gap_uncertainty": _GAP,
+    "level_uncertainty": _LEVEL,
+    "energy_uncertainty": _ENERGY,
 }
 
 
@@ -94,7 +103,7 @@ def compare_structure(
     """
     target = torch.from_numpy(labelled.density_of_states)
     values: dict[str, float] = {"num_atoms": float(len(labelled.atoms)), "true_gap": labelled.band_gap}
-    window = target[axis.max_shift :]
+    window, trusted = axis.window(target)
     predicted = torch.full_like(window, math.nan)
     if result is not None:
         prediction = torch.from_numpy(np.asarray(result.density_of_states, dtype=np.float64))
@@ -103,7 +112,6 @@ def compare_structure(
         values |= _spectral(labelled, axis, prediction, aligned, result)
         values |= _uncertain(result, prediction, target, axis)
         if rotated is not None:
-            trusted = ~torch.isnan(window)
             copies = torch.from_numpy(rotated).unsqueeze(1)
             spread = rotational_discrepancy(copies, window.unsqueeze(0), trusted.unsqueeze(0), axis.grid.step)
             values["discrepancy"] = float(spread)
@@ -146,19 +154,18 @@ def _spectral(
 ) -> dict[str, float]:
     num_atoms, electrons = len(labelled.atoms), labelled.entry.num_electrons
     level, gap = gap_by_counting(prediction, axis.grid, electrons, num_atoms)
-    window = torch.from_numpy(labelled.density_of_states)[axis.max_shift :]
-    trusted = window[~torch.isnan(window)]
+    window, trusted = axis.window(torch.from_numpy(labelled.density_of_states))
     true_gap = math.nan
-    if len(trusted):
-        grid = EnergyGrid(axis.target_grid.start, axis.grid.step, len(trusted))
-        true_gap = gap_by_counting(trusted, grid, electrons, num_atoms)[1]
+    if trusted.any():
+        grid = EnergyGrid(axis.target_grid.start, axis.grid.step, int(trusted.sum()))
+        true_gap = gap_by_counting(window[trusted], grid, electrons, num_atoms)[1]
     return {
         "alignment": aligned.alignment,
         "electrons": aligned.electrons,
         "predicted_gap": math.nan if result.band_gap is None else result.band_gap,
         "predicted_gap_counted": gap,
         "true_gap_counted": true_gap,
-        "true_level": aligned.shift,
+        "true_level": aligned.fermi_level,
         "predicted_level": math.nan if result.fermi_level is None else result.fermi_level,
         "predicted_level_counted": level,
     }
@@ -169,7 +176,7 @@ def _uncertain(
 ) -> dict[str, float]:
     if result.uncertainty is None:
         return {}
-    residuals = aligned_residuals(prediction.unsqueeze(0), target.unsqueeze(0), axis.max_shift)[0][0]
+    residuals = aligned_residuals(prediction.unsqueeze(0), target.unsqueeze(0), axis)[0][0]
     known = torch.isfinite(residuals)
     if not known.any():
         return {}

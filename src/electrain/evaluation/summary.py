@@ -12,15 +12,15 @@ from ase.formula import Formula
 from numpy.typing import NDArray
 
 from electrain.data.reading import Entry
-from electrain.interface.quantities import BAND_GAP, ENERGY, FERMI_LEVEL
+from electrain.interface.quantities import BAND_GAP, ENERGY, FERMI_LEVEL, FORCES, STRESS, quantity_of
 from electrain.spectra import AlignedErrors, AlignedRMSE
 
-from .calibration import SPECTRUM, Calibration
 from .chunk_files import read_chunks
 from .structure_errors import StructureErrors
 
 ALL = "all structures"
 _MILLI = 1000.0
+_GAP, _LEVEL = quantity_of(BAND_GAP), quantity_of(FERMI_LEVEL)
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,11 +138,11 @@ def _errors_of(key: str, label: str, unit: str, errors: Callable[[ErrorTable], N
     ]
 
 
-def _gap_or_level(key: str, label: str, predicted: str, true: str) -> list[Metric]:
+def _gap_or_level(key: str, label: str, unit: str, predicted: str, true: str) -> list[Metric]:
     number = Metric(
         f"{key}_structures", f"{label}: structures", "", lambda table: float(len(table.differences(predicted, true)))
     )
-    return [number, *_errors_of(key, label, "eV", lambda table: table.differences(predicted, true))]
+    return [number, *_errors_of(key, label, unit, lambda table: table.differences(predicted, true))]
 
 
 def _energy_errors(table: ErrorTable) -> NDArray[np.float64]:
@@ -174,14 +174,16 @@ METRICS: tuple[Metric, ...] = (
         "eV^-1/2",
         lambda table: root_mean_square(table.column("discrepancy")[np.isfinite(table.column("discrepancy"))]),
     ),
-    *_gap_or_level("gap_head", "gap, model", "predicted_gap", "true_gap"),
-    *_gap_or_level("gap_predicted_dos", "gap, counting in predicted DOS", "predicted_gap_counted", "true_gap"),
-    *_gap_or_level("gap_true_dos", "gap, counting in true DOS", "true_gap_counted", "true_gap"),
-    *_gap_or_level("fermi_head", "Fermi level, model", "predicted_level", "true_level"),
-    *_gap_or_level("fermi_counted", "Fermi level, counting", "predicted_level_counted", "true_level"),
-    *_errors_of("energy", "energy", "meV/atom", _energy_errors),
-    *_components("forces", "forces", "meV/A"),
-    *_components("stresses", "stress", "meV/A^3"),
+    *_gap_or_level("gap_head", "gap, model", _GAP.unit, "predicted_gap", "true_gap"),
+    *_gap_or_level(
+        "gap_predicted_dos", "gap, counting in predicted DOS", _GAP.unit, "predicted_gap_counted", "true_gap"
+    ),
+    *_gap_or_level("gap_true_dos", "gap, counting in true DOS", _GAP.unit, "true_gap_counted", "true_gap"),
+    *_gap_or_level("fermi_head", f"{_LEVEL.label}, model", _LEVEL.unit, "predicted_level", "true_level"),
+    *_gap_or_level("fermi_counted", f"{_LEVEL.label}, counting", _LEVEL.unit, "predicted_level_counted", "true_level"),
+    *_errors_of("energy", quantity_of(ENERGY).label, "meV/atom", _energy_errors),
+    *_components("forces", quantity_of(FORCES).label, "meV/A"),
+    *_components("stresses", quantity_of(STRESS).label, "meV/A^3"),
 )
 
 Summary = dict[str, dict[str, float]]
@@ -201,25 +203,3 @@ def summarise(table: ErrorTable) -> Summary:
         if (np.isfinite(value) if units[key] else value > 0) or key in ("structures", "left_out")
     ]
     return {name: {key: row[key] for key in shown} for name, row in values.items()}
-
-
-def calibrations(table: ErrorTable) -> dict[str, Calibration]:
-    """Errors of all structures beside their predicted uncertainties, by quantity; empty without uncertainties.
-
-    Metals that are predicted as such have no gap that could be off: they are left out of the band gaps.
-    """
-    gaps = table.column("predicted_gap"), table.column("true_gap")
-    gap_errors = np.where((gaps[0] == 0.0) & (gaps[1] == 0.0), np.nan, gaps[0] - gaps[1])
-    pairs = {
-        ENERGY: (table.column("predicted_energy") - table.column("true_energy"), "energy_uncertainty", "eV"),
-        SPECTRUM: (table.column("dos_error"), "dos_uncertainty", "states/eV"),
-        BAND_GAP: (gap_errors, "gap_uncertainty", "eV"),
-        FERMI_LEVEL: (table.column("predicted_level") - table.column("true_level"), "level_uncertainty", "eV"),
-    }
-    found = {}
-    for name, (errors, column, unit) in pairs.items():
-        uncertainties = table.column(column)
-        known = np.isfinite(errors) & np.isfinite(uncertainties)
-        if known.any():
-            found[name] = Calibration(errors[known], uncertainties[known], unit)
-    return found

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from electrain.files.replacing import replacing
+from electrain.interface.quantities import quantity_of
 
-from .calibration import Calibration, quantity_label
 from .channel_errors import ChannelErrors
 from .structure_errors import UNITS, StructureErrors
 from .summary import METRICS, ErrorTable, Summary
+from .uncertainties import Calibration
 
 
 def counted(number: int, noun: str) -> str:
@@ -58,7 +59,7 @@ def calibration_table(calibrations: Mapping[str, Calibration]) -> str:
     lines = [f"{'uncertainty of':40}" + "".join(f"  {head:>10}" for head in heads)]
     for name, values in calibrations.items():
         count, *numbers = calibration_row(values).values()
-        lines.append(f"{quantity_label(name):40}  {count:10d}" + "".join(f"  {value:10.3g}" for value in numbers))
+        lines.append(f"{quantity_of(name).label:40}  {count:10d}" + "".join(f"  {value:10.3g}" for value in numbers))
     return "\n".join(lines)
 
 

@@ -10,13 +10,14 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from electrain.data.reading import PreparedPart
+from electrain.plots.style import PREDICTED, REFERENCE
 
 from .chunk_files import read_spectra
+from .distribution_figures import WINDOW
 from .summary import ErrorTable
 
 # A browser holds all of them in memory.
 MAX_SHOWN = 300
-_WINDOW = (-15.0, 10.0)  # eV from the Fermi level
 _DIGITS = 4
 
 _DOS_ERROR = "DOS error (eV^-1/2)"
@@ -47,7 +48,8 @@ def viewer_data(part: PreparedPart, table: ErrorTable, files: list[Path]) -> dic
     :param table: of its structures.
     :param files: of the predictions.
     :return: the ``dataset`` for chemiscope, and ``energies`` (eV), ``spectra`` (pairs of true and predicted values,
-        states/eV, ``None`` where unknown) and ``titles`` for the plot beside it.
+        states/eV, ``None`` where unknown), ``titles`` and ``colors`` (of true and predicted values) for the plot beside
+        it.
     """
     import chemiscope
 
@@ -56,7 +58,7 @@ def viewer_data(part: PreparedPart, table: ErrorTable, files: list[Path]) -> dic
     frames = [item.atoms for index, item in enumerate(part.structures()) if index in wanted]
     energies = part.axis.target_grid.energies().numpy()
     margin = 1e-6  # eV, for ends that are channels up to round-off
-    shown = (energies >= _WINDOW[0] - margin) & (energies <= _WINDOW[1] + margin)
+    shown = (energies >= WINDOW[0] - margin) & (energies <= WINDOW[1] + margin)
     spectra = []
     for index in chosen:
         predicted, target = read_spectra(files, index)
@@ -71,6 +73,7 @@ def viewer_data(part: PreparedPart, table: ErrorTable, files: list[Path]) -> dic
         "energies": _numbers(energies[shown]),
         "spectra": spectra,
         "titles": [f"{table.entries[index].name} ({table.entries[index].subset})" for index in chosen],
+        "colors": [REFERENCE, PREDICTED],
     }
 
 

@@ -1,9 +1,10 @@
 """Functions on spectra as plain tensors: building, aligning, comparing and reading them."""
 
-from .alignment import best_shift, take_window
+from .alignment import aligned_residuals, best_shift, fermi_level_after_alignment, take_window
+from .axis import EnergyAxis
 from .broadening import density_of_states, highest_trusted_energy, trusted_channels
 from .fermi import count_electrons, fermi_level
-from .gap import gap_from_dos, gap_from_eigenvalues
+from .gap import gap_errors, gap_from_dos, gap_from_eigenvalues
 from .grid import EnergyGrid
 from .losses import SpectralLossTerms, spectral_loss, spectral_loss_terms
 from .metrics import AlignedErrors, AlignedRMSE, electrons_in_target, rotational_discrepancy
@@ -22,9 +23,11 @@ __all__ = [
     "AlignedErrors",
     "AlignedRMSE",
     "ElectronicQuantities",
+    "EnergyAxis",
     "EnergyGrid",
     "Overlay",
     "SpectralLossTerms",
+    "aligned_residuals",
     "best_shift",
     "count_electrons",
     "denoise",
@@ -34,7 +37,9 @@ __all__ = [
     "electronic_quantities",
     "electrons_in_target",
     "fermi_level",
+    "fermi_level_after_alignment",
     "free_energy",
+    "gap_errors",
     "gap_from_dos",
     "gap_from_eigenvalues",
     "gaussian_filter",

@@ -4,6 +4,8 @@ import torch
 from scipy.fft import next_fast_len
 from torch.nn.functional import pad
 
+from .axis import EnergyAxis
+
 # Shifts whose costs differ by less than this fraction of all squares are taken as equal: it is above the
 # round-off of the FFT, so the choice among equals does not depend on the batch or on the device.
 _TIE_TOLERANCE = 1e-12
@@ -98,3 +100,37 @@ def take_window(prediction: torch.Tensor, shift: torch.Tensor, size: int) -> tor
     """
     channels = shift.unsqueeze(1) + torch.arange(size, device=shift.device)
     return prediction.gather(1, channels)
+
+
+def aligned_residuals(
+    prediction: torch.Tensor, target: torch.Tensor, axis: EnergyAxis
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Errors of predicted spectra on the prediction's own axis, after the best rigid shift of their targets.
+
+    :param prediction: shape ``(num_structures, axis.grid.size)``, in states/eV.
+    :param target: the same shape, NaN where it is not trusted; its first ``axis.max_shift`` channels are empty.
+    :param axis: of both.
+    :return: prediction minus target, the same shape, NaN where there is no trusted target; and the shifts that
+        :func:`best_shift` found, shape ``(num_structures,)``.
+    """
+    window, trusted = axis.window(target)
+    shift = best_shift(prediction, window, trusted)
+    channels = torch.arange(prediction.shape[1], device=prediction.device) - shift.unsqueeze(1)
+    moved = window.gather(1, channels.clamp(0, window.shape[1] - 1))
+    # Below its window a target is known to be empty, above it nothing is known.
+    moved = torch.where(channels < 0, 0.0, torch.where(channels < window.shape[1], moved, torch.nan))
+    moved = torch.where(trusted.any(dim=1, keepdim=True), moved, torch.nan)
+    return prediction - moved, shift
+
+
+def fermi_level_after_alignment(shift: torch.Tensor, target: torch.Tensor, axis: EnergyAxis) -> torch.Tensor:
+    """Where the zero of each target, the DFT Fermi level, lies on the axis of a prediction that is aligned with it.
+
+    :param shift: of the prediction, shape ``(num_structures,)``; see :func:`best_shift`.
+    :param target: shape ``(num_structures, axis.grid.size)``, in states/eV, NaN where it is not trusted.
+    :param axis: of both.
+    :return: in eV, shape ``(num_structures,)``; NaN for a target without states in its trusted range: it fits anywhere.
+    """
+    window, trusted = axis.window(target)
+    has_states = torch.where(trusted, window, 0.0).sum(dim=1) > 0
+    return torch.where(has_states, axis.shift_in_eV(shift.to(target.dtype)), torch.nan)

@@ -50,6 +50,18 @@ def band_edges(eigenvalues: torch.Tensor, num_electrons: float) -> tuple[float, 
     return float(states[:, num_filled - 1].max()), float(states[:, num_filled].min())
 
 
+def gap_errors(predicted: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
+    """Errors of predicted gaps that can be compared with their uncertainties.
+
+    A metal that is predicted as one has no gap that could be off: both are cut off at zero, however sure the model is.
+
+    :param predicted: in eV, any shape.
+    :param true: in eV, the same shape; NaN if unknown.
+    :return: predicted minus true gaps in eV; NaN if unknown, and for metals that are predicted as such.
+    """
+    return torch.where((predicted > 0) | (true > 0), predicted - true, torch.nan)
+
+
 def gap_from_dos(dos: torch.Tensor, grid: EnergyGrid, fermi_level: float, threshold: float) -> float:
     """Width, in eV, of the range around the Fermi level in which the DOS stays below a threshold.
 

@@ -16,6 +16,7 @@ from metatrain.utils.loss import LossAggregator
 from metatrain.utils.per_atom import average_by_num_atoms
 
 from electrain.interface.quantities import quantity_of
+from electrain.spectra.alignment import fermi_level_after_alignment
 from electrain.spectra.axis import EnergyAxis
 from electrain.spectra.losses import mean_loss, spectral_loss_terms
 from electrain.spectra.metrics import electrons_in_target
@@ -35,8 +36,8 @@ class Evaluated(NamedTuple):
 
     loss: torch.Tensor  # a scalar
     errors: tuple[Any, ...]  # what the term's errors add up
-    # of spectra against their targets, by target: (num_structures,) eV, NaN where there is no target
-    shifts: dict[str, torch.Tensor]
+    # where the zero of targets lies on the axes of predicted spectra, by target: (num_structures,) eV, NaN if unknown
+    zeros: dict[str, torch.Tensor]
 
 
 class LossTerm(Protocol):
@@ -114,9 +115,8 @@ class SelfAlignedLoss:
         terms = spectral_loss_terms(prediction, target, trusted, self.axis.grid.step)
         loss = self.weight * mean_loss(terms, trusted, num_atoms, self.gradient_weight, self.cumulative_weight)
         electrons = electrons_in_target(target, trusted, self.axis.grid.step)
-        shift = self.axis.shift_in_eV(terms.shift).to(prediction.dtype)
-        shift = torch.where(trusted.any(dim=1), shift, torch.nan)
-        return Evaluated(loss, (terms.alignment.detach(), electrons, num_atoms), {name: shift})
+        zero = fermi_level_after_alignment(terms.shift, targets[name].block().values, self.axis)
+        return Evaluated(loss, (terms.alignment.detach(), electrons, num_atoms), {name: zero})
 
     def new_errors(self, process: Process) -> SpectrumErrors:
         """Root mean square of the alignment term."""
@@ -218,22 +218,22 @@ class Objective:
         """Loss of one batch, a scalar, and what each term says of it (``None`` without any of its targets)."""
         positions = systems[0].positions
         loss = torch.zeros((), dtype=positions.dtype, device=positions.device)
-        shifts: dict[str, torch.Tensor] = {}
+        zeros: dict[str, torch.Tensor] = {}
         found: list[Evaluated | None] = []
         for term in self.terms:
             names = [name for name in term.targets if name in targets]
             if not names:
                 found.append(None)
                 continue
-            expected = {name: _on_predicted_axis(name, targets[name], shifts) for name in names}
+            expected = {name: _on_predicted_axis(name, targets[name], zeros) for name in names}
             evaluated = term({name: predictions[name] for name in names}, expected, systems)
-            shifts.update(evaluated.shifts)
+            zeros.update(evaluated.zeros)
             loss = loss + evaluated.loss
             found.append(evaluated)
         return loss, found
 
 
-def _on_predicted_axis(name: str, target: TensorMap, shifts: Mapping[str, torch.Tensor]) -> TensorMap:
+def _on_predicted_axis(name: str, target: TensorMap, zeros: Mapping[str, torch.Tensor]) -> TensorMap:
     """A level on the dataset's axis -> where it lies on the prediction's own axis; other targets as they are.
 
     Without the spectrum to align, it cannot be located: NaN.
@@ -242,7 +242,7 @@ def _on_predicted_axis(name: str, target: TensorMap, shifts: Mapping[str, torch.
     if spectrum is None:
         return target
     block = target.block()
-    shift = shifts.get(spectrum)
-    offset = torch.nan if shift is None else shift.to(block.values.dtype).unsqueeze(1)
+    zero = zeros.get(spectrum)
+    offset = torch.nan if zero is None else zero.to(block.values.dtype).unsqueeze(1)
     values = TensorBlock(block.values + offset, block.samples, block.components, block.properties)
     return TensorMap(target.keys, [values])

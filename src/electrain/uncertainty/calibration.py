@@ -11,33 +11,9 @@ import math
 import torch
 from metatrain.llpr.calibration import GaussianCRPSCalibrator
 
-from electrain.spectra.alignment import best_shift
-
 # Regularisers are tried in these multiples of the mean eigenvalue of the covariance. Smaller ones make the
 # triangular solve meaningless in single precision.
 _RELATIVE_REGULARIZERS = [10.0**exponent for exponent in range(-6, 5)]
-
-
-def aligned_residuals(
-    prediction: torch.Tensor, target: torch.Tensor, max_shift: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Errors of predicted spectra on the prediction's own axis, after the best rigid shift of their targets.
-
-    :param prediction: (num_structures, num_channels) in states/eV.
-    :param target: the same shape, NaN where it is not trusted; its first ``max_shift`` channels are empty.
-    :param max_shift: the largest shift, in channels.
-    :return: prediction minus target, the same shape, NaN where there is no trusted target; and the shift of each
-        prediction against its target's axis, (num_structures,) in channels.
-    """
-    window = target[:, max_shift:]
-    trusted = ~torch.isnan(window)
-    shift = best_shift(prediction, window, trusted)
-    channels = torch.arange(prediction.shape[1], device=prediction.device) - shift.unsqueeze(1)
-    moved = window.gather(1, channels.clamp(0, window.shape[1] - 1))
-    # Below its window a target is known to be empty, above it nothing is known.
-    moved = torch.where(channels < 0, 0.0, torch.where(channels < window.shape[1], moved, torch.nan))
-    moved = torch.where(trusted.any(dim=1, keepdim=True), moved, torch.nan)
-    return prediction - moved, shift - max_shift
 
 
 def best_regularizer(covariance: torch.Tensor, features: torch.Tensor, residuals: torch.Tensor) -> float:

@@ -17,8 +17,10 @@ from electrain.interface.quantities import (
     quantity_of,
     uncertainty_name,
 )
+from electrain.spectra.alignment import aligned_residuals, best_shift, fermi_level_after_alignment
+from electrain.spectra.gap import gap_errors
 
-from .calibration import aligned_residuals, best_regularizer, correlated_modes, multipliers, nearest_known
+from .calibration import best_regularizer, correlated_modes, multipliers, nearest_known
 
 if TYPE_CHECKING:
     from .model import SpectralUncertainty
@@ -154,7 +156,7 @@ def _predict(
         results = model.model(systems, requested)
         for name, target in known.items():
             present = _present(model, name, target)
-            residuals, _ = _residuals(model, name, results[name], target)
+            residuals = _residuals(model, name, results[name], target)
             features = results[last_layer_features_name(name)].block().values
             num_components = residuals.shape[1]
             features = features[present].repeat_interleave(num_components, dim=0)
@@ -187,13 +189,11 @@ def _predict_derived(
         prediction = results[name].block().values.double()
         target = targets[name].block().values.double()
         if quantity_of(name).on_axis_of == spectrum:
-            target = target + _shift(model, spectrum, results[spectrum], targets, target)
-        known = torch.isfinite(target)
-        if quantity_of(name).is_non_negative:
-            known = known & ((prediction > 0) | (target > 0))
-        known = known.flatten()
+            target = target + _zero_of_targets(model, results[spectrum], targets.get(spectrum), target)
+        errors = gap_errors(prediction, target) if quantity_of(name).is_non_negative else prediction - target
+        known = torch.isfinite(errors).flatten()
         spreads = results[uncertainty_name(name)].block().values.double()
-        parts.append(((prediction - target)[known].cpu(), spreads[known, 0].cpu()))
+        parts.append((errors[known].cpu(), spreads[known, 0].cpu()))
     gathered = [part for local in _gather(parts, is_distributed) for part in local]
     if not gathered:
         return torch.zeros(0, 1), torch.zeros(0)
@@ -225,27 +225,24 @@ def _present(model: "SpectralUncertainty", name: str, target: TensorMap) -> torc
     return torch.isfinite(values).flatten(1).any(dim=1)
 
 
-def _residuals(
-    model: "SpectralUncertainty", name: str, prediction: TensorMap, target: TensorMap
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Prediction minus target (num_samples, num_components, num_properties), and the shift of spectra in channels."""
+def _residuals(model: "SpectralUncertainty", name: str, prediction: TensorMap, target: TensorMap) -> torch.Tensor:
+    """Prediction minus target, (num_samples, num_components, num_properties); spectra are aligned."""
     predicted, expected = prediction.block().values.double(), target.block().values.double()
     if quantity_of(name).is_spectrum:
-        residuals, shift = aligned_residuals(predicted, expected, model.model.axis.max_shift)
-        return residuals.unsqueeze(1), shift
+        return aligned_residuals(predicted, expected, model.model.axis)[0].unsqueeze(1)
     residuals = predicted - expected
-    return residuals.reshape(len(residuals), -1, residuals.shape[-1]), torch.zeros(0)
+    return residuals.reshape(len(residuals), -1, residuals.shape[-1])
 
 
-def _shift(
-    model: "SpectralUncertainty", name: str, prediction: TensorMap, targets: dict[str, TensorMap], like: torch.Tensor
+def _zero_of_targets(
+    model: "SpectralUncertainty", prediction: TensorMap, target: TensorMap | None, like: torch.Tensor
 ) -> torch.Tensor:
-    """Where predicted spectra lie against the axis of their targets in eV, NaN without a target to align with."""
-    if name not in targets:
+    """Where the zero of the targets lies on the axis of predicted spectra in eV, NaN without a target to align with."""
+    if target is None:
         return torch.full_like(like, torch.nan)
-    _, shift = _residuals(model, name, prediction, targets[name])
-    energies = shift.unsqueeze(1) * model.model.axis.grid.step
-    return torch.where(_present(model, name, targets[name]).unsqueeze(1), energies, torch.nan)
+    axis, spectra = model.model.axis, target.block().values.double()
+    shift = best_shift(prediction.block().values.double(), *axis.window(spectra))
+    return fermi_level_after_alignment(shift, spectra, axis).unsqueeze(1)
 
 
 def _gather(value: Any, is_distributed: bool) -> list[Any]:

@@ -2,7 +2,7 @@
 // True and predicted density of states of the structure that is chosen in the chemiscope viewer.
 
 const WIDTH = 1100, HEIGHT = 340, LEFT = 62, RIGHT = 14, TOP = 30, BOTTOM = 44;
-const TRUE_COLOR = "#404040", PREDICTED_COLOR = "#d1495b";
+const [TRUE_COLOR, PREDICTED_COLOR] = report.colors;
 
 function niceStep(range, count) {
   const raw = range / count, power = Math.pow(10, Math.floor(Math.log10(raw)));
