@@ -7,15 +7,13 @@ a preparation that was killed goes on where it was, and ends with the same bytes
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
-from electrain.jobs.workers import check_workers, dask_client, run_tasks
+from electrain.jobs.folder import make_chunks, open_job
+from electrain.jobs.workers import check_workers, dask_client
 from electrain.spectra.axis import EnergyAxis
 
 from .calculation import Calculation, Rejected
@@ -31,7 +29,7 @@ from .splits import Split
 from .table import Dropped, Row
 from .targets import Sample
 from .valence import valence_electrons
-from .work_folder import FIGURE, MANIFEST, OPTIONS, REPORT, SOURCES, STRUCTURES, WorkFolder
+from .work_folder import FIGURE, MANIFEST, NAME, OPTIONS, REPORT, SOURCES, STRUCTURES, WorkFolder
 from .writing import Contents, join_chunks, part_name, write_chunk
 
 _NUM_SHOWN_SPECTRA = 6
@@ -134,6 +132,7 @@ def prepare_dataset(
     :param overwrite: replace a data set in the folder.
     :param progress: show progress bars on a terminal.
     :raises NothingUsableError: if no frame passed the checks.
+    :raises BlockingIOError: if another process works in the folder.
     :raises FileExistsError: if the folder is not empty, or holds an unfinished data set of other sources or settings.
     :raises ValueError: for settings that make no sense, or if files would be replaced that are not of a data set.
     :raises ImportError: if Dask or a package that a reader needs is missing.
@@ -143,35 +142,36 @@ def prepare_dataset(
     check_workers(workers, scheduler)
     source_paths, folder = [Path(source) for source in sources], Path(folder)
     found_sources = find_sources(source_paths, folder)
-    work = WorkFolder(folder, settings, found_sources, overwrite=overwrite)
-    with dask_client(workers, scheduler) as client:
-        found, num_chunks = _read(work, found_sources, settings, client, progress)
-        files = _source_files(found_sources, found)
-        try:
-            selection = select(found, settings, files)
-        except ValueError:
-            work.discard()
-            raise
-        if not isinstance(selection, Selection):
-            work.discard()
-            raise NothingUsableError(_rejected(selection, files))
+    with open_job(folder / NAME) as job:
+        work = WorkFolder(job, settings, found_sources, overwrite=overwrite)
+        with dask_client(workers, scheduler) as client:
+            found, num_chunks = _read(work, found_sources, settings, client, progress)
+            files = _source_files(found_sources, found)
+            try:
+                selection = select(found, settings, files)
+            except ValueError:
+                work.discard()
+                raise
+            if not isinstance(selection, Selection):
+                work.discard()
+                raise NothingUsableError(_rejected(selection, files))
+            if not work.is_ready:
+                _write_targets(work, selection, num_chunks, client, progress)
+        prepared = PreparedDataset(
+            folder=folder,
+            form=selection.form,
+            parts={part: [selection.rows[i] for i in indices] for part, indices in selection.parts().items()},
+            rejected=_rejected(selection.dropped, files),
+            axis=selection.axis,
+            split=selection.split,
+            contents=selection.contents,
+            num_missing_bands=selection.num_missing_bands,
+            sources=found_sources,
+        )
         if not work.is_ready:
-            _write_targets(work, selection, num_chunks, client, progress)
-    prepared = PreparedDataset(
-        folder=folder,
-        form=selection.form,
-        parts={part: [selection.rows[i] for i in indices] for part, indices in selection.parts().items()},
-        rejected=_rejected(selection.dropped, files),
-        axis=selection.axis,
-        split=selection.split,
-        contents=selection.contents,
-        num_missing_bands=selection.num_missing_bands,
-        sources=found_sources,
-    )
-    if not work.is_ready:
-        _write_documents(work, prepared, selection, files, settings, command=settings.command(source_paths))
-    data = [prepared.path(part).name for part in prepared.parts]
-    work.publish([*data, OPTIONS, STRUCTURES, SOURCES, REPORT, FIGURE, MANIFEST])
+            _write_documents(work, prepared, selection, files, settings, command=settings.command(source_paths))
+        data = [prepared.path(part).name for part in prepared.parts]
+        work.publish([*data, OPTIONS, STRUCTURES, SOURCES, REPORT, FIGURE, MANIFEST])
     return prepared
 
 
@@ -179,41 +179,31 @@ def _read(
     work: WorkFolder, sources: Sequence[Source], settings: Settings, client: Any, progress: bool
 ) -> tuple[Found, int]:
     """Read and check all calculations."""
-    chunks, damages = work.plan(sources)
-    tasks = [
-        (
-            chunk,
-            [sources[piece.source].name for piece in chunk],
-            settings.step,
-            settings.smearing,
-            str(work.chunk(index)),
-        )
-        for index, chunk in enumerate(chunks)
-    ]
+    chunks, damages = work.plan()
+    tasks = (
+        (chunk, [sources[piece.source].name for piece in chunk], settings.step, settings.smearing) for chunk in chunks
+    )
+    paths = [work.chunk(index) for index in range(len(chunks))]
     sizes = [sum(piece.num_frames for piece in chunk) for chunk in chunks]
-    with _bar("reading", sizes, progress) as done:
-        run_tasks(read_chunk, tasks, done, client=client)
-    return collect([work.chunk(index) for index in range(len(chunks))], damages), len(chunks)
+    make_chunks(read_chunk, tasks, paths, sizes, what="reading", client=client, progress=progress)
+    return collect(paths, damages), len(chunks)
 
 
 def _write_targets(work: WorkFolder, selection: Selection, num_chunks: int, client: Any, progress: bool) -> None:
     """Write the targets of every chunk, then join the chunks."""
-    tasks, sizes = [], []
-    for index, places in enumerate(selection.places(num_chunks)):
-        target = str(work.written(index, selection.form))
-        chunk = str(work.chunk(index))
-        tasks.append((chunk, places, selection.axis, selection.contents, selection.form, target))
-        sizes.append(len(places))
-    with _bar("writing", sizes, progress) as done:
-        run_tasks(write_chunk, tasks, done, client=client)
-    folders = [work.written(index, selection.form) for index in range(num_chunks)]
+    form, places = selection.form, selection.places(num_chunks)
+    tasks = (
+        (work.chunk(index), of_chunk, selection.axis, selection.contents, form) for index, of_chunk in enumerate(places)
+    )
+    folders = [work.written(index, form) for index in range(num_chunks)]
+    sizes = [len(of_chunk) for of_chunk in places]
+    make_chunks(write_chunk, tasks, folders, sizes, what="writing", client=client, progress=progress)
     parts = selection.parts()
-    with _bar("joining", [len(indices) for indices in parts.values()], progress) as done:
-        for index, part in enumerate(parts):
-            joined = work.final(part_name(part, selection.form))
-            if not joined.exists():
-                join_chunks(folders, part, selection.form, joined)
-            done(index)
+    joined = [work.final(part_name(part, form)) for part in parts]
+    sizes = [len(indices) for indices in parts.values()]
+    make_chunks(
+        join_chunks, ((folders, part, form) for part in parts), joined, sizes, what="joining", progress=progress
+    )
 
 
 def _write_documents(
@@ -267,15 +257,3 @@ def _source_files(sources: Sequence[Source], found: Found) -> list[SourceFile]:
 
 def _rejected(dropped: Sequence[Dropped], files: Sequence[SourceFile]) -> list[Rejected]:
     return [Rejected(files[frame.source].frame_name(frame.frame), frame.reason) for frame in dropped]
-
-
-@contextmanager
-def _bar(what: str, sizes: Sequence[int], progress: bool) -> Iterator[Callable[[int], None]]:
-    """Give a function that counts the structures of a finished task."""
-    # disable=None: no bar where nobody is watching
-    with tqdm(total=sum(sizes), desc=what, unit=" structures", disable=None if progress else True) as bar:
-
-        def done(index: int) -> None:
-            bar.update(sizes[index])
-
-        yield done

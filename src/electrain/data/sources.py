@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from electrain.files.replacing import atomically
+
 from .calculation import Rejected
 from .readers import Frame, is_source, read_calculations
 from .readers.common import DAMAGED, is_packed, open_packed
@@ -152,7 +154,7 @@ def cut_into_pieces(index: int, source: Source, unpacked: Path, size: int) -> tu
 
 def _unpack(path: Path, target: Path) -> str | None:
     """Unpack a file as far as possible; say what is wrong with the rest."""
-    with open_packed(path) as file, target.open("wb") as copy:
+    with open_packed(path) as file, atomically(target) as unfinished, unfinished.open("wb") as copy:
         while True:
             try:
                 block = file.read(_BLOCK)

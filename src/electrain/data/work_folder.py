@@ -1,6 +1,5 @@
 """The folder in which a data set grows, so that a killed preparation goes on where it was."""
 
-import contextlib
 import hashlib
 import json
 import os
@@ -10,6 +9,7 @@ from typing import Any
 
 from electrain import __version__
 from electrain.files.replacing import atomically, remove
+from electrain.jobs.folder import JobFolder
 
 from .settings import Settings
 from .sources import Damage, Piece, Source, cut_into_pieces, has_frames
@@ -17,8 +17,6 @@ from .splits import PARTS
 from .writing import FORMATS, part_name
 
 NAME = ".unfinished"
-_REMOVED = ".unfinished.removed"
-_READY = "ready.json"
 MANIFEST = "manifest.json"
 REPORT = "report.csv"
 SOURCES = "sources.csv"
@@ -37,49 +35,41 @@ Plan = tuple[list[list[Piece]], list[Damage]]
 class WorkFolder:
     """Everything that is not finished, in a hidden folder inside of the one to write.
 
-    :param folder: the data set's.
-    :param settings: what decides its content.
+    :param job: in the hidden folder.
+    :param settings: what decides the data set's content.
     :param sources: what it is made of.
     :param overwrite: whether a data set in the folder, or a preparation of another one, may be replaced.
     :raises FileExistsError: if there are files in the folder.
     :raises ValueError: if files would be replaced that are a source or not of a data set.
     """
 
-    def __init__(self, folder: Path, settings: Settings, sources: Sequence[Source], *, overwrite: bool) -> None:
-        self.folder = folder
-        self.path = folder / NAME
+    def __init__(self, job: JobFolder, settings: Settings, sources: Sequence[Source], *, overwrite: bool) -> None:
+        self.folder = job.path.parent
+        self._job = job
         self._sources = sources
-        _check_parents(folder)
-        self._folder_is_new = not folder.exists()
-        remove(folder / _REMOVED)
-        job = _fingerprint(settings, sources)
-        marker = self.path / "job.json"
-        begun = json.loads(marker.read_text()) if marker.exists() else None
-        if begun != job and self.is_ready:
+        fingerprint = _fingerprint(settings, sources)
+        is_other = job.begun != fingerprint
+        if is_other and self.is_ready:
             self._finish()  # another data set, all of which is written
-        if begun != job and not overwrite:
-            if any(self.path.glob("read/*.npz")):
+        if is_other and not overwrite:
+            if any(job.path.glob("read/*.npz")):
                 raise FileExistsError(
-                    f"expected the settings and files of the unfinished data set in {folder} to continue it, "
+                    f"expected the settings and files of the unfinished data set in {self.folder} to continue it, "
                     "but they are others or have changed"
                 )
-            if folder.is_dir() and any(path.name != NAME for path in folder.iterdir()):
-                raise FileExistsError(f"expected a new or empty folder, but there are files in {folder}")
+            if any(path.name != NAME for path in self.folder.iterdir()):
+                raise FileExistsError(f"expected a new or empty folder, but there are files in {self.folder}")
         if not self.is_ready:
             self._older_data_set()
-        if begun != job:
-            self._remove()
-            self.path.mkdir(parents=True)
-            with atomically(marker) as unfinished:
-                unfinished.write_text(json.dumps(job))
-        for name in ("unpacked", "read", "written", "final"):
-            (self.path / name).mkdir(exist_ok=True)
+        job.begin(fingerprint)
 
-    def plan(self, sources: Sequence[Source]) -> Plan:
+    def plan(self) -> Plan:
         """Cut the sources into chunks of work; only once for each data set."""
-        path = self.path / "plan.json"
+        path = self._job.path / "plan.json"
         if not path.exists():
-            chunks, damages = _make_plan(sources, self.path / "unpacked")
+            unpacked = self._job.path / "unpacked"
+            unpacked.mkdir(exist_ok=True)
+            chunks, damages = _make_plan(self._sources, unpacked)
             with atomically(path) as unfinished:
                 unfinished.write_text(json.dumps([chunks, damages]))
         chunks, damages = json.loads(path.read_text())
@@ -87,20 +77,24 @@ class WorkFolder:
 
     def chunk(self, index: int) -> Path:
         """File with what was read of a chunk."""
-        return self.path / "read" / f"{index:06d}.npz"
+        return self._job.chunk("read", index, ".npz")
 
     def written(self, index: int, form: str) -> Path:
         """Folder with the targets of a chunk."""
-        return self.path / "written" / f"{index:06d}-{form}"
+        return self._job.chunk("written", index, f"-{form}")
 
     def final(self, name: str) -> Path:
         """Where a file of the data set waits for the others."""
-        return self.path / "final" / name
+        return self._job.path / "final" / name
 
     @property
     def is_ready(self) -> bool:
         """Whether all files of the data set are written."""
-        return (self.path / _READY).exists()
+        return self._job.begun is not None and self._ready.exists()
+
+    @property
+    def _ready(self) -> Path:
+        return self._job.path / "ready.json"
 
     def publish(self, names: Sequence[str]) -> None:
         """Put the finished data set into its place and remove everything else that was made for it.
@@ -109,13 +103,13 @@ class WorkFolder:
         :raises ValueError: if files would be replaced that are a source or not of a data set.
         """
         if not self.is_ready:
-            with atomically(self.path / _READY) as unfinished:
+            with atomically(self._ready) as unfinished:
                 unfinished.write_text(json.dumps({"older": self._older_data_set(), "new": list(names)}))
         self._finish()
 
     def _finish(self) -> None:
         """Publish what is ready, or the rest of it."""
-        names = json.loads((self.path / _READY).read_text())
+        names = json.loads(self._ready.read_text())
         if self.final(MANIFEST).exists():
             remove(self.folder / MANIFEST)  # from now on there is no older data set
         for name in set(names["older"]) - set(names["new"]):
@@ -124,7 +118,7 @@ class WorkFolder:
             if self.final(name).exists():  # else it came into its place before an interruption
                 remove(self.folder / name)
                 os.replace(self.final(name), self.folder / name)
-        self._remove()
+        self._job.clear()
 
     def _older_data_set(self) -> list[str]:
         """Names of the files of the data set in the folder.
@@ -150,22 +144,7 @@ class WorkFolder:
 
     def discard(self) -> None:
         """Remove everything that was made."""
-        self._remove()
-        if self._folder_is_new:
-            with contextlib.suppress(OSError):
-                self.folder.rmdir()
-
-    def _remove(self) -> None:
-        """Half removed, it must not look like a preparation to continue."""
-        if self.path.exists():
-            os.replace(self.path, self.folder / _REMOVED)
-            remove(self.folder / _REMOVED)
-
-
-def _check_parents(folder: Path) -> None:
-    for path in (folder, *folder.parents):
-        if path.exists() and not path.is_dir():
-            raise NotADirectoryError(f"expected a folder to write to, but {path} is a file")
+        self._job.clear()
 
 
 def _names_of_data_set(folder: Path) -> list[str]:

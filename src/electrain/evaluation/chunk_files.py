@@ -1,20 +1,20 @@
 """Predictions on disk: chunks of structures that are complete or not there, so that an evaluation can go on."""
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from electrain import __version__
 from electrain.data.reading import PreparedPart
 from electrain.data.work_folder import MANIFEST
-from electrain.files.replacing import atomically, remove
+from electrain.files.replacing import atomically
+from electrain.jobs.folder import JobFolder, make_chunks, open_job
 
 from .structure_errors import Compared, StructureErrors, compare_structures
 from .tested_model import TestedModel
@@ -40,64 +40,56 @@ class Chunk(NamedTuple):
     target: NDArray[np.float32]
 
 
-def open_folder(report: Path, part: PreparedPart, num_rotated: int, *, overwrite: bool) -> Path:
+@contextmanager
+def open_folder(report: Path, part: PreparedPart, num_rotated: int, *, overwrite: bool) -> Iterator[JobFolder]:
     """Make the folder for predictions, or find the one of an evaluation of the same data set to go on with.
 
-    :return: the folder.
+    :return: the folder; no other process can work in it meanwhile.
+    :raises BlockingIOError: if another process works in the folder.
     :raises FileExistsError: if there are files of something else in the report's folder.
     """
-    folder = report / FOLDER
     manifest = hashlib.sha256((part.folder / MANIFEST).read_bytes()).hexdigest()
-    job = {"version": __version__, "manifest": manifest, "part": part.part, "num_rotated": num_rotated}
-    marker = folder / "job.json"
-    begun = json.loads(marker.read_text()) if marker.is_file() else None
-    if begun == job:
-        return folder
-    if report.is_dir() and any(report.iterdir()) and not overwrite:
-        raise FileExistsError(
-            f"expected a new or empty folder, or an evaluation of {part.folder} ({part.part}, {num_rotated} rotated "
-            f"structures in each subset) to continue, but {report} has other files; --overwrite replaces the evaluation"
-        )
-    remove(folder)
-    folder.mkdir(parents=True)
-    with atomically(marker) as unfinished:
-        unfinished.write_text(json.dumps(job))
-    return folder
+    fingerprint = {"version": __version__, "manifest": manifest, "part": part.part, "num_rotated": num_rotated}
+    with open_job(report / FOLDER) as job:
+        is_new = job.is_empty and all(path.name == FOLDER for path in report.iterdir())
+        if not (job.begun == fingerprint or is_new or overwrite):
+            raise FileExistsError(
+                f"expected a new or empty folder, or an evaluation of {part.folder} ({part.part}, {num_rotated} "
+                f"rotated structures in each subset) to continue, but {report} has other files; "
+                "--overwrite replaces the evaluation"
+            )
+        job.begin(fingerprint)
+        yield job
 
 
 def evaluate_part(
-    model: TestedModel, path: Path, part: PreparedPart, folder: Path, rotate: Sequence[bool]
+    model: TestedModel, path: Path, part: PreparedPart, job: JobFolder, rotate: Sequence[bool]
 ) -> list[Path]:
     """Predict all structures of a part that were not predicted before.
 
     :param model: the model.
     :param path: its file, by whose content predictions are found again.
     :param part: of a data set.
-    :param folder: for predictions of this part.
+    :param job: for predictions of this part.
     :param rotate: for which structures to compute the rotational discrepancy.
     :return: the files of all chunks, in order.
     """
     with path.open("rb") as content:
-        own = folder / hashlib.file_digest(content, "sha256").hexdigest()[:16]
-    own.mkdir(exist_ok=True)
-    files = [own / f"{first:08d}.npz" for first in range(0, len(part), CHUNK_SIZE)]
+        own = hashlib.file_digest(content, "sha256").hexdigest()[:16]
+    firsts = range(0, len(part), CHUNK_SIZE)
+    files = [job.chunk(own, first, ".npz") for first in firsts]
+    sizes = [min(CHUNK_SIZE, len(part) - first) for first in firsts]
     structures = part.structures()
-    # disable=None: no bar where nobody is watching
-    with tqdm(total=len(part), unit=" structures", desc=path.name, disable=None) as bar:
-        for index, file in enumerate(files):
-            begin = index * CHUNK_SIZE
-            chunk = list(islice(structures, CHUNK_SIZE)) if not _all_exist(files[index:]) else []
-            if not file.exists():
-                _save(file, _evaluate_chunk(model, chunk, part, rotate[begin : begin + CHUNK_SIZE]))
-            bar.update(min(CHUNK_SIZE, len(part) - begin))
+    tasks = (
+        (model, list(islice(structures, CHUNK_SIZE)), part, rotate[first : first + CHUNK_SIZE]) for first in firsts
+    )
+    make_chunks(_evaluate_chunk, tasks, files, sizes, what=path.name)
     return files
 
 
-def _all_exist(files: Sequence[Path]) -> bool:
-    return all(file.exists() for file in files)
-
-
-def _evaluate_chunk(model: TestedModel, structures: list[Any], part: PreparedPart, rotate: Sequence[bool]) -> Chunk:
+def _evaluate_chunk(
+    model: TestedModel, structures: list[Any], part: PreparedPart, rotate: Sequence[bool], file: Path
+) -> None:
     reasons = []
     for labelled in structures:
         try:
@@ -110,7 +102,9 @@ def _evaluate_chunk(model: TestedModel, structures: list[Any], part: PreparedPar
         [structures[index] for index in usable], model, part.axis, [rotate[index] for index in usable]
     )
     num_atoms = [len(labelled.atoms) for labelled in structures]
-    return _gathered(compared, usable, reasons, num_atoms, part.axis.target_grid.size)
+    chunk = _gathered(compared, usable, reasons, num_atoms, part.axis.target_grid.size)
+    with atomically(file) as unfinished, unfinished.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, **chunk._asdict())
 
 
 def _gathered(
@@ -122,11 +116,6 @@ def _gathered(
     for index, item in zip(usable, compared, strict=True):
         errors[index], predicted[index], target[index] = item.errors, item.predicted, item.target
     return Chunk(errors, np.array(reasons, dtype=np.str_), predicted, target)
-
-
-def _save(file: Path, chunk: Chunk) -> None:
-    with atomically(file) as unfinished, unfinished.open("wb") as stream:
-        np.savez(stream, allow_pickle=False, **chunk._asdict())
 
 
 def read_chunks(files: Sequence[Path]) -> Iterator[Chunk]:

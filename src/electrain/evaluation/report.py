@@ -95,6 +95,7 @@ def evaluate_models(
     :param matmul_precision: as for the same class.
     :param overwrite: replace the evaluation of another data set.
     :raises ValueError: if a model and the data set do not fit, or a model can compute none of the structures.
+    :raises BlockingIOError: if another process evaluates into the folder.
     :raises FileExistsError: if the folder has other files.
     """
     if training_sizes and len(training_sizes) != len(models):
@@ -106,16 +107,15 @@ def evaluate_models(
     tested = [
         TestedModel(path, part, device, batch_size=batch_size, matmul_precision=matmul_precision) for path in models
     ]
-    folder = open_folder(report, part, num_rotated, overwrite=overwrite)
     rotate = chosen_for_rotation(part.entries, num_rotated)
-    names = _short_names(models)
     found = []
-    for path, name, model in zip(models, names, tested, strict=True):
-        files = evaluate_part(model, path, part, folder, rotate)
-        table = ErrorTable.read(part.entries, files)
-        if all(table.reasons):
-            raise ValueError(f"{path} can compute none of the structures in {part.path}: {table.reasons[0]}")
-        found.append(ModelEvaluation(path, name, files, table, summarise(table), channel_errors(files, part)))
+    with open_folder(report, part, num_rotated, overwrite=overwrite) as job:
+        for path, name, model in zip(models, _short_names(models), tested, strict=True):
+            files = evaluate_part(model, path, part, job, rotate)
+            table = ErrorTable.read(part.entries, files)
+            if all(table.reasons):
+                raise ValueError(f"{path} can compute none of the structures in {part.path}: {table.reasons[0]}")
+            found.append(ModelEvaluation(path, name, files, table, summarise(table), channel_errors(files, part)))
     return Evaluation(part, found, list(training_sizes))
 
 

@@ -23,6 +23,12 @@ def atomically(path: Path) -> Iterator[Path]:
     os.replace(unfinished, path)
 
 
+def remove_unfinished(folder: Path) -> None:
+    """Remove what :func:`atomically` has left of interrupted processes in a folder and below it."""
+    for path in list(folder.rglob(".*.unfinished")):
+        remove(path)
+
+
 def remove(path: Path) -> None:
     """Remove a file, or a folder with all in it, if there is one."""
     if path.is_dir() and not path.is_symlink():

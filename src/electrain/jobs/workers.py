@@ -2,7 +2,7 @@
 
 import importlib.util
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,8 +15,8 @@ _WAITING = 2
 
 def run_tasks(
     function: Callable[..., Any],
-    tasks: Sequence[tuple[Any, ...]],
-    done: Callable[[int], None],
+    tasks: Iterable[tuple[Any, ...]],
+    done: Callable[[int], object],
     *,
     client: Any | None,
 ) -> None:

@@ -1,0 +1,151 @@
+"""The folder in which long work grows, so that a killed job goes on where it was."""
+
+import contextlib
+import json
+import os
+import socket
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from electrain.files.replacing import atomically, remove, remove_unfinished
+
+from .progress import progress_bar
+from .workers import run_tasks
+
+_MARKER = "job.json"
+# The holder is not written into the lock, which belongs to the library: it may empty it, or keep records of its own.
+_LOCK, _HOLDER = ".lock", ".lock.holder"
+
+
+@contextlib.contextmanager
+def open_job(path: Path) -> Iterator["JobFolder"]:
+    """Give the folder of a job, and keep other processes out of it meanwhile.
+
+    The operating system lets go of the lock when the process ends, however it ends.
+
+    :param path: made unless it exists; at the end, it is removed if it is empty, and so are the folders around it that
+        were made for it.
+    :raises BlockingIOError: if another process works in it.
+    :raises NotADirectoryError: if there is a file in the way.
+    """
+    for file in (path, *path.parents):
+        if file.exists() and not file.is_dir():
+            raise NotADirectoryError(f"expected a folder to write to, but {file} is a file")
+    made = [folder for folder in path.parents if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    holder, lock = path / _HOLDER, FileLock(path / _LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        text = holder.read_text() if holder.exists() else ""
+        raise BlockingIOError(f"{path} is being worked on by {text or 'another process'}") from None
+    try:
+        holder.write_text(f"process {os.getpid()} on {socket.gethostname()}")
+        yield JobFolder(path)
+    finally:
+        holder.unlink(missing_ok=True)
+        # Before the lock is released: afterwards, the file may be that of another process.
+        (path / _LOCK).unlink(missing_ok=True)
+        lock.release()
+        with contextlib.suppress(OSError):
+            for folder in (path, *made):
+                folder.rmdir()
+
+
+class JobFolder:
+    """A locked folder with ``job.json``, which tells what is made in it, and chunks of results.
+
+    :param path: the folder, see :func:`open_job`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def begun(self) -> Any | None:
+        """Fingerprint of the job in the folder, ``None`` if there is none."""
+        marker = self.path / _MARKER
+        return json.loads(marker.read_text()) if marker.is_file() else None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is in the folder."""
+        return not self._content()
+
+    def begin(self, fingerprint: Any) -> None:
+        """Go on with a job, or remove all that is in the folder and begin it.
+
+        :param fingerprint: of all that decides the result, as JSON gives it back.
+        """
+        if self.begun == fingerprint:
+            remove_unfinished(self.path)
+            return
+        self.clear()
+        with atomically(self.path / _MARKER) as unfinished:
+            unfinished.write_text(json.dumps(fingerprint))
+
+    def chunk(self, kind: str, number: int, ending: str) -> Path:
+        """File or folder of one chunk of results, complete if it exists.
+
+        :param kind: of results; chunks of a kind are in a folder of this name.
+        :param number: of the chunk, or of the first structure in it.
+        :param ending: of the name.
+        """
+        return self.path / kind / f"{number:08d}{ending}"
+
+    def clear(self) -> None:
+        """Remove everything but the lock; half removed, it does not look like a job to go on with."""
+        remove(self.path / _MARKER)
+        for path in self._content():
+            remove(path)
+
+    def _content(self) -> list[Path]:
+        return [path for path in self.path.iterdir() if path.name not in (_LOCK, _HOLDER)]
+
+
+def make_chunks(
+    function: Callable[..., Any],
+    tasks: Iterable[tuple[Any, ...]],
+    paths: Sequence[Path],
+    sizes: Sequence[int],
+    *,
+    what: str,
+    client: Any | None = None,
+    progress: bool = True,
+) -> None:
+    """Make those chunks that are not there yet, and show a progress bar.
+
+    :param function: takes the arguments of a task and the path of its chunk, which it writes with
+        :func:`~electrain.files.replacing.atomically`; importable if there is a client.
+    :param tasks: arguments for each chunk; those after the last missing chunk are not asked for.
+    :param paths: of all chunks.
+    :param sizes: structures in each chunk.
+    :param what: stands before the progress bar.
+    :param client: of Dask, see :func:`~electrain.jobs.workers.dask_client`; ``None`` runs everything here.
+    :param progress: whether to show the bar.
+    """
+    missing = [index for index, path in enumerate(paths) if not path.exists()]
+    for folder in {path.parent for path in paths}:
+        folder.mkdir(exist_ok=True)
+    with progress_bar(what, sum(sizes), shown=progress) as advance:
+        advance(sum(sizes) - sum(sizes[index] for index in missing))
+        run_tasks(
+            function,
+            _with_paths(missing, tasks, paths),
+            lambda number: advance(sizes[missing[number]]),
+            client=client,
+        )
+
+
+def _with_paths(
+    missing: Sequence[int], tasks: Iterable[tuple[Any, ...]], paths: Sequence[Path]
+) -> Iterator[tuple[Any, ...]]:
+    remaining, position = iter(tasks), 0
+    for index in missing:
+        (task,) = islice(remaining, index - position, index - position + 1)
+        yield (*task, paths[index])
+        position = index + 1
