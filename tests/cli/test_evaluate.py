@@ -5,12 +5,14 @@ import json
 import math
 import re
 import shutil
+import socket
 
 import ase.io
 import numpy as np
 import pytest
 from ase.build import bulk, molecule
 from ase.calculators.singlepoint import SinglePointCalculator
+from processes import contents, go_on, kill, started
 from slow_evaluation import RawModel, slow_errors, slow_summary, true_spectrum
 from small_models import GRID
 from typer.testing import CliRunner
@@ -235,6 +237,28 @@ def test_interrupted_and_continued(part, level_file, tmp_path, monkeypatch):
     np.testing.assert_array_equal(again.models[0].table.values, whole.models[0].table.values)
     evaluate_models([level_file], part, tmp_path / "broken", num_rotated=0)
     assert sizes == [2, 2, 2, 1]
+
+
+def test_two_processes_and_a_killed_one(dataset, part, level_file, tmp_path, monkeypatch):
+    """One process at a time; another one continues what a killed one began, and nothing of that one remains."""
+    monkeypatch.setattr(chunk_files, "CHUNK_SIZE", 2)
+    whole = evaluate_models([level_file], part, tmp_path / "whole", num_rotated=0)
+    pause = "electrain.evaluation.chunk_files.CHUNK_SIZE", 2, "electrain.evaluation.chunk_files.compare_structures"
+    command = "evaluate", dataset, "-m", level_file, "-o", tmp_path / "report", "--part", "train", "--rotations", "0"
+    with started("paused_command.py", *pause, *command) as first:
+        assert first.stdout.readline() == go_on(first) == "waiting\n"
+        for arguments in ((), ("--overwrite",)):
+            second = run(dataset, level_file, tmp_path / "report", *arguments)
+            assert second.exit_code == 1
+            where = f"predictions is being worked on by process {first.pid} on {socket.gethostname()}"
+            assert where in " ".join(second.output.split())
+        kill(first)
+    (chunk,) = (tmp_path / "report").rglob("*.npz")
+    before = chunk.read_bytes()
+    again = evaluate_models([level_file], part, tmp_path / "report", num_rotated=0)
+    assert chunk.read_bytes() == before
+    assert set(contents(tmp_path / "report")) == set(contents(tmp_path / "whole"))
+    np.testing.assert_array_equal(again.models[0].table.values, whole.models[0].table.values)
 
 
 def test_unknown_elements_are_left_out(prepare, frames, level_file, tmp_path):

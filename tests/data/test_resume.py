@@ -4,14 +4,17 @@ import functools
 import itertools
 import os
 import shutil
+import socket
 import time
 
 import pytest
 from ase import Atoms
+from processes import contents, go_on, kill, started
 
 from electrain.data import chunks, prepare_dataset, work_folder
 from electrain.data import prepare as dataset
 from electrain.data import writing as formats
+from electrain.jobs import folder as job_folder
 from electrain.jobs import workers
 
 
@@ -28,21 +31,14 @@ def sources(make_frame, write_frames, monkeypatch):
     return [write_frames(frames[:11], "a.xyz"), write_frames(frames[11:], "b.xyz")]
 
 
-def contents(folder):
-    """Bytes of all files, with their places."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-
-
-def stop_after(number, function):
-    """Call a function so many times, then behave as if the process were stopped."""
-    count = 0
+def stop_after(number, function, calls=None):
+    """Call a function so many times, then behave as if the process were stopped; several may share their calls."""
+    calls = itertools.count() if calls is None else calls
 
     @functools.wraps(function)
     def stopped(*arguments, **options):
-        nonlocal count
-        if count == number:
+        if next(calls) >= number:
             raise KeyboardInterrupt
-        count += 1
         return function(*arguments, **options)
 
     return stopped
@@ -134,17 +130,18 @@ def test_an_older_data_set_stays_until_the_new_one_is_complete(sources, tmp_path
 
 
 @pytest.mark.usefixtures("no_summary")
-@pytest.mark.parametrize(("module", "name"), [(work_folder, "remove"), (os, "replace")])
-def test_stopped_while_the_new_data_set_comes_into_its_place(sources, tmp_path, monkeypatch, module, name):
+def test_stopped_while_the_new_data_set_comes_into_its_place(sources, tmp_path, monkeypatch):
     """Wherever it stops, what has a manifest is a whole data set, and the same command, or another, goes on."""
     old = contents(prepare_dataset(sources[:1], tmp_path / "old").folder)
     new = contents(prepare_dataset(sources, tmp_path / "new").folder)
     seen = []
-    for number in itertools.count():
+    for number in itertools.count(18):  # until then chunks are read, written and joined
         folder = tmp_path / f"data{number}"
         shutil.copytree(tmp_path / "old", folder)
         with monkeypatch.context() as patch:
-            patch.setattr(module, name, stop_after(number, getattr(module, name)))
+            calls = itertools.count()
+            for module, name in [(job_folder, "remove"), (work_folder, "remove"), (os, "replace")]:
+                patch.setattr(module, name, stop_after(number, getattr(module, name), calls))
             try:
                 prepare_dataset(sources, folder, overwrite=True)
             except KeyboardInterrupt:
@@ -180,6 +177,40 @@ def test_files_that_came_meanwhile_are_not_replaced(sources, tmp_path, monkeypat
     assert (tmp_path / "data" / "report.csv").read_text() == "mine"
     (tmp_path / "data" / "report.csv").unlink()
     prepare_dataset(sources, tmp_path / "data")
+
+
+SHARES = 8.0, 1.0, 1.0  # as the command line writes them
+
+
+def prepare_elsewhere(sources, folder, *, stop_before):
+    """Prepare in a process of its own, which waits before each call of a function."""
+    size = "electrain.data.work_folder.CHUNK_SIZE", 5
+    return started("paused_command.py", *size, stop_before, "prepare", *sources, "-o", folder)
+
+
+def test_two_processes_at_once(sources, tmp_path):
+    """The second one stops, whatever it was to do; the first one does not notice."""
+    whole = contents(prepare_dataset(sources, tmp_path / "whole", shares=SHARES).folder)
+    with prepare_elsewhere(sources, tmp_path / "data", stop_before="electrain.data.chunks.read_piece") as first:
+        assert first.stdout.readline() == "waiting\n"
+        message = rf"data/\.unfinished is being worked on by process {first.pid} on {socket.gethostname()}"
+        for settings in ({}, {"overwrite": True}, {"overwrite": True, "seed": 1}):
+            with pytest.raises(BlockingIOError, match=message):
+                prepare_dataset(sources, tmp_path / "data", shares=SHARES, **settings)
+        _, errors = first.communicate("\n" * 6)
+        assert (first.returncode, errors) == (0, "")
+    assert contents(tmp_path / "data") == whole
+
+
+@pytest.mark.parametrize("stop_before", ["electrain.data.chunks.read_piece", "electrain.data.writing.read_samples"])
+def test_killed_and_continued(sources, tmp_path, stop_before):
+    whole = contents(prepare_dataset(sources, tmp_path / "whole", shares=SHARES).folder)
+    with prepare_elsewhere(sources, tmp_path / "data", stop_before=stop_before) as first:
+        assert first.stdout.readline() == go_on(first) == go_on(first) == "waiting\n"
+        kill(first)
+    assert (tmp_path / "data" / ".unfinished" / ".lock").exists()
+    prepare_dataset(sources, tmp_path / "data", shares=SHARES)
+    assert contents(tmp_path / "data") == whole
 
 
 @pytest.fixture

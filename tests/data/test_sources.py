@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from electrain.data import Calculation, read_extended_xyz
+from electrain.data import Calculation, read_extended_xyz, sources
 from electrain.data.sources import Source, cut_into_pieces, find_sources, read_piece
 
 
@@ -103,6 +103,28 @@ def test_compressed_files(seven, tmp_path, cut):
     packed = tmp_path / "packed.xyz.xz"
     packed.write_bytes(lzma.compress(seven.read_bytes()))
     assert names(cut(packed, 3)[2]) == [f"frame-{i}" for i in range(7)]
+
+
+def test_a_file_is_unpacked_as_a_whole(seven, tmp_path, cut, monkeypatch):
+    """Nobody finds half of it, even if unpacking stops in the middle."""
+    packed, target = tmp_path / "packed.xyz.xz", tmp_path / "unpacked"
+    packed.write_bytes(lzma.compress(seven.read_bytes()))
+    monkeypatch.setattr(sources, "_BLOCK", 1000)
+
+    class Stopped(lzma.LZMAFile):
+        def read(self, size=-1):
+            assert not target.exists()
+            if self.tell() > 3000:
+                raise KeyboardInterrupt
+            return super().read(size)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sources, "open_packed", Stopped)
+        with pytest.raises(KeyboardInterrupt):
+            cut(packed, 3)
+    assert not target.exists()
+    assert names(cut(packed, 3)[2]) == [f"frame-{i}" for i in range(7)]
+    assert target.read_bytes() == seven.read_bytes()
 
 
 def test_damaged_compressed_files(make_frame, write_frames, tmp_path, cut):
