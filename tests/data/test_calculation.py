@@ -7,13 +7,16 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, fcc111
 
+from electrain.interface.quantities import BAND_GAP, ENERGY, FORCES, STRESS
+
 
 def test_a_sound_calculation_passes(make_calculation):
-    calculation = make_calculation(band_gap=2.0, energy=-1.0, forces=np.zeros((2, 3)))
+    calculation = make_calculation(values={BAND_GAP: 2.0, ENERGY: -1.0, FORCES: np.zeros((2, 3)), STRESS: None})
+    assert set(calculation.values) == {BAND_GAP, ENERGY, FORCES}
     assert calculation.bands().shape == (1, 5, 10)
     assert calculation.name == "made up, frame 0"
     with pytest.raises(dataclasses.FrozenInstanceError):
-        calculation.energy = 0.0
+        calculation.fermi_level = 0.0
 
 
 def test_bands_are_relative_to_the_fermi_level(make_calculation):
@@ -61,10 +64,13 @@ NOT_A_NUMBER = Atoms("Si2", positions=[[0, 0, 0], [np.nan, 0, 2]])
         ({"num_electrons": -1.0}, "expected a positive number of electrons, got -1"),
         ({"fermi_level": 4.0}, "expected 8 electrons, but the weighted states up to the Fermi level"),
         ({"fermi_level": np.nan}, "expected a finite Fermi level in eV, got nan"),
-        ({"energy": np.inf}, "expected a finite energy in eV, got inf"),
-        ({"band_gap": -0.5}, "expected a band gap of at least 0 eV, got -0.5"),
-        ({"forces": np.zeros((3, 3))}, r"expected forces of shape \(2, 3\), got \(3, 3\)"),
-        ({"forces": np.full((2, 3), np.nan)}, "expected finite forces"),
+        ({"values": {ENERGY: np.inf}}, "expected a finite energy in eV, got inf"),
+        ({"values": {BAND_GAP: -0.5}}, "expected a band gap of at least 0 eV, got -0.5"),
+        ({"values": {FORCES: np.zeros((3, 3))}}, r"expected forces of shape \(2, 3\), got \(3, 3\)"),
+        ({"values": {FORCES: np.full((2, 3), np.nan)}}, "expected finite forces in eV/angstrom, got NaN or infinity"),
+        ({"values": {"mtt::dos": 1.0}}, r"among mtt::bandgap, energy, forces, stress, got 'mtt::dos'"),
+        ({"k_points": np.zeros((4, 3))}, r"expected k-points of shape \(5, 3\), got \(4, 3\)"),
+        ({"k_points": np.full((5, 3), np.nan)}, "expected finite k-points in fractional coordinates, got NaN"),
     ],
 )
 def test_what_cannot_be_right_is_refused(make_calculation, changes, message):
@@ -118,8 +124,8 @@ def test_noncollinear_states_hold_one_electron(make_calculation):
 
 
 def test_a_stress_is_a_matrix(make_calculation):
-    assert make_calculation(stress=np.eye(3)).stress.trace() == 3
-    with pytest.raises(ValueError, match=r"expected a stress of shape \(3, 3\), got \(6,\)"):
-        make_calculation(stress=np.zeros(6))
-    with pytest.raises(ValueError, match="expected finite stress in eV/A"):
-        make_calculation(stress=np.full((3, 3), np.nan))
+    assert make_calculation(values={STRESS: np.eye(3)}).values[STRESS].trace() == 3
+    with pytest.raises(ValueError, match=r"expected stress of shape \(3, 3\), got \(6,\)"):
+        make_calculation(values={STRESS: np.zeros(6)})
+    with pytest.raises(ValueError, match=r"expected finite stress in eV/angstrom\^3"):
+        make_calculation(values={STRESS: np.full((3, 3), np.nan)})

@@ -9,6 +9,7 @@ import pytest
 from ase import Atoms
 
 from electrain.data import Calculation, Rejected, calculation_from_atoms, read_extended_xyz
+from electrain.interface.quantities import BAND_GAP, ENERGY, FORCES, STRESS
 
 
 def test_reads_what_was_written(make_frame, write_frames):
@@ -21,10 +22,10 @@ def test_reads_what_was_written(make_frame, write_frames):
         assert calculation.atoms.calc is None
         np.testing.assert_allclose(calculation.eigenvalues[0], frame.info["eigenvalues"])
         np.testing.assert_allclose(calculation.weights, frame.info["kweights"])
-        np.testing.assert_allclose(calculation.forces, frame.get_forces(), atol=1e-8)
+        np.testing.assert_allclose(calculation.values[FORCES], frame.get_forces(), atol=1e-8)
         # `efermi` belongs to the axis before the shift: the eigenvalues are relative to it already.
-        assert (calculation.fermi_level, calculation.band_gap, calculation.num_electrons) == (0.0, 1.5, 8.0)
-        assert calculation.energy == pytest.approx(-10.0 - index)
+        assert (calculation.fermi_level, calculation.values[BAND_GAP], calculation.num_electrons) == (0.0, 1.5, 8.0)
+        assert calculation.values[ENERGY] == pytest.approx(-10.0 - index)
 
 
 def test_only_eigenvalues_and_weights_are_needed(make_frame, write_frames):
@@ -32,8 +33,7 @@ def test_only_eigenvalues_and_weights_are_needed(make_frame, write_frames):
     frame.calc = None
     (calculation,) = read_extended_xyz(write_frames([frame]))
     assert calculation.name == "frames.xyz, frame 0"
-    optional = (calculation.num_electrons, calculation.band_gap, calculation.energy, calculation.forces)
-    assert optional == (None, None, None, None)
+    assert (calculation.num_electrons, calculation.k_points, calculation.values) == (None, None, {})
 
 
 @pytest.mark.parametrize("num_k", [1, 3, 9])
@@ -80,6 +80,7 @@ def test_a_bad_frame_does_not_stop_the_others(make_frame, write_frames):
         ({"kweights": None}, "made up: expected the key 'kweights' in the comment line"),
         ({"kweights": "many"}, "made up: expected an array of numbers for 'kweights', got 'many'"),
         ({"bandgap": np.zeros(2)}, r"made up: expected one number for 'bandgap', got shape \(2,\)"),
+        ({"kpoints": np.zeros((4, 3))}, r"made up: expected k-points of shape \(5, 3\), got \(4, 3\)"),
         (
             {"eigenvalues": np.zeros((6, 4))},
             r"made up: expected eigenvalues of shape .* as many weights as k-points, got \(1, 6, 4\) and \(5,\)",
@@ -155,6 +156,19 @@ def test_k_points_without_weight_are_left_out(make_frame, write_frames):
     (with_path,) = read_extended_xyz(write_frames([frame]))
     np.testing.assert_array_equal(with_path.eigenvalues, plain.eigenvalues)
     np.testing.assert_array_equal(with_path.weights, plain.weights)
+    frame.info["kpoints"] = np.arange(18.0).reshape(6, 3) / 20
+    (with_coordinates,) = read_extended_xyz(write_frames([frame]))
+    np.testing.assert_array_equal(with_coordinates.k_points, np.arange(3.0, 18.0).reshape(5, 3) / 20)
+
+
+@pytest.mark.parametrize("num_k", [1, 3])
+def test_coordinates_of_k_points(make_frame, write_frames, num_k):
+    # ASE reads three numbers back as one dimension, and takes nine for a matrix.
+    k_points = np.arange(3.0 * num_k).reshape(num_k, 3) / 10
+    eigenvalues = np.tile(np.linspace(-7, 7, 8), (num_k, 1))
+    frame = make_frame(eigenvalues=eigenvalues, kweights=np.full(num_k, 2 / num_k), kpoints=k_points)
+    (calculation,) = read_extended_xyz(write_frames([frame]))
+    np.testing.assert_array_equal(calculation.k_points, k_points)
 
 
 def test_an_empty_file_is_reported(tmp_path):
@@ -170,5 +184,5 @@ def test_stress_and_code(make_frame, write_frames):
     stress = np.array([0.1, 0.2, 0.3, 0.04, 0.05, 0.06])  # xx, yy, zz, yz, xz, xy
     frame.calc.results["stress"] = stress
     (calculation,) = read_extended_xyz(write_frames([frame]))
-    np.testing.assert_allclose(calculation.stress, [[0.1, 0.06, 0.05], [0.06, 0.2, 0.04], [0.05, 0.04, 0.3]])
+    np.testing.assert_allclose(calculation.values[STRESS], [[0.1, 0.06, 0.05], [0.06, 0.2, 0.04], [0.05, 0.04, 0.3]])
     assert calculation.code == "GPAW 26.7.0"

@@ -25,6 +25,7 @@ from electrain.data import NothingUsableError, SampledSpectrum, dos_target, prep
 from electrain.data.writing import format_for
 from electrain.demo.data import SEMICONDUCTORS_AND_MOLECULES
 from electrain.interface.axis_labels import labels_to_grid
+from electrain.interface.quantities import ENERGY, FORCES, STRESS
 
 DOCUMENTS = {"options.yaml", "manifest.json", "report.csv", "sources.csv", "structures.csv", "summary.png"}
 pytestmark = pytest.mark.usefixtures("no_summary")
@@ -81,8 +82,8 @@ def test_samples_survive_the_round_trip(prepared):
             assert sample["mtt::bandgap"].block().values.item() == 1.5
             assert sample["mtt::efermi"].block().values.item() == 0.0
             energy = sample["energy"].block()
-            assert energy.values.item() == pytest.approx(calculation.energy)
-            np.testing.assert_array_equal(energy.gradient("positions").values[..., 0], -calculation.forces)
+            assert energy.values.item() == pytest.approx(calculation.values[ENERGY])
+            np.testing.assert_array_equal(energy.gradient("positions").values[..., 0], -calculation.values[FORCES])
 
 
 @pytest.fixture
@@ -195,7 +196,7 @@ def test_without_energies(ten_frames, write_frames, tmp_path):
     for frame in ten_frames:
         frame.calc = None
     prepared = prepare_dataset([write_frames(ten_frames)], tmp_path / "data", form="zip")
-    assert not any(prepared.contents)
+    assert prepared.contents == ()
     assert "energy" not in DiskDataset(prepared.folder / "train.zip")[0]._fields
     assert "energy:" not in (prepared.folder / "options.yaml").read_text()
 
@@ -300,7 +301,9 @@ def other_codes(ten_frames, write_frames, monkeypatch):
                     frame.atoms, energies, np.stack([states, states]), 0.0, 1.0, frame.source, "code C"
                 )
             else:
-                yield dataclasses.replace(frame, code=f"code {path.stem.upper()}", stress=np.eye(3))
+                yield dataclasses.replace(
+                    frame, code=f"code {path.stem.upper()}", values={**frame.values, STRESS: np.eye(3)}
+                )
 
     monkeypatch.setattr("electrain.data.sources.has_frames", lambda path: False)
     monkeypatch.setattr("electrain.data.work_folder.has_frames", lambda path: False)
@@ -395,7 +398,7 @@ def test_settings_that_make_no_sense(ten_frames, write_frames, tmp_path, setting
 def test_the_demo_data_pass_every_check():
     frames = list(read_extended_xyz(SEMICONDUCTORS_AND_MOLECULES))
     assert len(frames) == 125
-    assert all(frame.num_electrons and frame.energy and frame.forces is not None for frame in frames)
+    assert all(frame.num_electrons and frame.values[ENERGY] and FORCES in frame.values for frame in frames)
     assert len({symbol for frame in frames for symbol in frame.atoms.symbols}) == 22
 
 

@@ -10,6 +10,7 @@ from ase.build import bulk, fcc111, molecule
 
 from electrain.data import make_sample
 from electrain.data.table import duplicates, fingerprint, make_row, row_from_list
+from electrain.interface.quantities import ENERGY
 
 STRUCTURES = {
     "crystal": bulk("SiC", "zincblende", a=4.36),
@@ -72,7 +73,7 @@ def test_two_atoms_that_swap_elements():
 def test_rows_survive_json(make_calculation):
     atoms = bulk("Si")
     atoms.info = {"id": "silicon", "subset": "bulk"}
-    for calculation in (make_calculation(atoms=atoms, energy=-3.0), make_calculation(num_electrons=None)):
+    for calculation in (make_calculation(atoms=atoms, values={ENERGY: -3.0}), make_calculation(num_electrons=None)):
         row = make_row(3, 14, calculation, make_sample(calculation, step=0.05, smearing=0.3))
         again = row_from_list(json.loads(json.dumps(row)))
         assert type(again) is type(row)
@@ -88,7 +89,12 @@ def test_the_first_of_equal_structures_stays(make_calculation):
 
 
 def test_of_equal_structures_the_one_stays_of_which_most_is_known(make_calculation):
-    known = [{"num_electrons": None}, {"energy": -3.0}, {"num_electrons": None, "energy": -3.0}, {"energy": -3.0}]
+    known = [
+        {"num_electrons": None},
+        {"values": {ENERGY: -3.0}},
+        {"num_electrons": None, "values": {ENERGY: -3.0}},
+        {"values": {ENERGY: -3.0}},
+    ]
     calculations = [make_calculation(atoms=bulk("Si"), **values) for values in known]
     rows = [make_row(0, i, c, make_sample(c, step=0.05, smearing=0.3)) for i, c in enumerate(calculations)]
     assert duplicates(rows) == {0: 1, 2: 1, 3: 1}

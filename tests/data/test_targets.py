@@ -8,11 +8,11 @@ import torch
 from ase import Atoms
 from ase.build import fcc111
 
-from electrain.data import choose_axis, dos_target, electronic_targets, energy_target, make_sample, to_system
+from electrain.data import choose_axis, dos_target, make_sample, make_targets, to_system
 from electrain.data.axis import chosen_axis
 from electrain.data.targets import band_gap
 from electrain.interface.axis_labels import labels_to_grid
-from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL
+from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, ENERGY, FERMI_LEVEL, FORCES, STRESS
 from electrain.nn.spectrum_convolution import SpectrumConvolution
 from electrain.spectra.axis import EnergyAxis
 from electrain.spectra.grid import EnergyGrid
@@ -167,7 +167,7 @@ def test_an_axis_for_nothing():
 
 def test_band_gap(make_calculation):
     states = make_calculation().eigenvalues
-    assert band_gap(make_calculation(band_gap=0.3)) == 0.3
+    assert band_gap(make_calculation(values={BAND_GAP: 0.3})) == 0.3
     assert band_gap(make_calculation()) == pytest.approx(states[..., 4].min() - states[..., 3].max())
     assert math.isnan(band_gap(make_calculation(num_electrons=None)))
     assert math.isnan(band_gap(make_calculation(eigenvalues=states[..., :4])))  # no empty band
@@ -183,9 +183,9 @@ def test_spinors_hold_one_electron_each(make_calculation):
 
 
 def test_electronic_targets_carry_their_axis(make_calculation):
-    calculation = make_calculation(band_gap=1.25)
+    calculation = make_calculation(values={BAND_GAP: 1.25})
     axis = axis_of(calculation)
-    targets = electronic_targets(sample_of(calculation, axis), axis)
+    targets = make_targets(sample_of(calculation, axis), axis, [DENSITY_OF_STATES, BAND_GAP, FERMI_LEVEL])
     assert set(targets) == {DENSITY_OF_STATES, BAND_GAP, FERMI_LEVEL}
     block = targets[DENSITY_OF_STATES].block()
     assert labels_to_grid(block.properties).is_close(axis.grid)
@@ -198,20 +198,21 @@ def test_electronic_targets_carry_their_axis(make_calculation):
 def test_gradients_of_the_energy(make_calculation):
     forces = np.arange(6.0).reshape(2, 3)
     stress = np.array([[1.0, 2.0, 3.0], [2.0, 4.0, 5.0], [3.0, 5.0, 6.0]])
-    calculation = make_calculation(energy=-7.5, forces=forces, stress=stress)
+    calculation = make_calculation(values={ENERGY: -7.5, FORCES: forces, STRESS: stress})
     sample = make_sample(calculation, step=0.05, smearing=0.3)
-    block = energy_target(sample, with_forces=True, with_stress=True).block()
+    block = make_targets(sample, axis_of(calculation), [ENERGY, FORCES, STRESS])[ENERGY].block()
     assert block.values.tolist() == [[-7.5]]
     gradient = block.gradient("positions")
     np.testing.assert_array_equal(gradient.values[..., 0], -forces)
     assert gradient.samples.values.tolist() == [[0, 0], [0, 1]]
     np.testing.assert_allclose(block.gradient("strain").values[0, ..., 0], stress * calculation.atoms.cell.volume)
-    assert energy_target(sample, with_forces=False, with_stress=False).block().gradients_list() == []
+    assert make_targets(sample, axis_of(calculation), [ENERGY])[ENERGY].block().gradients_list() == []
 
 
 def test_what_is_unknown_is_nan(make_calculation):
-    sample = make_sample(make_calculation(), step=0.05, smearing=0.3)
-    block = energy_target(sample, with_forces=True, with_stress=True).block()
+    calculation = make_calculation()
+    sample = make_sample(calculation, step=0.05, smearing=0.3)
+    block = make_targets(sample, axis_of(calculation), [ENERGY, FORCES, STRESS])[ENERGY].block()
     assert block.gradient("positions").values.shape == (2, 3, 1)
     assert block.gradient("strain").values.shape == (1, 3, 3, 1)
     for values in (block.values, block.gradient("positions").values, block.gradient("strain").values):
@@ -220,8 +221,8 @@ def test_what_is_unknown_is_nan(make_calculation):
 
 def test_the_stress_of_a_molecule_means_nothing(make_calculation):
     molecule = Atoms("H2", positions=[[0, 0, 0], [0, 0, 0.74]])
-    sample = make_sample(make_calculation(atoms=molecule, stress=np.eye(3)), step=0.05, smearing=0.3)
-    assert np.isnan(sample.stress).all()
+    sample = make_sample(make_calculation(atoms=molecule, values={STRESS: np.eye(3)}), step=0.05, smearing=0.3)
+    assert np.isnan(sample.values[STRESS]).all()
 
 
 def test_cell_vectors_of_open_directions_are_dropped():

@@ -28,7 +28,7 @@ from electrain.evaluation.tables import (
 from electrain.evaluation.tested_model import PredictedEnergy
 from electrain.evaluation.uncertainties import SPECTRUM, calibrations
 from electrain.evaluation.viewer import MAX_SHOWN, as_script, chosen_structures
-from electrain.interface.quantities import BAND_GAP, ENERGY, FERMI_LEVEL
+from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, ENERGY, FERMI_LEVEL, FORCES, STRESS
 from electrain.results import ElectronicStructure, Uncertainty
 from electrain.spectra import EnergyGrid
 
@@ -40,13 +40,12 @@ def spectrum(center):
     return torch.exp(-0.5 * (AXIS.grid.energies() - center) ** 2).numpy()
 
 
-def labelled(**changes):
+def labelled(changes=None):
     target = spectrum(0.0)
     target[:20], target[100:] = 0.0, np.nan
-    values = {"density_of_states": target, "band_gap": 1.0, "energy": 3.0} | changes
-    return LabelledStructure(
-        entry=ENTRY, atoms=bulk("Si"), forces=np.zeros((2, 3)), stress=np.full((3, 3), math.nan), **values
-    )
+    values = {DENSITY_OF_STATES: target, BAND_GAP: 1.0, ENERGY: 3.0}
+    values |= {FORCES: np.zeros((2, 3)), STRESS: np.full((3, 3), math.nan)} | (changes or {})
+    return LabelledStructure(ENTRY, bulk("Si"), values)
 
 
 def test_uncertainties_of_a_structure():
@@ -78,7 +77,7 @@ def test_metals_predicted_as_such_have_no_gap_to_be_uncertain_of():
 
 def test_nothing_trusted():
     """Without a target only the rest counts."""
-    nothing = labelled(density_of_states=np.full(120, math.nan))
+    nothing = labelled({DENSITY_OF_STATES: np.full(120, math.nan)})
     energies = AXIS.grid.energies().numpy()
     result = ElectronicStructure(bulk("Si"), energies, spectrum(0.0), 0.4, 0.0)
     errors = compare_structure(nothing, AXIS, result, None, None).errors

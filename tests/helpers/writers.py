@@ -16,6 +16,7 @@ from ase.io.trajectory import write_atoms
 from ase.units import Bohr, Hartree
 
 from electrain.data import Calculation
+from electrain.interface.quantities import FORCES, STRESS
 
 KILOBAR = 1602.176634  # in an eV/A^3
 
@@ -41,6 +42,11 @@ def occupations_of(calculation: Calculation) -> np.ndarray:
     return occupations
 
 
+def k_points_of(calculation: Calculation) -> np.ndarray:
+    """Return its k-points, or the gamma point as often as there are weights."""
+    return np.zeros((len(calculation.weights), 3)) if calculation.k_points is None else calculation.k_points
+
+
 def text_of(values: Any) -> str:
     return " ".join(f"{value:.15e}" for value in np.ravel(values))
 
@@ -51,13 +57,14 @@ def write_extended_xyz(path: Path, calculation: Calculation) -> None:
     atoms.info = {
         "eigenvalues": eigenvalues if len(eigenvalues) == 2 else eigenvalues[0],
         "kweights": calculation.weights,
+        "kpoints": k_points_of(calculation),
         "n_electrons": calculation.num_electrons,
     }
     ase.io.write(path, atoms, format="extxyz")
 
 
 def write_quantum_espresso_xml(path: Path, calculation: Calculation) -> None:
-    num_spins, num_k, _ = calculation.eigenvalues.shape
+    num_spins = len(calculation.eigenvalues)
     root = Element("qes:espresso", {"xmlns:qes": "http://www.quantum-espresso.org/ns/qes/qes-1.0"})
     SubElement(SubElement(root, "general_info"), "creator", NAME="PWSCF", VERSION="made up")
     SubElement(SubElement(SubElement(root, "input"), "control_variables"), "calculation").text = "scf"
@@ -78,9 +85,14 @@ def write_quantum_espresso_xml(path: Path, calculation: Calculation) -> None:
     SubElement(bands, "fermi_energy").text = text_of(calculation.fermi_level / Hartree)
     SubElement(bands, "occupations_kind").text = "smearing"
     occupations = occupations_of(calculation)
-    for k in range(num_k):
+    # In units of 2 pi / alat, with alat = 5.3 A
+    lattice = 5.3 * calculation.atoms.cell.reciprocal()[:]
+    vectors = SubElement(SubElement(output, "basis_set"), "reciprocal_lattice")
+    for name, vector in zip(("b1", "b2", "b3"), lattice, strict=True):
+        SubElement(vectors, name).text = text_of(vector)
+    for k, coordinates in enumerate(k_points_of(calculation) @ lattice):
         point = SubElement(bands, "ks_energies")
-        SubElement(point, "k_point", weight=text_of(calculation.weights[k])).text = "0 0 0"
+        SubElement(point, "k_point", weight=text_of(calculation.weights[k])).text = text_of(coordinates)
         SubElement(point, "eigenvalues").text = text_of(calculation.eigenvalues[:, k] / Hartree)
         SubElement(point, "occupations").text = text_of(occupations[:, k])
     ElementTree.ElementTree(root).write(path)
@@ -108,7 +120,7 @@ def write_vasp(
     SubElement(root, "incar")
     points = SubElement(root, "kpoints")
     SubElement(points, "generation", param="listgenerated" if lines else "Gamma")
-    _varray(points, "kpointlist", np.zeros((len(calculation.weights), 3)))
+    _varray(points, "kpointlist", k_points_of(calculation))
     _varray(points, "weights", calculation.weights[:, None] / calculation.weights.sum())
     parameters = SubElement(root, "parameters")
     for name, kind, value in (
@@ -133,10 +145,10 @@ def write_vasp(
     for _ in range(num_steps):
         _vasp_energies(SubElement(step, "scstep"))
     _vasp_structure(step, calculation)
-    if calculation.forces is not None:
-        _varray(step, "forces", calculation.forces)
-    if calculation.stress is not None:
-        _varray(step, "stress", -calculation.stress * KILOBAR)
+    if FORCES in calculation.values:
+        _varray(step, "forces", calculation.values[FORCES])
+    if STRESS in calculation.values:
+        _varray(step, "stress", -calculation.values[STRESS] * KILOBAR)
     _vasp_energies(step)
     eigenvalues = SubElement(SubElement(SubElement(step, "eigenvalues"), "array"), "set")
     occupations = occupations_of(calculation)
@@ -185,7 +197,8 @@ def write_gpaw(path: Path, calculation: Calculation) -> None:
             eigenvalues=calculation.eigenvalues,
             occupations=occupations_of(calculation),
         )
-        bands.child("kpts").write(weights=calculation.weights / calculation.weights.sum())
+        weights = calculation.weights / calculation.weights.sum()
+        bands.child("kpts").write(weights=weights, ibzkpts=k_points_of(calculation))
 
 
 def write_abinit(path: Path, calculation: Calculation) -> None:
@@ -201,6 +214,7 @@ def write_abinit(path: Path, calculation: Calculation) -> None:
         "reduced_atom_positions": (["atoms", "three"], calculation.atoms.get_scaled_positions()),
         "eigenvalues": (["spins", "k", "bands"], calculation.eigenvalues / Hartree),
         "occupations": (["spins", "k", "bands"], occupations_of(calculation) * calculation.electrons_per_state),
+        "reduced_coordinates_of_kpoints": (["k", "three"], k_points_of(calculation)),
         "kpoint_weights": (["k"], calculation.weights / calculation.weights.sum()),
         "fermie": ([], calculation.fermi_level / Hartree),
         "nelect": ([], calculation.num_electrons),

@@ -146,7 +146,7 @@ def _show_summary(prepared: "PreparedDataset", shares: tuple[float, float, float
         typer.echo(f"DFT codes       {', '.join(codes)}")
     if len(codes) > 1:
         typer.echo("warning: energies of different codes have different zeros, and deep states may be missing in some")
-    unknown = sum(row.num_k == 0 for row in everything)
+    unknown = sum(row.is_sampled for row in everything)
     if unknown:
         typer.echo(f"smearing        unknown for {_structures(unknown)} that came with densities of states")
     if prepared.num_missing_bands:
@@ -183,12 +183,12 @@ def _numbers(rows: "Sequence[Row]") -> str:
 
 
 def _also_written(prepared: "PreparedDataset", rows: "Sequence[Row]") -> str:
-    names = {"energy": "energies", "forces": "forces", "stress": "stresses"}
+    from electrain.interface.quantities import quantity_of
+
     found = []
-    for name, is_there in prepared.contents._asdict().items():
-        number = sum(name in row.known for row in rows)
-        if is_there:
-            found.append(names[name] if number == len(rows) else f"{names[name]} ({number} of {len(rows)} structures)")
+    for name in prepared.contents:
+        plural, number = quantity_of(name).plural_label, sum(name in row.known for row in rows)
+        found.append(plural if number == len(rows) else f"{plural} ({number} of {len(rows)} structures)")
     return ", ".join(found) or "no energies"
 
 

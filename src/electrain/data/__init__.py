@@ -18,7 +18,7 @@ from .readers import (
 )
 from .sampled_spectrum import SampledSpectrum
 from .splits import Split, split_structures
-from .targets import Sample, choose_axis, dos_target, electronic_targets, energy_target, make_sample
+from .targets import Sample, choose_axis, dos_target, make_sample, make_targets
 
 __all__ = [
     "Calculation",
@@ -33,9 +33,8 @@ __all__ = [
     "calculation_from_atoms",
     "choose_axis",
     "dos_target",
-    "electronic_targets",
-    "energy_target",
     "make_sample",
+    "make_targets",
     "prepare_dataset",
     "read_abinit",
     "read_calculations",

@@ -1,6 +1,9 @@
 """The energy axis of a data set."""
 
 import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
 
 from electrain.interface.axis_labels import grid_to_labels
 from electrain.nn.spectrum_convolution import SpectrumConvolution
@@ -38,6 +41,22 @@ def _axis(targets: EnergyGrid, max_shift: float, smearing: float) -> EnergyAxis:
     size = max(extended.size, SpectrumConvolution.min_channels())
     grid = EnergyGrid(round(extended.start, 6), targets.step, size)  # -80.2, not -80.20000000000002
     return EnergyAxis(grid=grid, max_shift=channels, smearing=smearing)
+
+
+def axis_to_manifest(axis: EnergyAxis) -> dict[str, Any]:
+    """What a manifest says of the energy axis."""
+    return {
+        "energy_grid": {**asdict(axis.grid), "unit": "eV"},
+        "max_shift": {"channels": axis.max_shift, "eV": round(axis.max_shift * axis.grid.step, 6)},
+        "smearing": {"value": axis.smearing, "unit": "eV", "shape": "gaussian"},
+        "reference": "E = 0 is the DFT Fermi level of each structure, the middle of a gap",
+    }
+
+
+def axis_from_manifest(manifest: Mapping[str, Any]) -> EnergyAxis:
+    """Undo :func:`axis_to_manifest`."""
+    smearing, channels = manifest["smearing"]["value"], manifest["max_shift"]["channels"]
+    return EnergyAxis.from_dict({**manifest["energy_grid"], "max_shift": channels, "smearing": smearing})
 
 
 def check_settings(*, step: float, smearing: float, max_shift: float) -> None:

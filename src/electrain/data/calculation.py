@@ -1,14 +1,16 @@
 """One electronic-structure calculation, checked on construction."""
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from ase import Atoms
 from numpy.typing import NDArray
 
+from electrain.interface.quantities import DENSITY_OF_STATES, FERMI_LEVEL, Quantity, in_data_sets
 from electrain.spectra.gap import band_edges
 from electrain.structures.checks import check_structure
 
@@ -50,7 +52,7 @@ class Rejected:
 
 @dataclass(frozen=True, eq=False)
 class Calculation:
-    """Eigenvalues, k-point weights and energies of one structure.
+    """Eigenvalues and k-point weights of one structure, and what else is learned of it.
 
     The weights are those of one spin channel: they sum to the electrons that a state can hold, 2 without spin
     polarisation and 1 with it, collinear or not. Summing occupied states over spins, k-points and bands then
@@ -62,11 +64,12 @@ class Calculation:
     :param fermi_level: on the axis of the eigenvalues, in eV.
     :param source: where it came from, for messages ("bulk.xyz, frame 12").
     :param num_electrons: electrons in the calculation, without those of frozen cores.
-    :param band_gap: in eV, 0 for a metal.
-    :param energy: in eV.
-    :param forces: shape ``(num_atoms, 3)``, in eV/A.
-    :param stress: shape ``(3, 3)``, in eV/A^3, positive if the cell would rather shrink (as in ASE).
+    :param values: of the other :func:`given_quantities` by name, in their units; kept as arrays, without those that are
+        ``None``. Energies on the axis of a spectrum are given on that of the eigenvalues. A spectrum is given as a
+        weight for each state, of the shape of the eigenvalues (with one more dimension for atoms in front), and is
+        broadened like the density of states. A stress is positive if the cell would rather shrink (as in ASE).
     :param occupations: of the states, between 0 and 1, of the shape of the eigenvalues.
+    :param k_points: fractional coordinates in the reciprocal lattice, shape ``(num_k, 3)``, ``None`` if unknown.
     :param noncollinear: whether the states are spinors, which hold one electron each.
     :param code: name and version of the DFT code, ``""`` if unknown.
     :raises CalculationError: if anything in it cannot be right; see :meth:`check`.
@@ -78,15 +81,15 @@ class Calculation:
     fermi_level: float
     source: str
     num_electrons: float | None = None
-    band_gap: float | None = None
-    energy: float | None = None
-    forces: NDArray[np.float64] | None = None
-    stress: NDArray[np.float64] | None = None
+    values: Mapping[str, Any] = field(default_factory=dict)
     occupations: NDArray[np.float64] | None = None
+    k_points: NDArray[np.float64] | None = None
     noncollinear: bool = False
     code: str = ""
 
     def __post_init__(self) -> None:
+        known = {name: np.asarray(value, np.float64) for name, value in self.values.items() if value is not None}
+        object.__setattr__(self, "values", known)
         self.check()
 
     @property
@@ -146,7 +149,7 @@ class Calculation:
             check_structure(self.atoms)
             _check_states(self.eigenvalues, self.weights)
             self._check_weights()
-            self._check_energies()
+            self._check_values()
             self._check_electrons()
         except ValueError as error:
             raise CalculationError(self.source, str(error)) from None
@@ -161,15 +164,19 @@ class Calculation:
                 f"({spins.get(self.spin_treatment, 'noncollinear spins')}), got {self.weights.sum():.6g}"
             )
 
-    def _check_energies(self) -> None:
-        scalars = {"Fermi level": self.fermi_level, "band gap": self.band_gap, "energy": self.energy}
-        for what, value in scalars.items():
-            if value is not None and not math.isfinite(value):
-                raise ValueError(f"expected a finite {what} in eV, got {value}")
-        if self.band_gap is not None and self.band_gap < 0:
-            raise ValueError(f"expected a band gap of at least 0 eV, got {self.band_gap:g}")
-        _check_array("forces", self.forces, (len(self.atoms), 3), "eV/A")
-        _check_array("a stress", self.stress, (3, 3), "eV/A^3")
+    def _check_values(self) -> None:
+        if not math.isfinite(self.fermi_level):
+            raise ValueError(f"expected a finite Fermi level in eV, got {self.fermi_level}")
+        _check_array("k-points", self.k_points, (self.eigenvalues.shape[1], 3), "fractional coordinates")
+        quantities = {quantity.name: quantity for quantity in given_quantities()}
+        for name, values in self.values.items():
+            if name not in quantities:
+                raise ValueError(f"expected values of quantities among {', '.join(quantities)}, got {name!r}")
+            quantity = quantities[name]
+            shape = quantity.array_shape(len(self.atoms), self.eigenvalues.shape)
+            _check_array(quantity.label, values, shape, quantity.unit)
+            if (quantity.is_non_negative or quantity.is_spectrum) and (values < 0).any():
+                raise ValueError(f"expected a {quantity.label} of at least 0 {quantity.unit}, got {values.min():g}")
 
     def _check_electrons(self) -> None:
         _check_array("occupations", self.occupations, self.eigenvalues.shape, "electrons")
@@ -214,6 +221,11 @@ class Calculation:
         return float(np.einsum("k,skn->", self.weights, states))
 
 
+def given_quantities() -> list[Quantity]:
+    """The quantities that a calculation may come with; the others follow from its eigenvalues."""
+    return [quantity for quantity in in_data_sets() if quantity.name not in (DENSITY_OF_STATES, FERMI_LEVEL)]
+
+
 def _check_states(eigenvalues: NDArray[np.float64], weights: NDArray[np.float64]) -> None:
     if eigenvalues.ndim != 3 or eigenvalues.shape[0] not in (1, 2):
         raise ValueError(f"expected eigenvalues of shape (1 or 2 spins, k-points, bands), got {eigenvalues.shape}")
@@ -238,4 +250,5 @@ def _check_array(what: str, values: NDArray[np.float64] | None, shape: tuple[int
     if values.shape != shape:
         raise ValueError(f"expected {what} of shape {shape}, got {values.shape}")
     if not np.isfinite(values).all():
-        raise ValueError(f"expected finite {what.removeprefix('a ')} in {unit}, got NaN or infinity")
+        finite, got = (f"finite {what}", "NaN or infinity") if shape else (f"a finite {what}", values)
+        raise ValueError(f"expected {finite} in {unit}, got {got}")

@@ -1,8 +1,10 @@
 """The first pass: a chunk of calculations is read and checked, and what is needed of it goes into one file."""
 
 import json
+import math
 import os
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +13,7 @@ import numpy as np
 from ase import Atoms
 
 from electrain.files.replacing import atomically
+from electrain.interface.quantities import DENSITY_OF_STATES, in_data_sets
 
 from .calculation import Rejected
 from .sources import Piece, read_piece, sha256_of
@@ -82,46 +85,44 @@ def read_samples(path: Path, rows: Sequence[Row]) -> Iterator[Sample]:
     """Read the samples of a chunk's file, in the order of its rows."""
     with np.load(path) as file:
         data = {name: file[name] for name in file.files if name != "table"}
-    atom_ends, channel_ends = np.cumsum(data["num_atoms"]), np.cumsum(data["num_channels"])
+    ends = dict.fromkeys(data, 0)
+
+    def following(name: str, shape: tuple[int, ...]) -> np.ndarray:
+        begin = ends[name]
+        ends[name] += math.prod(shape)
+        return data[name][begin : ends[name]].reshape(shape)
+
     for index, row in enumerate(rows):
-        atoms = slice(atom_ends[index] - data["num_atoms"][index], atom_ends[index])
-        channels = slice(channel_ends[index] - data["num_channels"][index], channel_ends[index])
+        num_atoms, channels = int(data["num_atoms"][index]), (int(data["num_channels"][index]),)
         structure = Atoms(
-            data["numbers"][atoms],
-            positions=data["positions"][atoms],
-            cell=data["cells"][index],
-            pbc=data["periodic"][index],
+            following("numbers", (num_atoms,)),
+            positions=following("positions", (num_atoms, 3)),
+            cell=following("cell", (3, 3)),
+            pbc=following("pbc", (3,)),
         )
-        spectrum = TrustedSpectrum(
-            int(data["first_channels"][index]), data["spectra"][channels], row.lowest, row.highest
-        )
-        yield Sample(
-            atoms=structure,
-            spectrum=spectrum,
-            band_gap=row.band_gap,
-            energy=float(data["energies"][index]),
-            forces=data["forces"][atoms],
-            stress=data["stresses"][index],
-        )
+        spectra = following(DENSITY_OF_STATES, channels)
+        spectrum = TrustedSpectrum(int(data["first_channel"][index]), spectra, row.lowest, row.highest)
+        values = {
+            quantity.name: following(quantity.name, quantity.array_shape(num_atoms, channels))
+            for quantity in in_data_sets()
+            if quantity.name != DENSITY_OF_STATES
+        }
+        yield Sample(structure, spectrum, values)
 
 
 def _save(path: Path, table: dict[str, Any], samples: Sequence[Sample]) -> None:
-    def joined(arrays: list[np.ndarray], shape: tuple[int, ...], dtype: Any = np.float64) -> np.ndarray:
-        return np.concatenate([np.zeros(shape, dtype), *(array.astype(dtype) for array in arrays)])
-
+    arrays: dict[str, list[Any]] = defaultdict(list)
+    for sample in samples:
+        spectrum = sample.spectrum
+        arrays["num_atoms"].append(len(sample.atoms))
+        arrays["num_channels"].append(len(spectrum.values))
+        arrays["first_channel"].append(spectrum.first_channel)
+        for name in ("numbers", "positions", "cell", "pbc"):
+            arrays[name].append(getattr(sample.atoms, name))
+        for name, values in {DENSITY_OF_STATES: spectrum.values, **sample.values}.items():
+            arrays[name].append(values)
+    flat: dict[str, Any] = {
+        name: np.concatenate([np.ravel(values) for values in of_samples]) for name, of_samples in arrays.items()
+    }
     with atomically(path) as unfinished, unfinished.open("wb") as file:
-        np.savez(
-            file,
-            table=np.frombuffer(json.dumps(table).encode(), dtype=np.uint8),
-            num_atoms=np.array([len(sample.atoms) for sample in samples], dtype=np.int64),
-            numbers=joined([sample.atoms.numbers for sample in samples], (0,), np.int64),
-            positions=joined([sample.atoms.positions for sample in samples], (0, 3)),
-            cells=joined([sample.atoms.cell[:][None] for sample in samples], (0, 3, 3)),
-            periodic=joined([sample.atoms.pbc[None] for sample in samples], (0, 3), np.bool_),
-            num_channels=np.array([len(sample.spectrum.values) for sample in samples], dtype=np.int64),
-            first_channels=np.array([sample.spectrum.first_channel for sample in samples], dtype=np.int64),
-            spectra=joined([sample.spectrum.values for sample in samples], (0,)),
-            energies=np.array([sample.energy for sample in samples], dtype=np.float64),
-            forces=joined([sample.forces for sample in samples], (0, 3)),
-            stresses=joined([sample.stress[None] for sample in samples], (0, 3, 3)),
-        )
+        np.savez(file, table=np.frombuffer(json.dumps(table).encode(), dtype=np.uint8), **flat)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from electrain.interface.quantities import BAND_GAP
 from electrain.plots.periodic_table import plot_periodic_table
 from electrain.plots.style import LINE, MISSING, SHADE
 from electrain.spectra.axis import EnergyAxis
@@ -52,7 +53,8 @@ def _plot_spectra(panels: Sequence["Axes"], samples: Sequence[Sample], axis: Ene
         panel.axvline(0.0, color="0.3", linewidth=0.8, linestyle="--")
         formula = sample.atoms.get_chemical_formula(mode="metal")
         readable = "".join(f"$_{{{c}}}$" if c.isdigit() else c for c in formula)
-        gap = "" if np.isnan(sample.band_gap) else f"   band gap {sample.band_gap:.2f} eV"
+        band_gap = float(sample.values[BAND_GAP])
+        gap = "" if np.isnan(band_gap) else f"   band gap {band_gap:.2f} eV"
         panel.set_title(f"{readable}{gap}", loc="left", fontsize=9)
         panel.set_xlim(low, high)
         panel.set_ylim(0, 1.08 * max(float(np.nanmax(values[shown], initial=0.0)), 1e-6))

@@ -1,12 +1,13 @@
 """The options file that comes with a data set: ``mtt train options.yaml`` runs as it is."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
 
-from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, ENERGY, FERMI_LEVEL
+from electrain.interface.quantities import DENSITY_OF_STATES, QUANTITIES, Quantity, gradients_of
 from electrain.spectra.axis import EnergyAxis
 
-from .writing import BAND_GAP_KEY, DOS_KEY, FERMI_LEVEL_KEY, SUFFIXES, Contents
+from .targets import ELECTRONIC
+from .writing import SUFFIXES
 
 _HEAD = """\
 # Training options for this data set. Inside of this folder, run:
@@ -22,13 +23,7 @@ architecture:
     # The energy axis, in eV, on which the model predicts. The files were made for it: do not change it here,
     # but run `electrain prepare` again. Zero is the DFT Fermi level of each structure, the middle of a gap.
     energy_grid:
-      start: {grid.start!r}
-      step: {grid.step!r}
-      size: {grid.size}
-      max_shift: {max_shift} # channels that a prediction may be shifted to fit its target
-      smearing: {smearing!r}
-      reference: Fermi level
-{valence}    # band_gap_from: atoms # instead of from the density of states: worth a try with few structures
+{energy_grid}    # band_gap_from: atoms # instead of from the density of states: worth a try with few structures
   training:
     num_epochs: {num_epochs}
     batch_size: {batch_size}
@@ -42,50 +37,18 @@ final_eval: false
 
 """
 
-_VALENCE = """\
-      # of each element, from the numbers of electrons of these calculations; does not enter the training
-      valence_electrons: {counts}
-"""
-
 _TARGETS = """\
 training_set:
   systems:
     read_from: train{suffix}
     length_unit: angstrom
   targets: &targets
-    # Density of states of the whole cell, in states/eV; NaN where too few bands were computed.
-    "{dos}":{dos_key}
-      type: scalar
-      sample_kind: system
-      num_subtargets: {grid.size}
-      quantity: ""
-      unit: ""
-      description: "density of states of the whole cell in states/eV"
-    # Band gap, 0 for metals; NaN where unknown.
-    "{band_gap}":{band_gap_key}
-      type: scalar
-      sample_kind: system
-      quantity: ""
-      unit: eV
-      description: "band gap"
-    # Where the DFT Fermi level lies on the axis of the density of states.
-    "{fermi_level}":{fermi_level_key}
-      type: scalar
-      sample_kind: system
-      quantity: ""
-      unit: eV
-      description: "Fermi level on the axis of the density of states"
 """
 
-_ENERGY = """\
+_OTHERS = """\
     # The files hold {content}, too; NaN where unknown. To learn them as well, remove the "#", and put
     #     loss: {{"{dos}": {{weight: 0.05}}}}
-    # under `training`: the loss of a density of states begins with about 20, that of energies with 1.
-    # {energy}:
-    #   quantity: energy
-    #   unit: eV
-    #   forces: {forces}
-    #   stress: {stress}
+    # under `training`: the loss of a density of states begins with about 20, that of {first} with 1.
 """
 
 _OTHER_SET = """\
@@ -109,50 +72,39 @@ BATCH_SIZE = 16
 
 def options_yaml(
     axis: EnergyAxis,
-    contents: Contents,
+    contents: Sequence[str],
     *,
     form: str,
     num_train: int,
     with_test_set: bool,
     validates_on_training_set: bool,
-    valence_electrons: Mapping[str, float],
 ) -> str:
     """Return the text of ``options.yaml``.
 
     :param axis: the energy axis of the data set.
-    :param contents: what the files hold beside density of states, band gap and Fermi level.
+    :param contents: names of the quantities that the files hold beside density of states, band gap and Fermi level.
     :param form: format of the files.
     :param num_train: structures in the training set.
     :param with_test_set: whether there is a test set.
     :param validates_on_training_set: whether the training set is the validation set, too.
-    :param valence_electrons: of each element, by chemical symbol; empty if unknown.
     """
-    keys = {"dos_key": DOS_KEY, "band_gap_key": BAND_GAP_KEY, "fermi_level_key": FERMI_LEVEL_KEY}
     text = (_HEAD + _TARGETS).format(
-        grid=axis.grid,
-        smearing=axis.smearing,
-        max_shift=axis.max_shift,
-        # JSON is YAML, with the quotes that "No" needs not to be a false.
-        valence=_VALENCE.format(counts=json.dumps(dict(valence_electrons))) if valence_electrons else "",
+        energy_grid="".join(f"      {line}\n" for line in _energy_grid(axis)),
         num_epochs=NUM_EPOCHS,
         batch_size=min(BATCH_SIZE, num_train),  # metatrain takes no more
         warmup_epochs=NUM_EPOCHS // 10,
         halving_epochs=NUM_EPOCHS // 4,
-        dos=DENSITY_OF_STATES,
-        band_gap=BAND_GAP,
-        fermi_level=FERMI_LEVEL,
         suffix=SUFFIXES[form],
-        **{name: f"\n      key: {key}" if form == "xyz" else "" for name, key in keys.items()},
     )
-    if contents.energy:
-        names = ["energies"] + ["forces"] * contents.forces + ["stresses"] * contents.stress
-        text += _ENERGY.format(
-            content=" and ".join([", ".join(names[:-1])] * (len(names) > 1) + names[-1:]),
-            dos=DENSITY_OF_STATES,
-            energy=ENERGY,
-            forces=_gradient("forces", is_there=contents.forces, form=form),
-            stress=_gradient("stress", is_there=contents.stress, form=form),
-        )
+    for name in ELECTRONIC:
+        text += "".join(f"    {line}\n" for line in _target(QUANTITIES[name], axis, form))
+    if contents:
+        *others, last = (QUANTITIES[name].plural_label for name in contents)
+        content = f"{', '.join(others)} and {last}" if others else last
+        text += _OTHERS.format(content=content, dos=DENSITY_OF_STATES, first=[*others, last][0])
+    for name in contents:
+        if QUANTITIES[name].gradient_of is None:
+            text += "".join(f"    # {line}\n" for line in _other_target(QUANTITIES[name], contents, axis, form))
     if validates_on_training_set:
         text += _NOT_HELD_OUT
     text += _OTHER_SET.format(
@@ -163,8 +115,39 @@ def options_yaml(
     return text
 
 
-def _gradient(name: str, *, is_there: bool, form: str) -> str:
-    if not is_there:
-        return "false"
-    # metatrain's writer of memory-mapped files names them so
-    return f"{{key: {ENERGY}_{name}}}" if form == "memmap" else "true"
+def _energy_grid(axis: EnergyAxis) -> Iterator[str]:
+    for name, value in axis.to_dict().items():
+        if name == "valence_electrons":
+            yield "# of each element, from the numbers of electrons of these calculations; does not enter the training"
+        # JSON is YAML, with the quotes that "No" needs not to be a false.
+        text = value if isinstance(value, str) else json.dumps(value)
+        comment = " # channels that a prediction may be shifted to fit its target" if name == "max_shift" else ""
+        yield f"{name}: {text}{comment}"
+
+
+def _target(quantity: Quantity, axis: EnergyAxis, form: str) -> Iterator[str]:
+    if quantity.comment:
+        yield f"# {quantity.comment}"
+    yield f'"{quantity.name}":'
+    if form == "xyz":
+        yield f"  key: {quantity.key}"
+    yield f"  type: {{cartesian: {{rank: {len(quantity.shape)}}}}}" if quantity.shape else "  type: scalar"
+    yield f"  sample_kind: {quantity.sample_kind}"
+    if quantity.is_spectrum:
+        yield f"  num_subtargets: {axis.grid.size}"
+    yield '  quantity: ""'
+    yield f"  unit: {quantity.metatomic_unit}" if quantity.metatomic_unit else '  unit: ""'
+    yield f'  description: "{quantity.description or quantity.label}"'
+
+
+def _other_target(quantity: Quantity, contents: Sequence[str], axis: EnergyAxis, form: str) -> Iterator[str]:
+    """Lines of an energy, with its gradients, or of something else."""
+    gradients = gradients_of(quantity.name)
+    if not gradients:
+        yield from _target(quantity, axis, form)
+        return
+    yield from (f"{quantity.name}:", "  quantity: energy", f"  unit: {quantity.unit}")
+    for gradient in gradients:
+        # metatrain's writer of memory-mapped files names them so
+        is_there = f"{{key: {quantity.name}_{gradient.name}}}" if form == "memmap" else "true"
+        yield f"  {gradient.name}: {is_there if gradient.name in contents else 'false'}"

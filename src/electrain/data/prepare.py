@@ -20,17 +20,16 @@ from .calculation import Calculation, Rejected
 from .chunks import read_chunk, read_samples, read_table
 from .figure import plot_summary
 from .options import options_yaml
+from .plan import DatasetPlan, Found, SourceFile, collect, plan_dataset
 from .readers import read_calculations
 from .reports import write_manifest, write_report, write_sources, write_structures
-from .selection import Found, Selection, SourceFile, collect, select
 from .settings import Settings
 from .sources import Source, find_sources, sha256_of
 from .splits import Split
 from .table import Dropped, Row
 from .targets import Sample
-from .valence import valence_electrons
 from .work_folder import FIGURE, MANIFEST, NAME, OPTIONS, REPORT, SOURCES, STRUCTURES, WorkFolder
-from .writing import Contents, join_chunks, part_name, write_chunk
+from .writing import join_chunks, part_name, write_chunk
 
 _NUM_SHOWN_SPECTRA = 6
 
@@ -56,7 +55,7 @@ class PreparedDataset:
     :param rejected: frames that were left out, with their reasons.
     :param axis: the energy axis.
     :param split: indices into all structures, in the order they were read.
-    :param contents: what was written beside density of states, band gap and Fermi level.
+    :param contents: names of the quantities that were written beside density of states, band gap and Fermi level.
     :param num_missing_bands: structures that cannot be trusted up to their Fermi level.
     :param sources: the files that it was made of.
     """
@@ -67,7 +66,7 @@ class PreparedDataset:
     rejected: list[Rejected]
     axis: EnergyAxis
     split: Split
-    contents: Contents
+    contents: tuple[str, ...]
     num_missing_bands: int
     sources: list[Source]
 
@@ -148,11 +147,11 @@ def prepare_dataset(
             found, num_chunks = _read(work, found_sources, settings, client, progress)
             files = _source_files(found_sources, found)
             try:
-                selection = select(found, settings, files)
+                selection = plan_dataset(found, settings, files)
             except ValueError:
                 work.discard()
                 raise
-            if not isinstance(selection, Selection):
+            if not isinstance(selection, DatasetPlan):
                 work.discard()
                 raise NothingUsableError(_rejected(selection, files))
             if not work.is_ready:
@@ -189,7 +188,7 @@ def _read(
     return collect(paths, damages), len(chunks)
 
 
-def _write_targets(work: WorkFolder, selection: Selection, num_chunks: int, client: Any, progress: bool) -> None:
+def _write_targets(work: WorkFolder, selection: DatasetPlan, num_chunks: int, client: Any, progress: bool) -> None:
     """Write the targets of every chunk, then join the chunks."""
     form, places = selection.form, selection.places(num_chunks)
     tasks = (
@@ -209,7 +208,7 @@ def _write_targets(work: WorkFolder, selection: Selection, num_chunks: int, clie
 def _write_documents(
     work: WorkFolder,
     prepared: PreparedDataset,
-    selection: Selection,
+    selection: DatasetPlan,
     files: Sequence[SourceFile],
     settings: Settings,
     *,
@@ -223,7 +222,6 @@ def _write_documents(
         num_train=len(prepared.parts["train"]),
         with_test_set="test" in prepared.parts,
         validates_on_training_set=prepared.split.validates_on_training_set,
-        valence_electrons=valence_electrons(selection.rows),
     )
     work.final(OPTIONS).write_text(options, encoding="utf-8")
     write_structures(work.final(STRUCTURES), files, selection)
@@ -237,7 +235,7 @@ def _write_documents(
     write_manifest(work.final(MANIFEST), selection, files, settings, command=command, folder=folder)
 
 
-def _sample(work: WorkFolder, selection: Selection, index: int) -> Sample:
+def _sample(work: WorkFolder, selection: DatasetPlan, index: int) -> Sample:
     chunk, row = selection.chunks[index]
     path = work.chunk(chunk)
     samples = list(read_samples(path, read_table(path).rows))

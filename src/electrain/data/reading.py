@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import ase.io
 import numpy as np
@@ -15,13 +15,17 @@ from metatensor.torch import TensorBlock
 from metatrain.utils.data import DiskDataset
 from numpy.typing import NDArray
 
-from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, ENERGY
-from electrain.spectra.axis import EnergyAxis
-from electrain.spectra.grid import EnergyGrid
+from electrain.interface.quantities import Quantity, in_data_sets
 
+from .axis import axis_from_manifest
+from .readers.common import plain_structure
+from .readers.extended_xyz import found_in
 from .splits import PARTS
+from .targets import ELECTRONIC
 from .work_folder import MANIFEST, STRUCTURES
-from .writing import BAND_GAP_KEY, DOS_KEY, part_name
+from .writing import part_name
+
+_Frame: TypeAlias = tuple[Atoms, dict[str, NDArray[np.float64]]]
 
 
 class Entry(NamedTuple):
@@ -41,24 +45,17 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class LabelledStructure:
-    """A structure with its targets; NaN for what is unknown.
+    """A structure with its targets.
 
     :param entry: what the table of structures says.
     :param atoms: lengths in A.
-    :param density_of_states: on the prediction grid, shape ``(axis.grid.size,)``, in states/eV; NaN where not trusted.
-    :param band_gap: in eV.
-    :param energy: in eV.
-    :param forces: shape ``(num_atoms, 3)``, in eV/A.
-    :param stress: shape ``(3, 3)``, in eV/A^3.
+    :param values: of all quantities of data sets by name, in their units; NaN for what is unknown. Spectra are on the
+        prediction grid, shape ``(..., axis.grid.size)``, NaN where not trusted.
     """
 
     entry: Entry
     atoms: Atoms
-    density_of_states: NDArray[np.float64]
-    band_gap: float
-    energy: float
-    forces: NDArray[np.float64]
-    stress: NDArray[np.float64]
+    values: dict[str, NDArray[np.float64]]
 
 
 class PreparedPart:
@@ -79,15 +76,14 @@ class PreparedPart:
                 f"expected a folder that `electrain prepare` wrote, but there is no {MANIFEST} in {folder}"
             )
         settings = json.loads(manifest.read_text(encoding="utf-8"))
-        grid = settings["energy_grid"]
         self.folder, self.part = folder, part
         self.form: str = settings["format"]
-        self.axis = EnergyAxis(
-            EnergyGrid(grid["start"], grid["step"], grid["size"]),
-            settings["max_shift"]["channels"],
-            settings["smearing"]["value"],
-        )
-        self.has = {name: name in settings["units"] for name in ("energy", "forces", "stress")}
+        self.axis = axis_from_manifest(settings)
+        self.has = {
+            quantity.name: quantity.name in settings["units"]
+            for quantity in in_data_sets()
+            if quantity.name not in ELECTRONIC
+        }
         self.entries = _read_entries(folder / STRUCTURES, part)
         if not self.entries:
             parts = ", ".join(f"{name} {count}" for name, count in settings["split"]["number"].items())
@@ -105,40 +101,27 @@ class PreparedPart:
         :raises ValueError: if their number or their number of channels is not what manifest and table say.
         """
         count = 0
-        for frame in _READERS[self.form](self):
+        for atoms, known in _READERS[self.form](self):
             if count == len(self.entries):
                 raise ValueError(f"{self.path}: expected {count} structures as in {STRUCTURES}, got more")
-            entry = self.entries[count]
-            if frame.spectrum.shape != (self.axis.grid.size,):
-                raise ValueError(
-                    f"{self.path}, structure {count}: expected a density of states on {self.axis.grid.size} "
-                    f"channels, got {frame.spectrum.size}"
-                )
-            yield self._labelled(entry, frame)
+            values = {}
+            for quantity in in_data_sets():
+                shape = quantity.array_shape(len(atoms), (self.axis.grid.size,))
+                found = known.get(quantity.name, np.full(shape, math.nan))
+                if quantity.is_spectrum and found.shape != shape:
+                    raise ValueError(
+                        f"{self.path}, structure {count}: expected a {quantity.label} on {self.axis.grid.size} "
+                        f"channels, got {found.shape[-1]}"
+                    )
+                values[quantity.name] = found.reshape(shape)
+            yield LabelledStructure(self.entries[count], atoms, values)
             count += 1
         if count != len(self.entries):
             raise ValueError(f"{self.path}: expected {len(self.entries)} structures as in {STRUCTURES}, got {count}")
 
-    def _labelled(self, entry: Entry, frame: "_Frame") -> LabelledStructure:
-        forces, stress = frame.forces, frame.stress
-        return LabelledStructure(
-            entry=entry,
-            atoms=frame.atoms,
-            density_of_states=frame.spectrum,
-            band_gap=frame.band_gap,
-            energy=frame.energy,
-            forces=np.full((len(frame.atoms), 3), math.nan) if forces is None else forces,
-            stress=np.full((3, 3), math.nan) if stress is None else stress,
-        )
-
-
-class _Frame(NamedTuple):
-    atoms: Atoms
-    spectrum: NDArray[np.float64]
-    band_gap: float
-    energy: float
-    forces: NDArray[np.float64] | None
-    stress: NDArray[np.float64] | None
+    def quantities(self) -> list[Quantity]:
+        """The quantities in its files."""
+        return [quantity for quantity in in_data_sets() if self.has.get(quantity.name, True)]
 
 
 def _read_entries(path: Path, part: str) -> list[Entry]:
@@ -157,46 +140,29 @@ def _read_entries(path: Path, part: str) -> list[Entry]:
 
 def _read_xyz(part: PreparedPart) -> Iterator[_Frame]:
     for atoms in ase.io.iread(part.path, format="extxyz"):
-        results: dict[str, Any] = {} if atoms.calc is None else dict(atoms.calc.results)
-        stress = None
-        if part.has["stress"] and "stress" in results:
-            stress = atoms.get_stress(voigt=False)
-        plain = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
-        yield _Frame(
-            atoms=plain,
-            spectrum=np.asarray(atoms.info[DOS_KEY], dtype=np.float64),
-            band_gap=float(atoms.info[BAND_GAP_KEY]),
-            energy=float(results.get("energy", math.nan)),
-            forces=results.get("forces"),
-            stress=stress,
+        found = found_in(atoms)
+        yield (
+            plain_structure(atoms),
+            {quantity.name: np.asarray(found[quantity.key], dtype=np.float64) for quantity in part.quantities()},
         )
 
 
 def _read_zip(part: PreparedPart) -> Iterator[_Frame]:
     for sample in DiskDataset(part.path):
-        values = dict(zip(sample._fields, sample, strict=True))
-        system = values["system"]
-        cell = system.cell.double().numpy()
-        energy, forces, stress = math.nan, None, None
-        if ENERGY in values:
-            block: TensorBlock = values[ENERGY].block()
-            energy = float(block.values)
-            if block.has_gradient("positions"):
-                forces = -block.gradient("positions").values.reshape(-1, 3).double().numpy()
-            if block.has_gradient("strain"):
+        targets = dict(zip(sample._fields, sample, strict=True))
+        system = targets["system"]
+        cell, positions = system.cell.double().numpy(), system.positions.double().numpy()
+        values = {}
+        for quantity in part.quantities():
+            block: TensorBlock = targets[quantity.gradient_of or quantity.name].block()
+            factor = 1.0
+            if quantity.gradient_parameter == "positions":
+                block, factor = block.gradient("positions"), -1.0
+            elif quantity.gradient_parameter == "strain":
                 volume = abs(float(np.linalg.det(cell)))
-                strain = block.gradient("strain").values.reshape(3, 3).double().numpy()
-                stress = strain / volume if volume else np.full((3, 3), math.nan)
-        yield _Frame(
-            atoms=Atoms(
-                system.types.numpy(), positions=system.positions.double().numpy(), cell=cell, pbc=system.pbc.numpy()
-            ),
-            spectrum=values[DENSITY_OF_STATES].block().values[0].double().numpy(),
-            band_gap=float(values[BAND_GAP].block().values),
-            energy=energy,
-            forces=forces,
-            stress=stress,
-        )
+                block, factor = block.gradient("strain"), 1 / volume if volume else math.nan
+            values[quantity.name] = factor * block.values.double().numpy()
+        yield Atoms(system.types.numpy(), positions=positions, cell=cell, pbc=system.pbc.numpy()), values
 
 
 def _read_memmap(part: PreparedPart) -> Iterator[_Frame]:
@@ -205,13 +171,14 @@ def _read_memmap(part: PreparedPart) -> Iterator[_Frame]:
     count, num_atoms = len(ends) - 1, int(ends[-1])
 
     def array(name: str, *shape: int, kind: str = "float32") -> Any:
-        path = part.path / f"{name}.bin"
-        return np.memmap(path, kind, "r", shape=shape) if path.exists() else None
+        return np.memmap(part.path / f"{name}.bin", kind, "r", shape=shape)
 
-    numbers, positions = array("a", num_atoms, kind="int32"), array("x", num_atoms, 3)
-    cells, spectra = array("c", count, 3, 3), array(DENSITY_OF_STATES, count, part.axis.grid.size)
-    gaps, energies = array(BAND_GAP, count), array(ENERGY, count)
-    forces, stresses = array(f"{ENERGY}_forces", num_atoms, 3), array(f"{ENERGY}_stress", count, 3, 3)
+    numbers, positions, cells = array("a", num_atoms, kind="int32"), array("x", num_atoms, 3), array("c", count, 3, 3)
+    arrays = {}
+    for quantity in part.quantities():
+        name = f"{quantity.gradient_of}_{quantity.name}" if quantity.gradient_of else quantity.name
+        shape = quantity.array_shape(num_atoms, (part.axis.grid.size,))
+        arrays[quantity] = array(name, *(shape if quantity.per == "atom" else (count, *shape)))
 
     def copied(values: Any) -> NDArray[np.float64]:
         return np.array(values, dtype=np.float64)
@@ -219,13 +186,12 @@ def _read_memmap(part: PreparedPart) -> Iterator[_Frame]:
     for index in range(count):
         own = slice(int(ends[index]), int(ends[index + 1]))
         cell = copied(cells[index])
-        yield _Frame(
-            atoms=Atoms(numbers[own], positions=copied(positions[own]), cell=cell, pbc=cell.any(axis=1)),
-            spectrum=copied(spectra[index]),
-            band_gap=float(gaps[index]),
-            energy=math.nan if energies is None else float(energies[index]),
-            forces=None if forces is None else copied(forces[own]),
-            stress=None if stresses is None else copied(stresses[index]),
+        yield (
+            Atoms(numbers[own], positions=copied(positions[own]), cell=cell, pbc=cell.any(axis=1)),
+            {
+                quantity.name: copied(values[own if quantity.per == "atom" else index])
+                for quantity, values in arrays.items()
+            },
         )
 
 

@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from ase import Atoms
 from ase.cell import Cell
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
+
+from electrain.interface.quantities import BAND_GAP
 
 from .calculation import Calculation
 from .sampled_spectrum import SampledSpectrum
@@ -35,9 +37,9 @@ class Row(NamedTuple):
     :param band_gap: NaN if unknown.
     :param num_electrons: NaN if unknown.
     :param spins: ``"unpolarised"``, ``"collinear"`` (both are summed) or ``"noncollinear"``.
-    :param num_k: number of k-points, 0 if the source is a density of states, whose smearing is unknown.
+    :param num_k: number of k-points, 0 if the source is a density of states.
     :param num_bands: number of bands, 0 likewise.
-    :param known: which of ``"energy"``, ``"forces"``, ``"stress"`` came with it.
+    :param known: names of the quantities, beside the density of states, that are known of it.
     :param code: DFT code and its version, ``""`` if unknown.
     """
 
@@ -55,6 +57,11 @@ class Row(NamedTuple):
     num_bands: int
     known: tuple[str, ...]
     code: str
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether it came as a density of states, whose smearing is unknown, not as eigenvalues."""
+        return self.num_k == 0
 
 
 class Dropped(NamedTuple):
@@ -78,7 +85,6 @@ def make_row(source: int, frame: int, calculation: Calculation | SampledSpectrum
     else:
         _, num_k, num_bands = calculation.eigenvalues.shape
         spins, num_electrons = calculation.spin_treatment, calculation.num_electrons
-    known: dict[str, ArrayLike] = {"energy": sample.energy, "forces": sample.forces, "stress": sample.stress}
     return Row(
         source=source,
         frame=frame,
@@ -87,12 +93,12 @@ def make_row(source: int, frame: int, calculation: Calculation | SampledSpectrum
         fingerprint=fingerprint(calculation.atoms),
         lowest=sample.spectrum.lowest,
         highest=sample.spectrum.highest,
-        band_gap=sample.band_gap,
+        band_gap=float(sample.values[BAND_GAP]),
         num_electrons=math.nan if num_electrons is None else num_electrons,
         spins=spins,
         num_k=num_k,
         num_bands=num_bands,
-        known=tuple(name for name, values in known.items() if np.isfinite(values).all()),
+        known=tuple(name for name, values in sample.values.items() if np.isfinite(values).all()),
         code=calculation.code,
     )
 
@@ -150,6 +156,6 @@ def duplicates(rows: Sequence[Row], *, split_is_given: bool = False) -> dict[int
 
 
 def _rank(row: Row, split_is_given: bool) -> tuple[int, bool, int]:
-    """Part of a given split, eigenvalues, and how many of energy, forces, stress, gap and number of electrons."""
+    """Part of a given split, eigenvalues, and how many quantities are known, the number of electrons among them."""
     part = PARTS.index(row.identity.part) if split_is_given and row.identity.part in PARTS else 0
-    return part, row.num_k > 0, len(row.known) + math.isfinite(row.band_gap) + math.isfinite(row.num_electrons)
+    return part, not row.is_sampled, len(row.known) + math.isfinite(row.num_electrons)

@@ -1,8 +1,8 @@
 """From calculations to the targets that a model learns."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,7 +11,15 @@ from metatensor.torch import Labels, TensorBlock, TensorMap
 from numpy.typing import NDArray
 
 from electrain.interface.axis_labels import grid_to_labels
-from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL
+from electrain.interface.quantities import (
+    BAND_GAP,
+    DENSITY_OF_STATES,
+    FERMI_LEVEL,
+    QUANTITIES,
+    Quantity,
+    gradients_of,
+    in_data_sets,
+)
 from electrain.spectra.axis import EnergyAxis
 from electrain.spectra.broadening import density_of_states, highest_trusted_energy, trusted_channels
 from electrain.spectra.gap import gap_from_eigenvalues
@@ -20,6 +28,9 @@ from electrain.spectra.grid import EnergyGrid
 from .axis import check_settings, fitted_axis
 from .calculation import Calculation
 from .sampled_spectrum import SampledSpectrum
+
+# What is written for every structure; all else if any structure of a data set has it
+ELECTRONIC = (DENSITY_OF_STATES, BAND_GAP, FERMI_LEVEL)
 
 # Below the lowest state by this much, a Gaussian is lost in the round-off of its peak (exp(-8**2 / 2) is 1e-14).
 _TAIL_IN_SMEARINGS = 8.0
@@ -30,7 +41,7 @@ class TrustedSpectrum:
     """Density of states from where it begins to where it can be trusted; zero below, unknown above.
 
     :param first_channel: energy of the first value relative to the Fermi level, in steps.
-    :param values: shape ``(num_channels,)``, in states/eV of the whole structure.
+    :param values: shape ``(num_channels,)``, in states/eV of the whole structure, or those of several spectra.
     :param lowest: lowest state, relative to the Fermi level, in eV.
     :param highest: highest trusted energy, relative to the Fermi level, in eV.
     """
@@ -41,7 +52,7 @@ class TrustedSpectrum:
     highest: float
 
     def on(self, axis: EnergyAxis) -> torch.Tensor:
-        """Values on a prediction grid of the same step, shape ``(axis.grid.size,)``; NaN where not trusted.
+        """Values on a prediction grid of the same step, shape ``(..., axis.grid.size)``; NaN where not trusted.
 
         Zero in the lowest ``axis.max_shift`` channels.
 
@@ -58,13 +69,14 @@ class TrustedSpectrum:
                 f"expected no state below {axis.lowest_state:.2f} eV (from the Fermi level), where the axis has no "
                 f"room for it, got one at {self.lowest:.2f} eV"
             )
-        spectrum = torch.zeros(axis.grid.size, dtype=torch.float64)
+        *rows, num_channels = self.values.shape
+        spectrum = torch.zeros(*rows, axis.grid.size, dtype=torch.float64)
         begin = self.first_channel - axis.first_channel
-        end = min(begin + len(self.values), axis.grid.size)
+        end = min(begin + num_channels, axis.grid.size)
         if end > max(begin, 0):
-            spectrum[max(begin, 0) : end] = torch.from_numpy(self.values[max(-begin, 0) : end - begin])
-        spectrum[: axis.max_shift] = 0.0
-        spectrum[max(begin + len(self.values), 0) :] = math.nan
+            spectrum[..., max(begin, 0) : end] = torch.from_numpy(self.values[..., max(-begin, 0) : end - begin])
+        spectrum[..., : axis.max_shift] = 0.0
+        spectrum[..., max(begin + num_channels, 0) :] = math.nan
         return spectrum
 
 
@@ -74,18 +86,27 @@ class Sample:
 
     :param atoms: lengths in A.
     :param spectrum: its density of states.
-    :param band_gap: in eV, NaN if unknown.
-    :param energy: in eV, NaN if unknown.
-    :param forces: shape ``(num_atoms, 3)``, in eV/A, NaN if unknown.
-    :param stress: shape ``(3, 3)``, in eV/A^3, NaN if unknown or without a volume.
+    :param values: of all other quantities of data sets by name, NaN where unknown (a stress also without a volume);
+        spectra on the channels of ``spectrum``.
     """
 
     atoms: Atoms
     spectrum: TrustedSpectrum
-    band_gap: float
-    energy: float
-    forces: NDArray[np.float64]
-    stress: NDArray[np.float64]
+    values: dict[str, NDArray[np.float64]]
+
+    def on(self, axis: EnergyAxis) -> dict[str, NDArray[np.float64]]:
+        """Values of all quantities by name, spectra on the prediction grid.
+
+        :raises ValueError: as :meth:`TrustedSpectrum.on`.
+        """
+        placed = {DENSITY_OF_STATES: self.spectrum.on(axis).numpy()}
+        for name, values in self.values.items():
+            if QUANTITIES[name].is_spectrum:
+                is_known = bool(np.isfinite(values).all())
+                values = replace(self.spectrum, values=values).on(axis).numpy()
+                values = values if is_known else np.full_like(values, math.nan)
+            placed[name] = values
+        return placed
 
 
 def make_sample(calculation: Calculation | SampledSpectrum, *, step: float, smearing: float) -> Sample:
@@ -96,30 +117,37 @@ def make_sample(calculation: Calculation | SampledSpectrum, *, step: float, smea
     :param smearing: standard deviation of the Gaussians, in eV.
     :raises ValueError: if the density of states cannot be trusted anywhere.
     """
+    known: dict[str, NDArray[np.float64] | float] = {FERMI_LEVEL: 0.0}
     if isinstance(calculation, SampledSpectrum):
-        return _sample_of_spectrum(calculation, step)
-    has_volume = bool(calculation.atoms.pbc.all())
-    forces, stress = calculation.forces, calculation.stress if has_volume else None
-    return Sample(
-        atoms=calculation.atoms,
-        spectrum=trusted_spectrum(calculation, step=step, smearing=smearing),
-        band_gap=band_gap(calculation),
-        energy=math.nan if calculation.energy is None else calculation.energy,
-        forces=np.full((len(calculation.atoms), 3), math.nan) if forces is None else forces,
-        stress=np.full((3, 3), math.nan) if stress is None else stress,
-    )
+        first, density = calculation.resampled(step)
+        spectrum = TrustedSpectrum(first, density, calculation.lowest, calculation.highest_trusted)
+    else:
+        spectrum = trusted_spectrum(calculation, step=step, smearing=smearing)
+        grid = EnergyGrid(round(spectrum.first_channel * step, 6), step, len(spectrum.values))
+        known.update(_learned(calculation, grid, smearing))
+        known[BAND_GAP] = band_gap(calculation)
+    values = {}
+    for quantity in in_data_sets():
+        if quantity.name != DENSITY_OF_STATES:
+            shape = quantity.array_shape(len(calculation.atoms), spectrum.values.shape)
+            values[quantity.name] = np.full(shape, known.get(quantity.name, math.nan))
+    return Sample(calculation.atoms, spectrum, values)
 
 
-def _sample_of_spectrum(sampled: SampledSpectrum, step: float) -> Sample:
-    first, values = sampled.resampled(step)
-    return Sample(
-        atoms=sampled.atoms,
-        spectrum=TrustedSpectrum(first, values, sampled.lowest, sampled.highest_trusted),
-        band_gap=math.nan,
-        energy=math.nan,
-        forces=np.full((len(sampled.atoms), 3), math.nan),
-        stress=np.full((3, 3), math.nan),
-    )
+def _learned(calculation: Calculation, grid: EnergyGrid, smearing: float) -> Iterator[tuple[str, NDArray[np.float64]]]:
+    """Values that came with a calculation, as they are learned."""
+    for name, values in calculation.values.items():
+        quantity = QUANTITIES[name]
+        if quantity.gradient_parameter == "strain" and not calculation.atoms.pbc.all():
+            continue  # no volume
+        if quantity.is_spectrum:
+            heights = (values * calculation.weights[:, None]).reshape(-1, calculation.eigenvalues.size)
+            energies = calculation.bands().reshape(-1, 1)
+            rows = [density_of_states(energies, torch.from_numpy(height), grid, smearing) for height in heights]
+            values = torch.stack(rows).numpy().reshape(*values.shape[:-3], grid.size)
+        elif quantity.on_axis_of is not None:
+            values = values - calculation.zero()
+        yield name, values
 
 
 def choose_axis(calculations: Sequence[Calculation], *, step: float, smearing: float, max_shift: float) -> EnergyAxis:
@@ -189,8 +217,8 @@ def dos_target(calculation: Calculation, axis: EnergyAxis) -> torch.Tensor:
 
 def band_gap(calculation: Calculation) -> float:
     """Return the band gap that came with a calculation or that of its eigenvalues, in eV; else NaN."""
-    if calculation.band_gap is not None:
-        return calculation.band_gap
+    if BAND_GAP in calculation.values:
+        return float(calculation.values[BAND_GAP])
     if calculation.electrons_in_pairs is None:
         return math.nan
     try:
@@ -199,60 +227,44 @@ def band_gap(calculation: Calculation) -> float:
         return math.nan
 
 
-def electronic_targets(sample: Sample, axis: EnergyAxis) -> dict[str, TensorMap]:
-    """Density of states (states/eV), band gap (eV) and Fermi level (eV, on the axis of the DOS: 0).
+def make_targets(sample: Sample, axis: EnergyAxis, names: Iterable[str]) -> dict[str, TensorMap]:
+    """Targets for metatrain in the units of their quantities; NaN for what is unknown.
 
-    The property labels of the density of states are its energy axis, see :mod:`electrain.interface.axis_labels`.
+    The property labels of a spectrum are its energy axis, see :mod:`electrain.interface.axis_labels`. Gradients are in
+    the block of their energy: by positions minus the forces, in eV/A; by strain the stress times the volume, in eV.
 
+    :param names: of quantities.
     :raises ValueError: as :meth:`TrustedSpectrum.on`.
     """
-    return {
-        DENSITY_OF_STATES: _per_system(sample.spectrum.on(axis), grid_to_labels(axis.grid)),
-        BAND_GAP: _per_system(_number(sample.band_gap), Labels.range("bandgap", 1)),
-        FERMI_LEVEL: _per_system(_number(0.0), Labels.range("efermi", 1)),
-    }
+    values, names = sample.on(axis), set(names)
+    targets = {}
+    for quantity in in_data_sets():
+        if quantity.name in names and quantity.gradient_of is None:
+            properties = Labels.range(quantity.name.removeprefix("mtt::"), 1)
+            if quantity.is_spectrum:
+                properties = grid_to_labels(axis.grid)
+            block = _block(quantity, "system", values[quantity.name], sample.atoms, properties)
+            for gradient in gradients_of(quantity.name):
+                if gradient.name in names:
+                    # Without a volume the stress is NaN, and so is the product.
+                    volume = abs(np.linalg.det(sample.atoms.cell[:]))
+                    factor = -1.0 if gradient.gradient_parameter == "positions" else volume
+                    derivative = _block(gradient, "sample", factor * values[gradient.name], sample.atoms, properties)
+                    block.add_gradient(str(gradient.gradient_parameter), derivative)
+            targets[quantity.name] = TensorMap(Labels.single(), [block])
+    return targets
 
 
-def energy_target(sample: Sample, *, with_forces: bool, with_stress: bool) -> TensorMap:
-    """Energy in eV and, if asked for, its gradients; NaN for what is unknown.
-
-    The gradient by positions is minus the forces, in eV/A; the one by strain the stress times the volume, in eV.
-    """
-    block = _block(_number(sample.energy), Labels.range("energy", 1))
-    if with_forces:
-        atoms = torch.arange(len(sample.atoms), dtype=torch.int32)
-        samples = Labels(["sample", "atom"], torch.stack([torch.zeros_like(atoms), atoms], dim=1))
-        values = -torch.as_tensor(sample.forces, dtype=torch.float64).unsqueeze(-1)
-        block.add_gradient("positions", _gradient(values, samples, ["xyz"]))
-    if with_stress:
-        # Without a volume the stress is NaN, and so is the product.
-        values = torch.as_tensor(sample.stress * abs(np.linalg.det(sample.atoms.cell[:])), dtype=torch.float64)
-        gradient = _gradient(values.reshape(1, 3, 3, 1), Labels.range("sample", 1), ["xyz_1", "xyz_2"])
-        block.add_gradient("strain", gradient)
-    return TensorMap(Labels.single(), [block])
-
-
-def _number(value: float) -> torch.Tensor:
-    return torch.tensor([value], dtype=torch.float64)
-
-
-def _per_system(values: torch.Tensor, properties: Labels) -> TensorMap:
-    return TensorMap(Labels.single(), [_block(values, properties)])
-
-
-def _block(values: torch.Tensor, properties: Labels) -> TensorBlock:
+def _block(
+    quantity: Quantity, sample_name: str, values: NDArray[np.float64], atoms: Atoms, properties: Labels
+) -> TensorBlock:
+    samples, shape = Labels.range(sample_name, 1), quantity.shape or ()
+    if quantity.per == "atom":
+        samples = Labels([sample_name, "atom"], torch.tensor([[0, atom] for atom in range(len(atoms))]))
+    directions = ["xyz"] if len(shape) == 1 else [f"xyz_{number}" for number in range(1, len(shape) + 1)]
     return TensorBlock(
-        values=values.unsqueeze(0),
-        samples=Labels(["system"], torch.tensor([[0]], dtype=torch.int32)),
-        components=[],
-        properties=properties,
-    )
-
-
-def _gradient(values: torch.Tensor, samples: Labels, directions: Sequence[str]) -> TensorBlock:
-    return TensorBlock(
-        values=values,
+        values=torch.from_numpy(values).reshape(len(samples), *shape, len(properties)),
         samples=samples,
         components=[Labels.range(name, 3) for name in directions],
-        properties=Labels.range("energy", 1),
+        properties=properties,
     )

@@ -18,12 +18,12 @@ from metatrain.utils.data.writers import DiskDatasetWriter, MemmapWriter
 
 from electrain.files.replacing import atomically
 from electrain.interface.ase_systems import to_system
-from electrain.interface.quantities import ENERGY
+from electrain.interface.quantities import gradients_of, in_data_sets
 from electrain.spectra.axis import EnergyAxis
 
 from .chunks import read_samples, read_table
 from .table import Row
-from .targets import Sample, electronic_targets, energy_target
+from .targets import ELECTRONIC, Sample, make_targets
 
 FORMATS = ("xyz", "zip", "memmap")
 SUFFIXES = {"xyz": ".xyz", "zip": ".zip", "memmap": ""}
@@ -31,17 +31,6 @@ SUFFIXES = {"xyz": ".xyz", "zip": ".zip", "memmap": ""}
 _MAX_IN_XYZ = 1_000
 _MAX_IN_ZIP = 100_000
 _ATOM_COUNTS = "metadata/atom_counts.npy"
-
-# Keys in extended XYZ files.
-DOS_KEY, BAND_GAP_KEY, FERMI_LEVEL_KEY = "dos", "bandgap", "efermi"
-
-
-class Contents(NamedTuple):
-    """What is written beside density of states, band gap and Fermi level: what any structure of the set has."""
-
-    energy: bool
-    forces: bool
-    stress: bool
 
 
 class Place(NamedTuple):
@@ -60,14 +49,14 @@ def format_for(num_structures: int) -> str:
 
 
 def write_chunk(
-    chunk: str, places: Sequence[Place], axis: EnergyAxis, contents: Contents, form: str, folder: str
+    chunk: str, places: Sequence[Place], axis: EnergyAxis, contents: Sequence[str], form: str, folder: str
 ) -> None:
     """Write the structures of a chunk into a new folder, one file (or folder) for each part.
 
     :param chunk: file that :func:`electrain.data.chunks.read_chunk` wrote.
     :param places: which of its structures to write, ascending in row and number.
     :param axis: the energy axis of the data set.
-    :param contents: what else to write.
+    :param contents: names of the quantities to write beside the electronic ones.
     :param form: one of ``FORMATS``.
     :param folder: where; nothing is done if it exists.
     """
@@ -108,18 +97,25 @@ class _XYZWriter:
     def __init__(self, path: Path, first: int) -> None:
         self._file = path.open("w", encoding="utf-8")
 
-    def write(self, sample: Sample, row: Row, axis: EnergyAxis, contents: Contents) -> None:
+    def write(self, sample: Sample, row: Row, axis: EnergyAxis, contents: Sequence[str]) -> None:
         # metatomic takes no cell vectors of open directions
         cell = sample.atoms.cell[:] * sample.atoms.pbc[:, None]
         atoms = Atoms(sample.atoms.numbers, positions=sample.atoms.positions, cell=cell, pbc=sample.atoms.pbc)
         relatives = {"id": row.identity.name, "subset": row.identity.subset, "parent": row.identity.parent}
         atoms.info = {key: value for key, value in relatives.items() if value is not None}
-        atoms.info[BAND_GAP_KEY] = sample.band_gap
-        atoms.info[FERMI_LEVEL_KEY] = 0.0
-        atoms.info[DOS_KEY] = sample.spectrum.on(axis).numpy()
-        results = {"energy": sample.energy, "forces": sample.forces, "stress": sample.stress}
-        wanted = {name: results[name] for name, is_wanted in contents._asdict().items() if is_wanted}
-        atoms.calc = SinglePointCalculator(atoms, **wanted)
+        values, results = sample.on(axis), {}
+        for quantity in sorted(in_data_sets(), key=lambda quantity: quantity.is_spectrum):  # long lines end with these
+            name, key = quantity.name, quantity.key
+            if name not in (*ELECTRONIC, *contents):
+                continue
+            value: Any = values[name] if values[name].ndim else values[name].item()
+            if quantity.gradient_of or gradients_of(name):
+                results[key] = value
+            elif quantity.per == "structure":
+                atoms.info[key] = value
+            else:
+                atoms.arrays[key] = value if value.ndim == 1 else value.reshape(len(atoms), -1)
+        atoms.calc = SinglePointCalculator(atoms, **results)
         ase.io.write(self._file, atoms, format="extxyz")
 
     def finish(self) -> None:
@@ -133,11 +129,8 @@ class _MetatrainWriter:
         self._writer: Any = DiskDatasetWriter(path) if path.suffix else MemmapWriter(path)
         self._writer.index = first
 
-    def write(self, sample: Sample, row: Row, axis: EnergyAxis, contents: Contents) -> None:
-        targets = electronic_targets(sample, axis)
-        if contents.energy:
-            targets[ENERGY] = energy_target(sample, with_forces=contents.forces, with_stress=contents.stress)
-        self._writer.write([to_system(sample.atoms)], targets)
+    def write(self, sample: Sample, row: Row, axis: EnergyAxis, contents: Sequence[str]) -> None:
+        self._writer.write([to_system(sample.atoms)], make_targets(sample, axis, (*ELECTRONIC, *contents)))
 
     def finish(self) -> None:
         self._writer.finish()

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from electrain.data.reading import LabelledStructure
-from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, ENERGY, FERMI_LEVEL, quantity_of
+from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, ENERGY, FERMI_LEVEL, FORCES, STRESS, quantity_of
 from electrain.results import ElectronicStructure
 from electrain.spectra import (
     EnergyAxis,
@@ -101,8 +101,8 @@ def compare_structure(
     :param energy: the predicted energy, if any.
     :param rotated: densities of states of rotated copies, shape ``(num_rotations, axis.grid.size)``, if computed.
     """
-    target = torch.from_numpy(labelled.density_of_states)
-    values: dict[str, float] = {"num_atoms": float(len(labelled.atoms)), "true_gap": labelled.band_gap}
+    target = torch.from_numpy(labelled.values[DENSITY_OF_STATES])
+    values: dict[str, float] = {"num_atoms": float(len(labelled.atoms)), "true_gap": float(labelled.values[BAND_GAP])}
     window, trusted = axis.window(target)
     predicted = torch.full_like(window, math.nan)
     if result is not None:
@@ -154,7 +154,7 @@ def _spectral(
 ) -> dict[str, float]:
     num_atoms, electrons = len(labelled.atoms), labelled.entry.num_electrons
     level, gap = gap_by_counting(prediction, axis.grid, electrons, num_atoms)
-    window, trusted = axis.window(torch.from_numpy(labelled.density_of_states))
+    window, trusted = axis.window(torch.from_numpy(labelled.values[DENSITY_OF_STATES]))
     true_gap = math.nan
     if trusted.any():
         grid = EnergyGrid(axis.target_grid.start, axis.grid.step, int(trusted.sum()))
@@ -191,12 +191,12 @@ def _uncertain(
 
 
 def _energetic(labelled: LabelledStructure, energy: PredictedEnergy) -> dict[str, float]:
-    values = {"true_energy": labelled.energy, "predicted_energy": energy.energy}
+    values = {"true_energy": float(labelled.values[ENERGY]), "predicted_energy": energy.energy}
     if energy.uncertainty is not None:
         values["energy_uncertainty"] = energy.uncertainty
     for name, predicted, true in (
-        ("forces", energy.forces, labelled.forces),
-        ("stresses", energy.stress, labelled.stress),
+        ("forces", energy.forces, labelled.values[FORCES]),
+        ("stresses", energy.stress, labelled.values[STRESS]),
     ):
         if predicted is not None:
             errors = (predicted - true)[np.isfinite(true)]

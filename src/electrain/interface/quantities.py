@@ -24,11 +24,13 @@ class Quantity:
 
     :param name: in data sets, options files and exported models.
     :param label: for readers.
+    :param plural: of the label, if it is another word.
     :param unit: of a value, for readers.
-    :param key: in extended XYZ files.
+    :param key: in extended XYZ files, none that ASE keeps for itself; without one it is in no data set.
     :param option_unit: in options files and exported models, as far as metatomic knows units; that for readers if not
         given.
     :param description: in options files and exported models.
+    :param comment: above it in options files.
     :param shape: of a value: ``()`` for a number, ``(3,)``, ``(3, 3)``; ``None`` for a spectrum, which has a value for
         each channel of the energy axis.
     :param per: what has a value in a data set.
@@ -45,10 +47,12 @@ class Quantity:
 
     name: str
     label: str
+    plural: str | None = None
     unit: str = ""
     key: str = ""
     option_unit: str | None = None
     description: str = ""
+    comment: str = ""
     shape: tuple[int, ...] | None = ()
     per: Literal["structure", "atom"] = "structure"
     gradient_of: str | None = None
@@ -60,6 +64,11 @@ class Quantity:
     read_from: str | None = None
     on_axis_of: str | None = None
     is_non_negative: bool = False
+
+    @property
+    def plural_label(self) -> str:
+        """For readers, of several values."""
+        return self.plural or self.label
 
     @property
     def is_spectrum(self) -> bool:
@@ -76,6 +85,22 @@ class Quantity:
         """Unit in options files and exported models."""
         return self.unit if self.option_unit is None else self.option_unit
 
+    @property
+    def gradient_parameter(self) -> Literal["positions", "strain"] | None:
+        """What the energy is differentiated by: forces have a value per atom, the stress one per structure."""
+        if self.gradient_of is None:
+            return None
+        return "positions" if self.per == "atom" else "strain"
+
+    def array_shape(self, num_atoms: int, spectrum: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of all values of a structure.
+
+        :param num_atoms: in the structure.
+        :param spectrum: shape of one spectrum.
+        """
+        rows = (num_atoms,) if self.per == "atom" else ()
+        return rows + (spectrum if self.shape is None else self.shape)
+
 
 QUANTITIES = {
     quantity.name: quantity
@@ -87,6 +112,7 @@ QUANTITIES = {
             key="dos",
             option_unit="",  # metatomic knows no states/eV
             description="density of states of the whole cell in states/eV",
+            comment="Density of states of the whole cell, in states/eV; NaN where too few bands were computed.",
             shape=None,
             has_baseline=False,  # gap and Fermi level are read from the whole of it, and its zero is shifted
             is_scaled=False,
@@ -98,6 +124,7 @@ QUANTITIES = {
             unit="eV",
             key="bandgap",
             description="band gap",
+            comment="Band gap, 0 for metals; NaN where unknown.",
             intensive=True,
             has_baseline=False,
             read_from=DENSITY_OF_STATES,
@@ -109,15 +136,16 @@ QUANTITIES = {
             unit="eV",
             key="efermi",
             description="Fermi level on the axis of the density of states",
+            comment="Where the DFT Fermi level lies on the axis of the density of states.",
             intensive=True,
             has_baseline=False,
             is_scaled=False,
             read_from=DENSITY_OF_STATES,
             on_axis_of=DENSITY_OF_STATES,
         ),
-        Quantity(ENERGY, "energy", unit="eV", key="energy", description="energy"),
+        Quantity(ENERGY, "energy", "energies", unit="eV", key="energy", description="energy"),
         Quantity(FORCES, "forces", unit="eV/angstrom", key="forces", shape=(3,), per="atom", gradient_of=ENERGY),
-        Quantity(STRESS, "stress", unit="eV/angstrom^3", key="stress", shape=(3, 3), gradient_of=ENERGY),
+        Quantity(STRESS, "stress", "stresses", "eV/angstrom^3", key="stress", shape=(3, 3), gradient_of=ENERGY),
         Quantity(DIRECT_FORCE, "direct forces", unit="eV/Angstrom", shape=(3,), per="atom"),
         Quantity(DIRECT_FORCE_DEPRECATED, "direct forces", unit="eV/Angstrom", shape=(3,), per="atom"),
         Quantity(DIRECT_STRESS, "direct stress", unit="eV/Angstrom^3", shape=(3, 3), per_volume=True),
@@ -125,6 +153,16 @@ QUANTITIES = {
 }
 
 INTENSIVE = tuple(quantity.name for quantity in QUANTITIES.values() if quantity.intensive)
+
+
+def in_data_sets() -> list[Quantity]:
+    """The quantities that data sets hold, in the order of the table."""
+    return [quantity for quantity in QUANTITIES.values() if quantity.key]
+
+
+def gradients_of(name: str) -> list[Quantity]:
+    """The gradients of an energy."""
+    return [quantity for quantity in QUANTITIES.values() if quantity.gradient_of == name]
 
 
 def base_quantity(name: str) -> str:

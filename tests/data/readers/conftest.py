@@ -42,6 +42,7 @@ def metal(make_calculation: Callable[..., Calculation]) -> Callable[..., Calcula
         fields: dict[str, Any] = {
             "eigenvalues": levels,
             "weights": weights,
+            "k_points": generator.uniform(-0.5, 0.5, (6, 3)),
             "fermi_level": fermi_level,
             "num_electrons": float(np.einsum("k,skn->", weights, levels < fermi_level)),
             "noncollinear": spin_treatment == "noncollinear",

@@ -6,6 +6,7 @@ import torch
 from writers import WRITERS, write_abinit, write_vasp
 
 from electrain.data import choose_axis, dos_target, read_calculations
+from electrain.interface.quantities import ENERGY, FORCES, STRESS
 
 CODES = {
     "calculation.xyz": "",
@@ -34,6 +35,7 @@ def test_every_file_gives_the_same_density_of_states(metal, tmp_path, spin_treat
     assert found.num_electrons == pytest.approx(expected.num_electrons, abs=1e-8)
     np.testing.assert_allclose(found.atoms.positions, expected.atoms.positions, atol=1e-8)
     np.testing.assert_allclose(found.atoms.cell[:], expected.atoms.cell[:], atol=1e-8)
+    np.testing.assert_allclose(found.k_points, expected.k_points, atol=1e-7)
     assert found.atoms.symbols.get_chemical_formula() == "Si2"
     # The order of the spins does not show in the sum of both.
     levels = expected.eigenvalues - expected.fermi_level
@@ -56,9 +58,11 @@ def test_k_points_without_weight_are_left_out(metal, tmp_path):
     path = np.full((1, 2, 16), 1.0)
     states = np.concatenate([expected.eigenvalues, path], axis=1)
     weights = np.concatenate([expected.weights, [0.0, 0.0]])
-    write_vasp(tmp_path / "vasprun.xml", metal(eigenvalues=states, weights=weights))
+    k_points = np.concatenate([expected.k_points, np.zeros((2, 3))])
+    write_vasp(tmp_path / "vasprun.xml", metal(eigenvalues=states, weights=weights, k_points=k_points))
     (found,) = read_calculations(tmp_path / "vasprun.xml")
     np.testing.assert_allclose(found.eigenvalues, expected.eigenvalues)
+    np.testing.assert_allclose(found.k_points, expected.k_points)
 
 
 def test_energy_forces_and_stress_of_vasp(metal, tmp_path):
@@ -66,12 +70,12 @@ def test_energy_forces_and_stress_of_vasp(metal, tmp_path):
     generator = np.random.default_rng(11)
     forces, stress = generator.normal(size=(2, 3)), generator.normal(size=(3, 3))
     path = tmp_path / "vasprun.xml"
-    write_vasp(path, metal(forces=forces, stress=stress))
+    write_vasp(path, metal(values={FORCES: forces, STRESS: stress}))
     (found,) = read_calculations(path)
-    assert found.energy == -10.5  # the free energy, not the one without entropy
-    np.testing.assert_allclose(found.forces, forces, atol=1e-12)
-    np.testing.assert_allclose(found.stress, stress, rtol=1e-6)
+    assert found.values[ENERGY] == -10.5  # the free energy, not the one without entropy
+    np.testing.assert_allclose(found.values[FORCES], forces, atol=1e-12)
+    np.testing.assert_allclose(found.values[STRESS], stress, rtol=1e-6)
     # A band structure on the density of another run.
-    write_vasp(path, metal(forces=forces, stress=stress), charge=11)
+    write_vasp(path, metal(values={FORCES: forces, STRESS: stress}), charge=11)
     (found,) = read_calculations(path)
-    assert (found.energy, found.forces, found.stress) == (None, None, None)
+    assert found.values == {}

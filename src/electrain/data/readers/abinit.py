@@ -8,11 +8,14 @@ from ase.io.abinit import read_abinit_gsr
 from ase.stress import voigt_6_to_full_3x3_stress
 from ase.units import Hartree
 
+from electrain.interface.quantities import ENERGY, FORCES, STRESS
+
 from ..calculation import Calculation, CalculationError
 from .common import normalised_states, plain_structure, reading
 
 # A GSR file does not say whether the run converged, but how much the energy changed in the last step.
 _LARGEST_CHANGE = 1e-4  # eV per atom
+_K_POINTS = "reduced_coordinates_of_kpoints"
 
 
 def read_abinit(path: str | Path) -> Calculation:
@@ -31,7 +34,7 @@ def read_abinit(path: str | Path) -> Calculation:
     source = str(path)
     with reading(source, "ABINIT's results (GSR.nc)"):
         with Dataset(source) as file:
-            rest = {name: np.array(file.variables[name][...]) for name in ("nelect", "deltae", "kptopt")}
+            rest = {name: np.array(file.variables[name][...]) for name in ("nelect", "deltae", "kptopt", _K_POINTS)}
             rest["num_spinors"] = np.array(len(file.dimensions["number_of_spinor_components"]))
         return _calculation(read_abinit_gsr(source), rest, source)
 
@@ -53,6 +56,7 @@ def _calculation(results: dict[str, Any], rest: dict[str, Any], source: str) -> 
         results["eigenvalues"],
         results["kpoint_weights"],
         results["occupations"] / electrons_per_state,  # ABINIT counts electrons
+        rest[_K_POINTS],
         total=1.0,
         electrons_per_state=electrons_per_state,
         source=source,
@@ -64,11 +68,14 @@ def _calculation(results: dict[str, Any], rest: dict[str, Any], source: str) -> 
         eigenvalues=states.eigenvalues,
         weights=states.weights,
         occupations=states.occupations,
+        k_points=states.k_points,
         fermi_level=float(results["fermilevel"]),
         num_electrons=float(rest["nelect"]),
-        energy=ground_state.get("free_energy"),
-        forces=ground_state.get("forces"),
-        stress=None if stress is None else voigt_6_to_full_3x3_stress(stress),
+        values={
+            ENERGY: ground_state.get("free_energy"),
+            FORCES: ground_state.get("forces"),
+            STRESS: None if stress is None else voigt_6_to_full_3x3_stress(stress),
+        },
         noncollinear=noncollinear,
         source=source,
         code=f"ABINIT {results['version']}".strip(),

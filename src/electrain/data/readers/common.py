@@ -29,11 +29,13 @@ class States(NamedTuple):
     :param eigenvalues: shape ``(num_spins, num_k, num_bands)``, in eV.
     :param weights: shape ``(num_k,)``.
     :param occupations: between 0 and 1, of the shape of the eigenvalues.
+    :param k_points: fractional coordinates, shape ``(num_k, 3)``.
     """
 
     eigenvalues: NDArray[np.float64]
     weights: NDArray[np.float64]
     occupations: NDArray[np.float64] | None
+    k_points: NDArray[np.float64] | None
 
 
 def open_packed(path: Path) -> IO[bytes]:
@@ -73,6 +75,7 @@ def normalised_states(
     eigenvalues: ArrayLike,
     weights: ArrayLike,
     occupations: ArrayLike | None,
+    k_points: ArrayLike | None,
     *,
     total: float,
     electrons_per_state: int,
@@ -85,10 +88,11 @@ def normalised_states(
     :param eigenvalues: shape ``(num_spins, num_k, num_bands)``, in eV.
     :param weights: shape ``(num_k,)``.
     :param occupations: between 0 and 1, of the shape of the eigenvalues.
+    :param k_points: fractional coordinates in the reciprocal lattice, shape ``(num_k, 3)``.
     :param total: what the code's weights sum to.
     :param electrons_per_state: what ours sum to.
     :param source: the file.
-    :raises CalculationError: if the weights are negative or sum to something else.
+    :raises CalculationError: if the weights are negative or sum to something else, or shapes do not fit.
     """
     eigenvalues, weights = np.asarray(eigenvalues, dtype=np.float64), np.asarray(weights, dtype=np.float64)
     if weights.ndim != 1 or eigenvalues.ndim != 3 or eigenvalues.shape[1] != len(weights):
@@ -97,6 +101,9 @@ def normalised_states(
             "expected eigenvalues of shape (spins, k-points, bands) and as many weights as k-points, got "
             f"{eigenvalues.shape} and {weights.shape}",
         )
+    points = None if k_points is None else np.asarray(k_points, dtype=np.float64)
+    if points is not None and points.shape != (len(weights), 3):
+        raise CalculationError(source, f"expected k-points of shape ({len(weights)}, 3), got {points.shape}")
     if (weights < 0).any():
         k = int(np.argmin(weights))
         raise CalculationError(source, f"expected k-point weights of at least 0, got {weights[k]:g} at k-point {k}")
@@ -110,7 +117,17 @@ def normalised_states(
         eigenvalues[:, used],
         weights[used] * (electrons_per_state / weights.sum()),
         None if occupations is None else np.asarray(occupations, dtype=np.float64)[:, used],
+        None if points is None else points[used],
     )
+
+
+def fractional(k_points: ArrayLike, axes: ArrayLike) -> NDArray[np.float64]:
+    """Coordinates in a reciprocal lattice.
+
+    :param k_points: Cartesian, shape ``(num_k, 3)``.
+    :param axes: reciprocal lattice vectors in the same unit, one a row.
+    """
+    return np.linalg.solve(np.asarray(axes, np.float64).T, np.asarray(k_points, np.float64).T).T.astype(np.float64)
 
 
 def middle_of_gap(highest_occupied: float, lowest_unoccupied: float | None) -> float:

@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from ase import Atoms
 from ase.stress import voigt_6_to_full_3x3_stress
 from numpy.typing import NDArray
 
-from ..calculation import Calculation, CalculationError, Rejected
+from ..calculation import Calculation, CalculationError, Rejected, given_quantities
 from .common import DAMAGED, normalised_states, open_packed, plain_structure
 
 _KEPT = ("id", "subset", "parent", "split")
@@ -25,10 +26,10 @@ def read_extended_xyz(path: str | Path) -> Iterator[Calculation | Rejected]:
     """Read one frame after the other; the file may be compressed (``.xz``, ``.gz``, ``.bz2``).
 
     A frame's comment line holds ``eigenvalues`` (num_k, num_bands) or (2, num_k, num_bands) in eV with the
-    Fermi level at zero and ``kweights`` (num_k,); see :class:`Calculation` for their sum. It may hold
-    ``n_electrons``, ``bandgap`` (eV), ``energy`` (eV), ``stress`` (eV/A^3), ``code`` (name and version), ``id``,
-    ``subset``, ``parent`` and ``split``; forces (eV/A) are a column. ``efermi``, the Fermi level before that shift, is
-    not used.
+    Fermi level at zero and ``kweights`` (num_k,); see :class:`Calculation` for their sum. It may hold ``kpoints``
+    (num_k, 3), fractional, ``n_electrons``, ``code`` (name and version), ``id``, ``subset``, ``parent`` and ``split``,
+    and the keys of :mod:`electrain.interface.quantities`: ``bandgap`` (eV), ``energy`` (eV), ``stress`` (eV/A^3);
+    forces (eV/A) are a column. ``efermi``, the Fermi level before that shift, is not used.
 
     A frame that fails a check comes back as :class:`Rejected`. Where a frame ends can no longer be told after
     a broken count of atoms: the rest of the file is then one :class:`Rejected`.
@@ -67,11 +68,15 @@ def calculation_from_atoms(atoms: Atoms, source: str) -> Calculation:
     weights = np.atleast_1d(_numbers(atoms.info["kweights"], "kweights", source))  # ASE: one weight is a number
     if eigenvalues.ndim == 2:
         eigenvalues = eigenvalues[None]
+    k_points = atoms.info.get("kpoints")
+    if k_points is not None:
+        k_points = np.atleast_2d(_numbers(k_points, "kpoints", source))
     total = 1 if len(eigenvalues) == 2 else 2
-    states = normalised_states(eigenvalues, weights, None, total=total, electrons_per_state=total, source=source)
-    results = atoms.calc.results if atoms.calc is not None else {}
+    states = normalised_states(
+        eigenvalues, weights, None, k_points, total=total, electrons_per_state=total, source=source
+    )
     structure = plain_structure(atoms)
-    stress = results.get("stress")
+    num_electrons = atoms.info.get("n_electrons")
     structure.info = {key: str(atoms.info[key]) for key in _KEPT if key in atoms.info}
     return Calculation(
         atoms=structure,
@@ -79,13 +84,19 @@ def calculation_from_atoms(atoms: Atoms, source: str) -> Calculation:
         weights=states.weights,
         fermi_level=0.0,
         source=source,
-        num_electrons=_optional(atoms.info.get("n_electrons"), "n_electrons", source),
-        band_gap=_optional(atoms.info.get("bandgap"), "bandgap", source),
-        energy=_optional(results.get("energy"), "energy", source),
-        forces=results.get("forces"),
-        stress=None if stress is None else voigt_6_to_full_3x3_stress(stress),
+        num_electrons=None if num_electrons is None else _shaped(num_electrons, (), "n_electrons", source).item(),
+        values=_values(atoms, eigenvalues.shape, weights > 0, source),
+        k_points=states.k_points,
         code=str(atoms.info.get("code", "")),
     )
+
+
+def found_in(atoms: Atoms) -> dict[str, Any]:
+    """All values of a frame by their keys, wherever ASE keeps them, a stress as a matrix."""
+    results = {} if atoms.calc is None else dict(atoms.calc.results)
+    if results.get("stress") is not None:
+        results["stress"] = voigt_6_to_full_3x3_stress(results["stress"])
+    return {**atoms.info, **atoms.arrays, **results}
 
 
 def number_of_atoms(line: bytes) -> int | None:
@@ -131,6 +142,23 @@ def _parse(text: str, source: str) -> Atoms:
     return atoms
 
 
+def _values(
+    atoms: Atoms, states: tuple[int, ...], used: NDArray[np.bool_], source: str
+) -> dict[str, NDArray[np.float64]]:
+    """Read the quantities of a calculation; a spectrum has a value for each state.
+
+    :param states: shape of the eigenvalues in the file.
+    :param used: which k-points have a weight.
+    """
+    found, values = found_in(atoms), {}
+    for quantity in given_quantities():
+        if found.get(quantity.key) is not None:
+            shape = quantity.array_shape(len(atoms), states)
+            value = _shaped(found[quantity.key], shape, quantity.key, source)
+            values[quantity.name] = value[..., used, :] if quantity.is_spectrum else value
+    return values
+
+
 def _numbers(value: Any, key: str, source: str) -> NDArray[np.float64]:
     try:
         return np.asarray(value, dtype=np.float64)
@@ -139,10 +167,10 @@ def _numbers(value: Any, key: str, source: str) -> NDArray[np.float64]:
         raise CalculationError(source, reason) from None
 
 
-def _optional(value: Any, key: str, source: str) -> float | None:
-    if value is None:
-        return None
-    number = _numbers(value, key, source)
-    if number.size != 1:
-        raise CalculationError(source, f"expected one number for '{key}', got shape {number.shape}")
-    return number.item()
+def _shaped(value: Any, shape: tuple[int, ...], key: str, source: str) -> NDArray[np.float64]:
+    """Take numbers whose dimensions ASE may have left out or joined."""
+    numbers = _numbers(value, key, source)
+    if numbers.size != math.prod(shape):
+        expected = f"numbers of shape {shape}" if shape else "one number"
+        raise CalculationError(source, f"expected {expected} for '{key}', got shape {numbers.shape}")
+    return numbers.reshape(shape)

@@ -7,6 +7,8 @@ import numpy as np
 from ase.io.trajectory import read_atoms
 from ase.stress import voigt_6_to_full_3x3_stress
 
+from electrain.interface.quantities import ENERGY, FORCES, STRESS
+
 from ..calculation import Calculation, CalculationError
 from .common import normalised_states, plain_structure, reading
 
@@ -46,6 +48,7 @@ def _calculation(file: ulm.Reader, source: str) -> Calculation:
         bands.eigenvalues.reshape(shape),
         bands.kpts.weights,
         bands.occupations.reshape(shape),
+        bands.kpts.ibzkpts,
         total=1.0,
         electrons_per_state=2 if len(bands.eigenvalues.reshape(shape)) == 1 and not noncollinear else 1,
         source=source,
@@ -56,11 +59,14 @@ def _calculation(file: ulm.Reader, source: str) -> Calculation:
         eigenvalues=states.eigenvalues,
         weights=states.weights,
         occupations=states.occupations,
+        k_points=states.k_points,
         fermi_level=float(fermi_levels[0]),
         num_electrons=float(np.einsum("k,skn->", states.weights, np.asarray(states.occupations))),
-        energy=float(results.get("free_energy", results["energy"])),
-        forces=results.get("forces"),
-        stress=None if stress is None else voigt_6_to_full_3x3_stress(stress),
+        values={
+            ENERGY: results.get("free_energy", results["energy"]),
+            FORCES: results.get("forces"),
+            STRESS: None if stress is None else voigt_6_to_full_3x3_stress(stress),
+        },
         noncollinear=noncollinear,
         source=source,
         code=f"GPAW {file.get('gpaw_version', '')}".strip(),

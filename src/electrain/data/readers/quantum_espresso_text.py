@@ -8,9 +8,12 @@ import ase.io
 import numpy as np
 from ase import Atoms
 from ase.stress import voigt_6_to_full_3x3_stress
+from numpy.typing import NDArray
+
+from electrain.interface.quantities import ENERGY, FORCES, STRESS
 
 from ..calculation import Calculation, CalculationError
-from .common import States, middle_of_gap, normalised_states, open_packed, plain_structure, reading
+from .common import States, fractional, middle_of_gap, normalised_states, open_packed, plain_structure, reading
 
 _NUMBER = r"\s*(-?\d+\.\d*)"
 
@@ -46,7 +49,7 @@ def _check_end(text: str, source: str) -> None:
 def _calculation(atoms: Atoms, text: str, source: str) -> Calculation:
     results = atoms.calc.results
     noncollinear = re.search(r"^ *(Noncollinear|Non magnetic) calculation with", text, re.MULTILINE) is not None
-    states = _states(atoms, noncollinear, source)
+    states = _states(atoms, text, noncollinear, source)
     version = re.search(r"Program PWSCF v\.?(\S+)", text)
     num_electrons = re.search(rf"number of electrons\s*={_NUMBER}", text)
     stress = results.get("stress")
@@ -54,18 +57,21 @@ def _calculation(atoms: Atoms, text: str, source: str) -> Calculation:
         atoms=plain_structure(atoms),
         eigenvalues=states.eigenvalues,
         weights=states.weights,
+        k_points=states.k_points,
         fermi_level=_fermi_level(text, source),
         num_electrons=None if num_electrons is None else float(num_electrons[1]),
-        energy=results.get("free_energy"),
-        forces=results.get("forces"),
-        stress=None if stress is None else voigt_6_to_full_3x3_stress(stress),
+        values={
+            ENERGY: results.get("free_energy"),
+            FORCES: results.get("forces"),
+            STRESS: None if stress is None else voigt_6_to_full_3x3_stress(stress),
+        },
         noncollinear=noncollinear,
         source=source,
         code=f"Quantum ESPRESSO {'' if version is None else version[1]}".strip(),
     )
 
 
-def _states(atoms: Atoms, noncollinear: bool, source: str) -> States:
+def _states(atoms: Atoms, text: str, noncollinear: bool, source: str) -> States:
     k_points = atoms.calc.kpts
     if not k_points:
         raise CalculationError(source, "expected eigenvalues, got none: pw.x prints them with verbosity='high'")
@@ -76,10 +82,18 @@ def _states(atoms: Atoms, noncollinear: bool, source: str) -> States:
         np.stack([point.eps_n for point in k_points]).reshape(num_spins, num_k, -1),
         [point.weight for point in k_points[:num_k]],
         None,
+        _fractional_k_points(text)[:num_k],
         total=1.0 if num_spins == 2 or noncollinear else 2.0,
         electrons_per_state=1 if num_spins == 2 or noncollinear else 2,
         source=source,
     )
+
+
+def _fractional_k_points(text: str) -> NDArray[np.float64]:
+    """All k-points of the list that comes before the results; ASE's are wrong after a cell has changed."""
+    vector = rf"\(\s*\d+\) = \({_NUMBER * 3}"
+    axes, points = re.findall("b" + vector, text)[:3], re.findall("k" + vector, text)  # both in units of 2 pi / alat
+    return fractional(points, axes)
 
 
 def _fermi_level(text: str, source: str) -> float:

@@ -13,8 +13,10 @@ from ase.io.espresso import label_to_symbol
 from ase.units import Bohr, Hartree
 from numpy.typing import NDArray
 
+from electrain.interface.quantities import ENERGY, FORCES, STRESS
+
 from ..calculation import Calculation, CalculationError
-from .common import middle_of_gap, normalised_states, open_packed, reading
+from .common import fractional, middle_of_gap, normalised_states, open_packed, reading
 
 _SELF_CONSISTENT = ("scf", "relax", "vc-relax", "md", "vc-md")
 _FIXED_DENSITY = "nscf"
@@ -51,12 +53,16 @@ def _calculation(root: ElementTree.Element, source: str) -> Calculation:
     is_collinear, noncollinear = _text(bands, "lsda") == "true", _text(bands, "noncolin") == "true"
     k_points = bands.findall("ks_energies")
     num_spins = 2 if is_collinear else 1
+    # Both in units of 2 pi / alat
+    axes = [_numbers(output, f"basis_set/reciprocal_lattice/{vector}") for vector in ("b1", "b2", "b3")]
+    coordinates = fractional([_numbers(k, "k_point") for k in k_points], axes)
     # In one list come the states of the first spin, then those of the second.
     shape = (len(k_points), num_spins, -1)
     states = normalised_states(
         np.stack([_numbers(k, "eigenvalues") for k in k_points]).reshape(shape).swapaxes(0, 1) * Hartree,
         [float(_found(k, "k_point").get("weight", "nan")) for k in k_points],
         np.stack([_numbers(k, "occupations") for k in k_points]).reshape(shape).swapaxes(0, 1),
+        coordinates,
         total=1.0 if is_collinear or noncollinear else 2.0,
         electrons_per_state=1 if is_collinear or noncollinear else 2,
         source=source,
@@ -67,12 +73,15 @@ def _calculation(root: ElementTree.Element, source: str) -> Calculation:
         eigenvalues=states.eigenvalues,
         weights=states.weights,
         occupations=states.occupations,
+        k_points=states.k_points,
         fermi_level=_fermi_level(bands, source),
         num_electrons=float(_text(bands, "nelec")),
-        energy=float(_text(output, "total_energy/etot")) * Hartree if is_self_consistent else None,
-        forces=None if forces is None else _numbers(output, "forces").reshape(-1, 3) * (Hartree / Bohr),
-        # A stress of Quantum ESPRESSO is positive where ASE's is negative.
-        stress=None if stress is None else -_numbers(output, "stress").reshape(3, 3) * (Hartree / Bohr**3),
+        values={
+            ENERGY: float(_text(output, "total_energy/etot")) * Hartree if is_self_consistent else None,
+            FORCES: None if forces is None else _numbers(output, "forces").reshape(-1, 3) * (Hartree / Bohr),
+            # A stress of Quantum ESPRESSO is positive where ASE's is negative.
+            STRESS: None if stress is None else -_numbers(output, "stress").reshape(3, 3) * (Hartree / Bohr**3),
+        },
         noncollinear=noncollinear,
         source=source,
         code=f"Quantum ESPRESSO {_found(root, 'general_info/creator').get('VERSION', '')}".strip(),

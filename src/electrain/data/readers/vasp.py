@@ -7,6 +7,8 @@ import numpy as np
 from ase import Atoms
 from ase.units import GPa
 
+from electrain.interface.quantities import ENERGY, FORCES, STRESS
+
 from ..calculation import Calculation, CalculationError
 from .common import States, normalised_states, reading
 
@@ -60,12 +62,17 @@ def _calculation(run: "Vasprun", source: str) -> Calculation:
         eigenvalues=states.eigenvalues,
         weights=states.weights,
         occupations=states.occupations,
+        k_points=states.k_points,
         fermi_level=float(run.efermi),
         num_electrons=float(run.parameters["NELECT"]),
-        energy=float(step["e_fr_energy"]) if is_self_consistent else None,
-        forces=np.array(step["forces"]) if is_self_consistent and "forces" in step else None,
-        # VASP's stress is positive where ASE's is negative.
-        stress=-np.array(step["stress"]) * _KILOBAR if is_self_consistent and "stress" in step else None,
+        values={
+            ENERGY: step["e_fr_energy"],
+            FORCES: step.get("forces"),
+            # VASP's stress is positive where ASE's is negative.
+            STRESS: -np.array(step["stress"]) * _KILOBAR if "stress" in step else None,
+        }
+        if is_self_consistent
+        else {},
         noncollinear=noncollinear,
         source=source,
         code=f"VASP {run.vasp_version}".strip(),
@@ -81,6 +88,7 @@ def _states(run: "Vasprun", source: str) -> tuple[States, bool]:
         values[..., 0],
         run.actual_kpoints_weights,
         values[..., 1],
+        run.actual_kpoints,
         total=1.0,
         electrons_per_state=1 if noncollinear or len(values) == 2 else 2,
         source=source,

@@ -1,10 +1,11 @@
-"""Between the passes: which structures are used, on which axis, and in which part of the split."""
+"""Between the passes: the plan of a data set, from the table of everything that was read."""
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from electrain.interface.quantities import in_data_sets
 from electrain.spectra.axis import EnergyAxis
 
 from .axis import chosen_axis, fitted_axis
@@ -13,7 +14,9 @@ from .settings import Settings
 from .sources import Damage, has_frames
 from .splits import PARTS, Split, given_split, split_identities
 from .table import Dropped, Row, duplicates
-from .writing import Contents, Place, format_for
+from .targets import ELECTRONIC
+from .valence import valence_electrons
+from .writing import Place, format_for
 
 
 @dataclass(frozen=True)
@@ -54,15 +57,15 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Selection:
-    """What the data set will be.
+class DatasetPlan:
+    """What the data set will be: which structures, in which part of the split, and with what.
 
     :param rows: all structures of the set, in the order of the sources.
     :param chunks: chunk of each row and its place there.
     :param dropped: all frames that are left out.
     :param axis: the energy axis.
     :param split: indices into ``rows``.
-    :param contents: what is written beside the electronic targets.
+    :param contents: names of the quantities that are written beside the electronic ones: those that any structure has.
     :param form: format of the files.
     :param num_missing_bands: structures of the set that cannot be trusted up to their Fermi level.
     """
@@ -72,7 +75,7 @@ class Selection:
     dropped: list[Dropped]
     axis: EnergyAxis
     split: Split
-    contents: Contents
+    contents: tuple[str, ...]
     form: str
     num_missing_bands: int
 
@@ -111,7 +114,7 @@ def collect(paths: Sequence[Path], damages: Sequence[Damage]) -> Found:
     return found
 
 
-def select(found: Found, settings: Settings, files: Sequence[SourceFile]) -> Selection | list[Dropped]:
+def plan_dataset(found: Found, settings: Settings, files: Sequence[SourceFile]) -> DatasetPlan | list[Dropped]:
     """Drop what cannot be used together; choose axis, split and format.
 
     :return: if nothing is left, what was dropped.
@@ -131,21 +134,29 @@ def select(found: Found, settings: Settings, files: Sequence[SourceFile]) -> Sel
         split = given_split(identities)
     else:
         split = split_identities(identities, shares=settings.shares, seed=settings.seed)
-    known = {name for row in rows for name in row.known}
-    # metatrain reads forces and stress as gradients of the energy.
-    contents = Contents("energy" in known, {"energy", "forces"} <= known, {"energy", "stress"} <= known)
-    selection = Selection(
+    plan = DatasetPlan(
         rows=rows,
         chunks=chunks,
         dropped=dropped,
-        axis=_axis(rows, settings),
+        axis=replace(_axis(rows, settings), valence_electrons=valence_electrons(rows)),
         split=split,
-        contents=contents,
+        contents=_contents(rows),
         form=settings.form or format_for(len(rows)),
         num_missing_bands=sum(row.highest < 0 for row in rows),
     )
-    _check_memmap(selection)
-    return selection
+    _check_memmap(plan)
+    return plan
+
+
+def _contents(rows: Sequence[Row]) -> tuple[str, ...]:
+    known = {name for row in rows for name in row.known}
+    return tuple(
+        quantity.name
+        for quantity in in_data_sets()
+        if quantity.name in known - set(ELECTRONIC)
+        # metatrain reads forces and stress as gradients of the energy.
+        and (quantity.gradient_of is None or quantity.gradient_of in known)
+    )
 
 
 def _axis(rows: Sequence[Row], settings: Settings) -> EnergyAxis:
@@ -195,12 +206,12 @@ def _without(
     return [rows[index] for index in kept], [chunks[index] for index in kept]
 
 
-def _check_memmap(selection: Selection) -> None:
+def _check_memmap(plan: DatasetPlan) -> None:
     """Metatrain takes a target for one per atom if there are as many atoms as structures."""
-    if selection.form != "memmap":
+    if plan.form != "memmap":
         return
-    for part, indices in selection.parts().items():
-        if all(selection.rows[index].num_atoms == 1 for index in indices):
+    for part, indices in plan.parts().items():
+        if all(plan.rows[index].num_atoms == 1 for index in indices):
             raise ValueError(
                 f"expected a structure of more than one atom in the {part} set, which metatrain's memory-mapped "
                 "format needs: choose another format"
