@@ -1,5 +1,6 @@
 """Targets against slow and obvious references."""
 
+import json
 import math
 
 import numpy as np
@@ -9,7 +10,7 @@ from ase import Atoms
 from ase.build import fcc111
 
 from electrain.data import choose_axis, dos_target, make_sample, make_targets, to_system
-from electrain.data.axis import chosen_axis
+from electrain.data.axis import axis_from_manifest, axis_to_manifest, chosen_axis
 from electrain.data.targets import band_gap
 from electrain.interface.axis_labels import labels_to_grid
 from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, ENERGY, FERMI_LEVEL, FORCES, STRESS
@@ -271,3 +272,16 @@ def test_an_axis_between_the_channels(make_calculation):
     axis = EnergyAxis(EnergyGrid(-20.01, 0.05, 1000), max_shift=20, smearing=0.3)
     with pytest.raises(ValueError, match=r"starts at a multiple of its step, 0.05 eV, got -20.01 eV"):
         dos_target(make_calculation(), axis)
+
+
+def test_the_axis_of_a_manifest():
+    """As manifests of all versions hold it."""
+    manifest = {
+        "energy_grid": {"start": -20.0, "step": 0.05, "size": 1000, "unit": "eV"},
+        "max_shift": {"channels": 200, "eV": 10.0},
+        "smearing": {"value": 0.3, "unit": "eV", "shape": "gaussian"},
+        "reference": "E = 0 is the DFT Fermi level of each structure, the middle of a gap",
+    }
+    axis = axis_from_manifest(manifest)
+    assert axis == EnergyAxis(EnergyGrid(-20.0, 0.05, 1000), max_shift=200, smearing=0.3)
+    assert json.loads(json.dumps(axis_to_manifest(axis))) == manifest

@@ -108,7 +108,7 @@ class PreparedPart:
             for quantity in in_data_sets():
                 shape = quantity.array_shape(len(atoms), (self.axis.grid.size,))
                 found = known.get(quantity.name, np.full(shape, math.nan))
-                if quantity.is_spectrum and found.shape != shape:
+                if found.shape[-1:] != shape[-1:] and quantity.is_spectrum:
                     raise ValueError(
                         f"{self.path}, structure {count}: expected a {quantity.label} on {self.axis.grid.size} "
                         f"channels, got {found.shape[-1]}"

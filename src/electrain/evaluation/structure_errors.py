@@ -112,6 +112,7 @@ def compare_structure(
         values |= _spectral(labelled, axis, prediction, aligned, result)
         values |= _uncertain(result, prediction, target, axis)
         if rotated is not None:
+            trusted = ~torch.isnan(window)
             copies = torch.from_numpy(rotated).unsqueeze(1)
             spread = rotational_discrepancy(copies, window.unsqueeze(0), trusted.unsqueeze(0), axis.grid.step)
             values["discrepancy"] = float(spread)

@@ -1,6 +1,7 @@
-"""The energy axis as metatensor property labels, so that every density of states carries its own axis.
+"""The energy axis as metatensor property labels of spectra: in predictions and in data sets of TensorMaps (zip).
 
-A spectrum's properties are one integer column, the energy in micro-electronvolt: labels hold 32-bit integers only.
+The properties are one integer column, the energy in micro-electronvolt: labels hold 32-bit integers only. Extended XYZ
+and memory-mapped data sets have no labels: metatrain numbers their channels, and only the count of these is compared.
 """
 
 import torch

@@ -1,6 +1,8 @@
 """The quantities that are learned and predicted: one row each, which data, losses, errors and exports iterate over.
 
 A new quantity is one row here, and a loss in :mod:`electrain.training.losses` if none of those that are there fits.
+Data sets hold it if a reader puts it into the values of a :class:`~electrain.data.Calculation`, as that of extended XYZ
+does with what it finds under its key.
 """
 
 from dataclasses import dataclass, replace
