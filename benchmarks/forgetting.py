@@ -169,7 +169,7 @@ def main() -> None:
             f"    python benchmarks/forgetting.py {arguments.dataset} --epochs {epochs[0]} {epochs[1]} "
             f"--rates {rates[0]:g} {rates[1]:g} --seeds {' '.join(map(str, arguments.seeds))}",
             "",
-            "Mean absolute errors of test sets; base: crystals, surfaces and clusters, new: molecules.",
+            "Mean absolute errors on the test sets. Base: crystals, surfaces and clusters; new: molecules.",
             f"{epochs[0]} epochs at a learning rate of {rates[0]:g} for the base model ({epochs[1]} from scratch),",
             f"{epochs[1]} at {rates[1]:g} for fine-tuning; cosine schedule, batches of 8, width 64;",
             f"{versions}, Python {platform.python_version()}, {platform.machine()}.",

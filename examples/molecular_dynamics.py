@@ -1,12 +1,12 @@
-"""Molecular dynamics with one model in three ways, and the electronic structure along the trajectory.
+"""Molecular dynamics with one model in three variants, and the electronic structure along the trajectory.
 
     python molecular_dynamics.py model.pt structure.cif --picoseconds 1
 
 runs at constant energy with conservative forces (derivatives of the energy), with forces that the model predicts
-directly, and with a multiple-time-step integrator that takes direct forces every 0.5 fs and conservative ones every
+directly, and with a multiple-time-step integrator that uses direct forces every 0.5 fs and conservative ones every
 8th step. It prints how much energy each of them gains or loses, and plots density of states, band gap and Fermi level
-along the last one. The model needs the targets `energy`, `non_conservative_force` and `mtt::dos`, and for all panels
-`mtt::bandgap` and `mtt::efermi`.
+along the last trajectory. The model needs the targets `energy`, `non_conservative_force` and `mtt::dos`, and for all
+panels `mtt::bandgap` and `mtt::efermi` as well.
 """
 
 import argparse
@@ -28,11 +28,11 @@ PICOSECOND = 1000 * units.fs
 
 
 def main() -> None:
-    """Read the command line and do everything."""
+    """Run the three simulations and plot the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="exported model, a .pt file")
-    parser.add_argument("structure", help="any file that ASE reads; its first structure is the start")
-    parser.add_argument("--temperature", type=float, default=300.0, help="at the start, in K (default: 300)")
+    parser.add_argument("structure", help="any file that ASE reads; its first frame is the initial structure")
+    parser.add_argument("--temperature", type=float, default=300.0, help="initial temperature in K (default: 300)")
     parser.add_argument("--picoseconds", type=float, default=1.0, help="length of each run (default: 1)")
     parser.add_argument("--output", type=Path, default=Path("."), help="folder for trajectories and figure")
     arguments = parser.parse_args()
@@ -69,7 +69,7 @@ def main() -> None:
         drift = np.polyfit(times, energy, 1)[0]
         print(f"{name:20}{drift:20.3f}{temperature:22.0f}{seconds:10.1f}")
 
-    # The electronic structure along a trajectory is one call; results come one by one, in order.
+    # One call gives the electronic structure along a trajectory; results come one by one, in order.
     model = ElectronicStructureModel(arguments.model)
     results = list(model.predict_many(ase.io.iread(arguments.output / "multiple_time_step.traj")))
     figure = plot(energies, results)
@@ -78,7 +78,7 @@ def main() -> None:
 
 
 def set_temperature(atoms: Atoms, temperature: float) -> None:
-    """Draw momenta from the Maxwell-Boltzmann distribution, without motion of the whole, with just this energy."""
+    """Draw momenta from the Maxwell-Boltzmann distribution, without net momentum, scaled to exactly this temperature."""
     widths = np.sqrt(atoms.get_masses()[:, None] * units.kB * temperature)
     momenta = widths * np.random.default_rng(0).normal(size=(len(atoms), 3))
     velocity = momenta.sum(axis=0) / atoms.get_masses().sum()
@@ -89,7 +89,7 @@ def set_temperature(atoms: Atoms, temperature: float) -> None:
 
 
 def plot(energies: dict, results: list) -> plt.Figure:
-    """Total energies of all runs, and what the model says about the electrons of the last one."""
+    """Total energies of all runs, and the electronic structure along the last one."""
     has_gap = results[0].band_gap is not None
     has_level = results[0].fermi_level is not None
     num_panels = 2 + has_gap + has_level
@@ -97,12 +97,12 @@ def plot(energies: dict, results: list) -> plt.Figure:
     for name, (times, energy) in energies.items():
         axes[0].plot(times, energy, label=name.replace("_", " "))
     axes[0].set_yscale("symlog", linthresh=1.0)
-    axes[0].set_ylabel("change of total\nenergy (meV/atom)")
+    axes[0].set_ylabel("change in total\nenergy (meV/atom)")
     axes[0].legend(title="forces")
 
     times = energies["multiple_time_step"][0]
     spectra = np.array([result.density_of_states for result in results]) / len(results[0].atoms)
-    # Without a Fermi level energies are on the model's own axis; with one, each frame has its own zero on it.
+    # Without a Fermi level, energies are on the model's own axis; with one, each frame has its own zero.
     window = np.linspace(-12, 6, 361) if has_level else results[0].energies
     spectra = [np.interp(window, r.energies, s) for r, s in zip(results, spectra, strict=True)]
     image = axes[1].pcolormesh(times, window, np.transpose(spectra), shading="nearest", cmap="viridis")

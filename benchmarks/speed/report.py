@@ -13,26 +13,26 @@ from models import OURS, PEER, SIDES
 from scaling import TITLES
 from tasks import TASKS
 
-HEADER = """# Speed and memory beside metatrain.pet{where}
+HEADER = """# Speed and memory compared with metatrain.pet{where}
 
 Written by {command}. Both models have the same weights and give the same predictions
-(last column: largest difference, relative to the largest value). Width 256, heads 512, 4806 channels, 2 x 2 layers,
+(last column: largest difference relative to the largest value). Width 256, heads 512, 4806 channels, 2 x 2 layers,
 cutoff 4.5 A; float32. Runs alternate between the two.
 {clock}
-The ratio is that of the medians, in brackets the quartiles of the ratios of single pairs of runs. Memory is
+The ratio is that of the medians; the quartiles of the ratios of single pairs of runs are in brackets. Memory is
 the peak {memory} minus the level before (weights, inputs, optimizer).
 """
 ON_CPU = {
     "where": "",
     "command": "`tox -e bench` (`python benchmarks/speed`)",
-    "clock": "One thread. Times are those of the processor, not of the wall: the machine was shared with other "
-    "processes,\nwhich still slows down both by what they take of caches and memory bandwidth.",
-    "memory": "of a process of its own",
+    "clock": "One thread. Times are CPU times, not wall times, because the machine was shared with other processes;\n"
+    "their use of caches and memory bandwidth still slows down both models.",
+    "memory": "of a separate process",
 }
 ON_GPU = {
     "where": " on a GPU",
     "command": "`python benchmarks/speed --device cuda`",
-    "clock": "Times are those of the wall, one thread of Python included.",
+    "clock": "Times are wall times and include one thread of Python.",
     "memory": "of what torch allocates on the GPU",
 }
 
@@ -141,8 +141,8 @@ def _precision(results: dict[str, Any]) -> list[str]:
         return []
     names = list(by_precision)
     lines = [
-        "With fewer digits (`matmul_precision`: `high` is TensorFloat-32, on GPUs only; `medium` bfloat16), how many "
-        "times faster than ourselves in float32:",
+        "With fewer digits (`matmul_precision`: `high` is TensorFloat-32, on GPUs only; `medium` bfloat16), speed "
+        "relative to our own in float32:",
         "",
         "| task | " + " | ".join(names) + " |",
         "|---" * (1 + len(names)) + "|",
