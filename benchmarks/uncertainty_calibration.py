@@ -130,8 +130,8 @@ def main() -> None:
         f"--epochs {arguments.epochs} --seed {arguments.seed}",
         "",
         f"Structures of {arguments.dataset.name} split {SPLIT} by compound, {arguments.epochs} epochs, width 64; "
-        f"{minutes:.0f} minutes. Results on the test set; sigma, the predicted standard deviation, was calibrated on the "
-        "validation set.",
+        f"{minutes:.0f} minutes. Results on the test set; sigma, the predicted standard deviation, was "
+        "calibrated on the validation set.",
         "",
         *table(found),
     ]

@@ -78,7 +78,7 @@ def main() -> None:
 
 
 def set_temperature(atoms: Atoms, temperature: float) -> None:
-    """Draw momenta from the Maxwell-Boltzmann distribution, without net momentum, scaled to exactly this temperature."""
+    """Draw momenta from the Maxwell-Boltzmann distribution, without net momentum, scaled to the exact temperature."""
     widths = np.sqrt(atoms.get_masses()[:, None] * units.kB * temperature)
     momenta = widths * np.random.default_rng(0).normal(size=(len(atoms), 3))
     velocity = momenta.sum(axis=0) / atoms.get_masses().sum()

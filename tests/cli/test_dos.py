@@ -159,7 +159,7 @@ def test_model_without_fermi_level(run, many, dos_only_file):
         (["-o", "out.txt"], "expected an output file that ends with .json or .csv, got out.txt"),
         (["-o", "missing/out.json"], "cannot write missing/out.json: No such file or directory"),
         (["--plot", "out.foo"], "expected a plot file that ends with one of"),
-        (["--plot", "missing/out.png"], "cannot write missing/out.png: there is no folder missing"),
+        (["--plot", "missing/out.png"], "cannot write missing/out.png: the folder missing does not exist"),
         (["--per-atom"], "--per-atom needs a file to show it: add --output or --plot"),
         (["--window", "3", "1"], "expected a window from a lower to a higher energy, got 3 to 1 eV"),
         (["--device", "cuda:9"], "the device 'cuda:9' is not available on this machine"),

@@ -53,7 +53,7 @@ def test_settings_arrive(ten_frames, write_frames, tmp_path):
     assert (manifest["split"]["shares"], manifest["split"]["seed"]) == ([6, 2, 2], 4)
     assert manifest["split"]["number"] == {"train": 8, "validation": 1, "test": 1}
     assert (
-        "note: 2 structures held out instead of 4: the training set must have each of their elements" in result.output
+        "note: 2 structures held out instead of 4, because each of their elements must occur in three" in result.output
     )
     words = (
         "--smearing 0.2 --step 0.1 --max-shift 5 --grid -20 15 --split 6:2:2 --seed 4 --missing-bands keep --format zip"
@@ -67,7 +67,7 @@ def test_a_given_split(ten_frames, write_frames, tmp_path):
         frame.info["split"] = part
     result = run(write_frames(ten_frames), "-o", tmp_path / "data", "--split", "given")
     assert result.exit_code == 0, result.output
-    assert "kept together   what the given split keeps together" in result.output
+    assert "kept together   as in the given split" in result.output
     assert (
         "frames.xyz, frame 8: expected the key 'split' to be train, validation or test, got 'held-out'" in result.output
     )
@@ -87,7 +87,7 @@ def test_a_given_split_keeps_the_copy_that_tests(ten_frames, make_frame, write_f
     result = run(write_frames([*ten_frames, better]), "-o", tmp_path / "data", "--split", "given")
     assert result.exit_code == 0, result.output
     assert "frame 3: the same structure as frames.xyz, frame 10 of the test set" in result.output
-    assert "warning: no structure's split is validation: training and validation use the same" in result.output
+    assert "warning: no frame has the split 'validation'; the training set is also the validation set" in result.output
 
 
 def test_a_given_split_without_a_usable_training_set(ten_frames, make_frame, write_frames, tmp_path):
@@ -263,7 +263,7 @@ def test_mixed_codes(ten_frames, write_frames, tmp_path, monkeypatch):
     monkeypatch.setattr("electrain.data.sources.read_calculations", read)
     result = run(write_frames(ten_frames), "-o", tmp_path / "data")
     assert "DFT codes       code 0, code 1" in result.output
-    assert "warning: energies of different codes have different zeros" in result.output
+    assert "warning: energies from different codes have different zeros" in result.output
 
 
 def test_a_folder_of_files(make_frame, write_frames, tmp_path):
@@ -303,7 +303,7 @@ def test_stopping_it(ten_frames, write_frames, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr("electrain.data.prepare.join_chunks", stop)
         result = run(*arguments)
-    assert (result.exit_code, result.output.splitlines()[-1]) == (130, "stopped; the same command continues")
+    assert (result.exit_code, result.output.splitlines()[-1]) == (130, "stopped; run the same command to continue")
     result = run(*arguments, "--seed", 1)
     assert result.exit_code == 1
     assert "expected the settings and files of the unfinished data set in" in result.output

@@ -81,10 +81,10 @@ def test_csv_and_one_frame(run, frames, tmp_path):
     result = run("md.xyz@0", "-T", "300,600", "-o", "out.csv", "--per-electron")
     assert result.exit_code == 0, result.output
     assert "heat capacity (kB/electron)" in result.output
-    assert "No statistical errors: they need two frames at least." in result.output
+    assert "No statistical errors: they need at least two frames." in result.output
     assert sorted(path.name for path in tmp_path.iterdir()) == ["md.xyz", "out.csv", "out_dos.csv"]
     few = run("md.xyz@:3", "-T", "300")
-    assert "note: 3 blocks are too few to see whether frames are correlated" in few.output
+    assert "note: 3 blocks are too few to tell whether frames are correlated" in few.output
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_wrong_input(run, frames, dos_only_file, tmp_path):
         (["md.xyz", "none.xyz"], "error: none.xyz: no such file"),
         (["md.xyz", "-o", "out.txt"], "error: expected an output file that ends with .json or .csv, got out.txt"),
         (["md.xyz", "-p", "out.txt"], "error: expected a plot file that ends with"),
-        (["md.xyz", "-p", "no/out.png"], "error: cannot write no/out.png: there is no folder no"),
+        (["md.xyz", "-p", "no/out.png"], "error: cannot write no/out.png: the folder no does not exist"),
     ):
         result = run(*arguments)
         assert result.exit_code == 1, result.output

@@ -17,5 +17,5 @@ def test_demo_deletes_nothing_but_an_earlier_demo(tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
     result = CliRunner().invoke(app, ["demo", "-o", str(tmp_path), "--overwrite"])
     assert result.exit_code == 1
-    assert "holds no earlier demo" in result.output
+    assert "contains files that are not from an earlier demo" in result.output
     assert (tmp_path / "thesis.tex").exists()

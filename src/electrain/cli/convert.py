@@ -1,4 +1,4 @@
-"""``electrain convert``: metatrain's ``pet`` checkpoints to checkpoints of ``pet_mad``."""
+"""``electrain convert``: convert checkpoints of metatrain's ``pet`` to ``pet_mad``."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,21 +13,20 @@ if TYPE_CHECKING:
 
 def convert(
     source: Annotated[
-        Path, typer.Argument(metavar="IN.ckpt", help="Checkpoint of metatrain's `pet`, of any version, or of `llpr`.")
+        Path, typer.Argument(metavar="IN.ckpt", help="Checkpoint of metatrain's `pet` (any version) or `llpr`.")
     ],
-    target: Annotated[Path, typer.Argument(metavar="OUT.ckpt", help="Checkpoint of `pet_mad` to write.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT.ckpt", help="`pet_mad` checkpoint to write.")],
     energy_start: Annotated[
         float | None,
         typer.Option(metavar="EV", help="Energy of the first channel of the density of states, in eV."),
     ] = None,
-    energy_step: Annotated[
-        float | None, typer.Option(metavar="EV", help="Distance between two of its channels, in eV.")
-    ] = None,
+    energy_step: Annotated[float | None, typer.Option(metavar="EV", help="Spacing of its channels, in eV.")] = None,
     max_shift: Annotated[
         float | None,
         typer.Option(
             metavar="EV",
-            help="How far fine-tuning may shift a prediction to fit its target, in eV (PET-MAD-DOS: 10, others: 0).",
+            help="How far fine-tuning may shift a prediction to match its target, in eV; default: 10 for PET-MAD-DOS, "
+            "otherwise 0.",
         ),
     ] = None,
     band_gap_weights: Annotated[
@@ -38,22 +37,22 @@ def convert(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="The same for the Fermi level, which it gives in eV above the first channel.",
+            help="The same for the Fermi level, given in eV above the first channel.",
         ),
     ] = None,
 ) -> None:
-    """Turn a checkpoint of metatrain's `pet` into one of `pet_mad` with equal predictions.
+    """Convert a checkpoint of metatrain's `pet` to a `pet_mad` checkpoint with the same predictions.
 
-    The result is for `mtt export` (and then `electrain dos`) and for fine-tuning with `mtt train`.
+    Use the result with `mtt export` (and then `electrain dos`) or for fine-tuning with `mtt train`.
 
-    The energy axis of a density of states (DOS) is not in the checkpoint: with 4806 channels it is taken to be that of
-    the published PET-MAD-DOS, otherwise it has to be given. Nothing that is in the files is run: a file that asks for
-    more than data is refused.
+    The checkpoint does not contain the energy axis of a density of states (DOS). With 4806 channels it is assumed to be
+    that of the published PET-MAD-DOS, otherwise it must be given. No code in the files is executed: a file that
+    contains more than data is refused.
 
     Example:  electrain convert pet-mad.ckpt model.ckpt && mtt export model.ckpt -o model.pt
     """
     if target.exists() and source.exists() and target.samefile(source):
-        fail(f"{target} is the checkpoint to convert; give the result another name")
+        fail(f"{target} is the checkpoint to convert; choose another name for the result")
     if target.suffix != ".ckpt":
         fail(f"expected a name that ends with .ckpt for the result, got {target}")
     import torch  # takes seconds
@@ -82,7 +81,7 @@ def convert(
         fail(str(error))
     _show(model, target)
     if had_uncertainties:
-        typer.echo("\nUncertainties were not converted: calibrate them anew (`mtt train` with architecture llpr).")
+        typer.echo("\nUncertainties were not converted: calibrate them again (`mtt train` with architecture llpr).")
     typer.echo(f"\nUse it:   mtt export {target} -o {target.with_suffix('.pt')}")
     typer.echo(f"Train it: training.finetune.read_from: {target}  (in options.yaml for `mtt train`)")
 

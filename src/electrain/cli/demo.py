@@ -1,4 +1,4 @@
-"""``electrain demo``: the whole way on packaged data."""
+"""``electrain demo``: the complete workflow on data that come with the package."""
 
 import shutil
 from pathlib import Path
@@ -11,22 +11,25 @@ from .common import fail
 
 def demo(
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", file_okay=False, help="Folder to write.")
+        Path, typer.Option("--output", "-o", metavar="DIR", file_okay=False, help="Folder to write to.")
     ] = Path("electrain-demo"),
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Delete an earlier demo in the folder first.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="First delete an earlier demo in the folder.")] = False,
 ) -> None:
-    """Train a small model on packaged DFT data and compare it with calculations it has not seen.
+    """Train a small model on DFT data that come with the package and compare it with calculations it has not seen.
 
-    Takes a few minutes on a laptop: prepares a data set, runs `mtt train` and `mtt export`, prints band gaps, Fermi
-    levels and errors of held-out structures and plots their densities of states.
+    This takes a few minutes on a laptop. It prepares a data set, runs `mtt train` and `mtt export`, prints band gaps,
+    Fermi levels and errors for held-out structures, and plots their densities of states.
     """
     from electrain.demo.run import run_demo  # imports torch, which takes seconds
 
     if output.exists() and any(output.iterdir()):
         if not (output / "data" / "manifest.json").exists():
-            fail(f"expected a new or empty folder, but {output} has files and holds no earlier demo")
+            fail(f"expected a new or empty folder, but {output} contains files that are not from an earlier demo")
         if not overwrite:
-            fail(f"expected a new or empty folder, but {output} has files; --overwrite deletes them")
+            fail(
+                f"expected a new or empty folder, but {output} contains an earlier demo; --overwrite deletes everything "
+                "in it"
+            )
         shutil.rmtree(output)
     output.mkdir(parents=True, exist_ok=True)
     try:

@@ -9,14 +9,14 @@ from .common import BatchSize, Device, MatmulPrecision, fail
 
 
 def evaluate(
-    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="Folder that `electrain prepare` wrote.")],
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="Folder written by `electrain prepare`.")],
     models: Annotated[
         list[Path],
         typer.Option(
             "--model",
             "-m",
             metavar="FILE",
-            help="Exported model (.pt). The report is about the first one, others are compared with it.",
+            help="Exported model (.pt). The report is about the first model; further ones are compared with it.",
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the report.")],
@@ -26,26 +26,27 @@ def evaluate(
         typer.Option(
             min=0,
             metavar="N",
-            help="Rotational discrepancy of N structures of each subset: 38 more predictions for each.",
+            help="Compute the rotational discrepancy of N structures per subset (38 predictions for each).",
         ),
     ] = 5,
     training_sizes: Annotated[
         str,
-        typer.Option(
-            metavar="N,N,...", help="Structures that each of several models was trained on, for learning curves."
-        ),
+        typer.Option(metavar="N,N,...", help="Number of training structures of each model, for learning curves."),
     ] = "",
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the evaluation of something else in the folder.")
+        bool,
+        typer.Option(
+            "--overwrite", help="Replace an evaluation of another data set or with other settings in the folder."
+        ),
     ] = False,
     device: Device = None,
     batch_size: BatchSize = 256,
     matmul_precision: MatmulPrecision = "highest",
 ) -> None:
-    """Errors of a model on a part of a data set: densities of states, gaps, Fermi levels, energies, forces, stresses.
+    """Evaluate a model on part of a data set: densities of states, gaps, Fermi levels, energies, forces, stresses.
 
-    Writes tables (text, CSV, JSON), figures (PNG, PDF) and report.html, which opens without network. What was
-    predicted is kept: a run that was interrupted continues, and another model can be added.
+    Writes tables (text, CSV, JSON), figures (PNG, PDF) and report.html, which needs no network connection. Predictions
+    are stored, so an interrupted run can be continued and further models can be added.
 
     Example:  electrain evaluate data -m model.pt -o report
     """

@@ -10,27 +10,31 @@ from .common import fail
 
 def hot(
     model: Annotated[
-        Path, typer.Argument(metavar="MODEL", help="Exported model (.pt) with energy and density of states.")
+        Path,
+        typer.Argument(
+            metavar="MODEL", help="Exported model (.pt) that predicts the energy and the density of states."
+        ),
     ],
     temperature: Annotated[
-        float, typer.Option("--temperature", "-T", metavar="KELVIN", help="Of the electrons, such as 10000.")
+        float,
+        typer.Option("--temperature", "-T", metavar="KELVIN", help="Electronic temperature in kelvin, e.g. 10000."),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="Where to write the new model (.pt).")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File for the new model (.pt).")],
     valence_electrons: Annotated[
         str | None,
         typer.Option(
             metavar="LIST",
-            help="Valence electrons of every element in the training data, such as 'Si=4 O=6'; by default those that "
-            "the model has stored.",
+            help="Valence electrons of every element in the training data, e.g. 'Si=4 O=6'; default: the values stored "
+            "in the model.",
         ),
     ] = None,
 ) -> None:
-    """Write a model whose electrons are hot: for simulations of laser-heated metals or warm dense matter.
+    """Write a model with hot electrons, for simulations of laser-heated metals or warm dense matter.
 
     The energy of the new model is the free energy E + F_el(T) - E_el(0) of electrons at this temperature in the
-    predicted density of states. Every engine that runs the model gets forces and stress that are its derivatives; the
-    temperature of the nuclei is that of the simulation. It runs in one process: the electrons of a whole structure
-    have one Fermi level.
+    predicted density of states. In every engine that runs the model, forces and stress are its derivatives; the
+    temperature of the nuclei is that of the simulation. The model runs in one process, because all electrons of a
+    structure share one Fermi level.
 
     Example:  electrain hot model.pt --temperature 10000 -o hot.pt
     """

@@ -1,4 +1,4 @@
-"""``electrain prepare``: DFT calculations to a data set for training."""
+"""``electrain prepare``: turn DFT calculations into a data set for training."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from electrain.data.table import Row
 
 _NUM_SHOWN = 5
-_FEW_HELD_OUT = 0.7  # of what was asked for
+_FEW_HELD_OUT = 0.7  # of what was requested
 
 
 class MissingBands(StrEnum):
@@ -36,51 +36,56 @@ class Format(StrEnum):
 def prepare(
     sources: Annotated[
         list[Path],
-        typer.Argument(metavar="SOURCE...", exists=True, help="Files of calculations, or folders to search for them."),
+        typer.Argument(metavar="SOURCE...", exists=True, help="DFT output files, or folders to search for them."),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", file_okay=False, help="Folder to write.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", file_okay=False, help="Folder to write to.")],
     smearing: Annotated[
-        float, typer.Option("--smearing", "--sigma", help="Standard deviation of the Gaussians, in eV.")
+        float, typer.Option("--smearing", "--sigma", help="Standard deviation of the Gaussian broadening, in eV.")
     ] = 0.3,
-    step: Annotated[float, typer.Option(help="Distance between two channels, in eV.")] = 0.05,
+    step: Annotated[float, typer.Option(help="Spacing of the energy grid, in eV.")] = 0.05,
     grid: Annotated[
         tuple[float, float] | None,
-        typer.Option(metavar="LOW HIGH", help="Range of the targets, in eV from the Fermi level; fitted by default."),
+        typer.Option(
+            metavar="LOW HIGH",
+            help="Energy range of the targets, in eV relative to the Fermi level; default: from the data.",
+        ),
     ] = None,
     max_shift: Annotated[
-        float, typer.Option(help="How far a prediction may be shifted to fit its target, in eV.")
+        float, typer.Option(help="How far a prediction may be shifted to match its target, in eV.")
     ] = 10.0,
     missing_bands: Annotated[
         MissingBands,
-        typer.Option(help="Structures whose bands do not suffice for a density of states up to the Fermi level."),
+        typer.Option(help="Drop or keep structures with too few bands to reach the Fermi level."),
     ] = MissingBands.DROP,
     split: Annotated[
-        str, typer.Option(help="Shares of training:validation:test set, or `given`: the key split of each frame.")
+        str, typer.Option(help="Shares of training:validation:test set, or `given` to use the key split of each frame.")
     ] = "8:1:1",
     seed: Annotated[int, typer.Option(help="Seed of the split.")] = 0,
     form: Annotated[
         Format | None,
         typer.Option(
             "--format",
-            help="By default xyz up to 1,000 structures, zip to 100,000, memmap (single precision) beyond.",
+            help="Default: xyz up to 1,000 structures, zip up to 100,000, memmap (single precision) beyond.",
         ),
     ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes on this machine; more than 1 need Dask.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes on this machine; more than 1 requires Dask.")] = 1,
     dask: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="Dask scheduler to use instead; its workers need the same files."),
+        typer.Option(metavar="ADDRESS", help="Dask scheduler to use instead; its workers must see the same files."),
     ] = None,
     overwrite: Annotated[
         bool,
-        typer.Option("--overwrite", help="Replace a data set in the folder, its options.yaml, too; never other files."),
+        typer.Option(
+            "--overwrite", help="Replace a data set in the folder, including its options.yaml, but no other files."
+        ),
     ] = False,
 ) -> None:
     """Turn DFT calculations into a data set with densities of states, band gaps and Fermi levels.
 
-    Writes the training, validation and test set, options.yaml (for `mtt train options.yaml`), summary.png,
+    Writes the training, validation and test sets, options.yaml (for `mtt train options.yaml`), summary.png,
     manifest.json and tables; report.csv lists what was left out and why.
 
-    If it is stopped, the same command continues it.
+    If the command is interrupted, run it again to continue.
     """
     from electrain.data import NothingUsableError, prepare_dataset  # imports torch, which takes seconds
 
@@ -110,7 +115,7 @@ def prepare(
     except (ValueError, OSError, ImportError) as error:
         fail(error)
     except KeyboardInterrupt:
-        typer.echo("\nstopped; the same command continues", err=True)
+        typer.echo("\nstopped; run the same command to continue", err=True)
         raise typer.Exit(130) from None
     _show_summary(prepared, _shares(split))
 
@@ -122,7 +127,7 @@ def _shares(text: str) -> tuple[float, float, float] | None:
         train, validation, test = (float(share) for share in text.split(":"))
     except ValueError:
         raise typer.BadParameter(
-            f"expected three numbers such as 8:1:1, or given, got {text!r}", param_hint="--split"
+            f"expected three numbers such as 8:1:1, or 'given', got {text!r}", param_hint="--split"
         ) from None
     return train, validation, test
 
@@ -138,27 +143,27 @@ def _show_summary(prepared: "PreparedDataset", shares: tuple[float, float, float
     typer.echo(f"smearing        {axis.smearing:g} eV")
     typer.echo(f"largest shift   {axis.max_shift * axis.grid.step:g} eV ({axis.max_shift} channels)")
     grouped_by = prepared.split.grouped_by
-    together = {"structure": "nothing: too few compounds", "given": "what the given split keeps together"}
+    together = {"structure": "no groups (too few compounds)", "given": "as in the given split"}
     typer.echo(f"kept together   {together.get(grouped_by, f'structures of one {grouped_by}')}")
     typer.echo(f"also written    {_also_written(prepared, everything)}")
     codes = sorted({row.code for row in everything} - {""})
     if codes:
         typer.echo(f"DFT codes       {', '.join(codes)}")
     if len(codes) > 1:
-        typer.echo("warning: energies of different codes have different zeros, and deep states may be missing in some")
+        typer.echo("warning: energies from different codes have different zeros, and some codes may lack deep states")
     unknown = sum(row.is_sampled for row in everything)
     if unknown:
-        typer.echo(f"smearing        unknown for {_structures(unknown)} that came with densities of states")
+        typer.echo(f"smearing        unknown for {_structures(unknown)} given as a density of states")
     if prepared.num_missing_bands:
         number = _structures(prepared.num_missing_bands)
         typer.echo(f"missing bands   in {number}, not trusted up to the Fermi level")
     if prepared.split.validates_on_training_set:
-        why = "too few structures to hold any out" if shares else "no structure's split is validation"
-        typer.echo(f"warning: {why}: training and validation use the same")
+        why = "too few structures to hold any out" if shares else "no frame has the split 'validation'"
+        typer.echo(f"warning: {why}; the training set is also the validation set")
     elif shares is not None:
         _compare_shares(prepared, shares)
     _show_rejected(prepared.rejected, where=f" ({prepared.folder / 'report.csv'} lists all of them)")
-    typer.echo(f"\nLook at it:     {prepared.folder / 'summary.png'}")
+    typer.echo(f"\nOverview:       {prepared.folder / 'summary.png'}")
     typer.echo(f"Train a model:  cd {prepared.folder} && mtt train options.yaml")
 
 
@@ -167,8 +172,8 @@ def _compare_shares(prepared: "PreparedDataset", shares: tuple[float, float, flo
     wanted = (train + sum(held_out)) * sum(shares[1:]) / sum(shares)
     if sum(held_out) < _FEW_HELD_OUT * wanted:
         typer.echo(
-            f"note: {_structures(sum(held_out))} held out instead of {wanted:.0f}: the training set must have each of "
-            "their elements in three other compounds"
+            f"note: {_structures(sum(held_out))} held out instead of {wanted:.0f}, because each of their elements must "
+            "occur in three other compounds of the training set"
         )
 
 

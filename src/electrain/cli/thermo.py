@@ -1,4 +1,4 @@
-"""``electrain thermo``: electrons of a trajectory at several temperatures."""
+"""``electrain thermo``: thermodynamics of the electrons of a trajectory at several temperatures."""
 
 from itertools import chain
 from pathlib import Path
@@ -18,13 +18,16 @@ def thermo(
         list[str],
         typer.Argument(
             metavar="TRAJECTORY",
-            help="Files of any format that ASE reads; 'md.xyz@1000::10' leaves out frames. All make one average.",
+            help="Files that ASE can read; 'md.xyz@1000::10' selects frames. All frames are averaged together.",
         ),
     ],
     model: Annotated[
         Path,
         typer.Option(
-            "--model", "-m", metavar="FILE", help="Exported model (.pt) with a Fermi level, from `mtt train`."
+            "--model",
+            "-m",
+            metavar="FILE",
+            help="Exported model (.pt) that predicts the Fermi level, from `mtt train`.",
         ),
     ],
     temperatures: Annotated[
@@ -33,14 +36,12 @@ def thermo(
             "--temperatures",
             "-T",
             metavar="KELVIN",
-            help="Of the electrons: FIRST:LAST:STEP, or numbers with commas between them.",
+            help="Electronic temperatures in kelvin: FIRST:LAST:STEP, or comma-separated.",
         ),
     ] = "300:2000:100",
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output", "-o", metavar="FILE", help="File for the results: .json, or .csv (and _dos.csv beside it)."
-        ),
+        typer.Option("--output", "-o", metavar="FILE", help="File for the results: .json, or .csv (plus _dos.csv)."),
     ] = None,
     plot: Annotated[
         Path | None, typer.Option("--plot", "-p", metavar="FILE", help="Figure: .png, .pdf, .svg...")
@@ -52,13 +53,13 @@ def thermo(
     batch_size: BatchSize = 256,
     matmul_precision: MatmulPrecision = "highest",
 ) -> None:
-    """Thermodynamics of the electrons in the mean density of states of a trajectory.
+    """Thermodynamics of the electrons from the mean density of states of a trajectory.
 
-    Frames are aligned on their Fermi levels and averaged; statistical errors are from blocks of frames. The table has
-    Fermi level, energy, entropy, free energy and heat capacity of the electrons, all above their ground state; the
-    heat capacity also from the energies at two temperatures 1 K apart, which should agree. The density of states is
-    that of the trajectory at all temperatures: where the motion of the atoms matters, run each temperature with a
-    trajectory of its own.
+    Frames are aligned at their Fermi levels and averaged; statistical errors come from block averages. The table lists
+    the Fermi level, energy, entropy, free energy and heat capacity of the electrons, all relative to their ground
+    state. The heat capacity is also computed from the energies at two temperatures 1 K apart; the two should agree. The
+    same density of states is used at all temperatures: if the motion of the atoms matters, run each temperature with
+    its own trajectory.
 
     Example:  electrain thermo md.xyz -m model.pt --temperatures 300:2000:100 --plot thermo.png -o thermo.csv
     """
@@ -70,7 +71,7 @@ def thermo(
         _check_files(output, plot)
         predictor = ElectronicStructureModel(model, device, matmul_precision=matmul_precision)
         if not predictor.predicts_fermi_level:
-            fail(f"{model} predicts no Fermi level: expected a model trained on it, frames are aligned on it")
+            fail(f"{model} predicts no Fermi level: expected a model trained on it, because frames are aligned at it")
         average = EnsembleAverage()
         expected_electrons = _add_frames(average, predictor, trajectories, batch_size)
         result = average.thermodynamics(kelvin)
@@ -83,7 +84,7 @@ def thermo(
 def _add_frames(
     average: "EnsembleAverage", predictor: "ElectronicStructureModel", sources: list[str], batch_size: int
 ) -> float | None:
-    """Average all frames; returns the valence electrons of one, if the model knows them."""
+    """Average all frames; return the number of valence electrons of one frame, if the model knows it."""
     from tqdm import tqdm
 
     from electrain.calculators import Failed, screen
@@ -91,7 +92,7 @@ def _add_frames(
 
     expected_electrons = None
     frames = chain.from_iterable(map(read_structures, sources))
-    # disable=None: no bar where nobody is watching
+    # disable=None: no bar unless the output is a terminal
     with tqdm(unit=" frames", delay=2, disable=None, leave=False) as bar:
         for frame in chain.from_iterable(screen(predictor, frames, batch_size=batch_size)):
             if isinstance(frame, Failed):  # a mean must not leave out some of them silently
@@ -119,9 +120,11 @@ def _show(result: "Thermodynamics", expected_electrons: float | None, *, per_ele
         f"Fermi level{expected}\n"
     )
     if expected_electrons is not None and miscounts(result.num_electrons, expected_electrons):
-        typer.echo("note: the numbers of electrons differ: density of states and Fermi level do not fit together\n")
+        typer.echo(
+            "note: the numbers of electrons differ: the density of states and the Fermi level are inconsistent\n"
+        )
     typer.echo(table(result, per_electron=per_electron))
-    typer.echo("\nFermi level: from that of cold electrons. Energies and entropy: above the ground state.")
+    typer.echo("\nFermi level: relative to that of cold electrons. Energies and entropy: relative to the ground state.")
     has_model = result.heat_capacity.model_uncertainty is not None
     if number > 1:
         in_each = "1 frame" if blocks.length == 1 else f"{blocks.length} frames"
@@ -129,13 +132,15 @@ def _show(result: "Thermodynamics", expected_electrons: float | None, *, per_ele
     if has_model:
         typer.echo(f"{'Second ' if number > 1 else ''}±: uncertainty of the model, from its ensemble.")
     if number < 2:
-        typer.echo("No statistical errors: they need two frames at least.")
+        typer.echo("No statistical errors: they need at least two frames.")
     elif blocks.are_independent is None:
         typer.echo(
-            f"note: {number} blocks are too few to see whether frames are correlated; if they are, errors are too small"
+            f"note: {number} blocks are too few to tell whether frames are correlated; if so, errors are too small"
         )
     elif not blocks.are_independent:
-        typer.echo("note: the longest blocks are still correlated: statistical errors are too small, simulate longer")
+        typer.echo(
+            "note: the longest blocks are still correlated, so statistical errors are too small; simulate longer"
+        )
 
 
 def _write(result: "Thermodynamics", output: Path | None, plot: Path | None, *, per_electron: bool) -> None:
@@ -152,7 +157,7 @@ def _write(result: "Thermodynamics", output: Path | None, plot: Path | None, *, 
 
 
 def _check_files(output: Path | None, plot: Path | None) -> None:
-    """Before hours of work."""
+    """Before hours of computation."""
     from electrain.thermodynamics.files import check_path
 
     if output is not None:

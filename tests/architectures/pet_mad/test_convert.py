@@ -555,7 +555,7 @@ def test_command_on_a_model_with_uncertainties(tmp_path):
         (tmp_path / "llpr.ckpt").write_bytes(file.read())
     status, output, _ = run(tmp_path / "llpr.ckpt", tmp_path / "ours.ckpt")
     assert status == 0
-    assert "Uncertainties were not converted: calibrate them anew" in output
+    assert "Uncertainties were not converted: calibrate them again" in output
 
 
 def test_wrong_use_of_the_command(dos_file, tmp_path):
@@ -567,7 +567,7 @@ def test_wrong_use_of_the_command(dos_file, tmp_path):
     peer.export().save(str(tmp_path / "exported.pt"))
     torch.save({"a": torch.zeros(2)}, tmp_path / "tensors.ckpt")
     for arguments, message in (
-        ((copied, copied), "is the checkpoint to convert; give the result another name"),
+        ((copied, copied), "is the checkpoint to convert; choose another name for the result"),
         ((copied, tmp_path / "." / "peer.ckpt"), "is the checkpoint to convert"),
         ((copied, tmp_path / "ours.pt"), "ends with .ckpt for the result"),
         ((tmp_path / "none.ckpt", target), "there is no file"),
