@@ -27,8 +27,8 @@ def demo(
             fail(f"expected a new or empty folder, but {output} contains files that are not from an earlier demo")
         if not overwrite:
             fail(
-                f"expected a new or empty folder, but {output} contains an earlier demo; --overwrite deletes everything "
-                "in it"
+                f"expected a new or empty folder, but {output} contains an earlier demo; --overwrite deletes "
+                "everything in it"
             )
         shutil.rmtree(output)
     output.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Functions on spectra as plain tensors: building, aligning, comparing and reading them."""
+"""Functions on spectra as plain tensors: construction, alignment, comparison and analysis."""
 
 from .alignment import aligned_residuals, best_shift, fermi_level_after_alignment, take_window
 from .axis import EnergyAxis

@@ -6,14 +6,14 @@ import torch
 
 from .grid import EnergyGrid
 
-# exp(-8**2 / 2) is 1e-14: what is cut off is lost in the round-off of the peak anyway.
+# exp(-8**2 / 2) is 1e-14: the neglected tail is lost in the round-off of the peak anyway.
 _REACH_IN_SMEARINGS = 8.0
 
-# A channel may lie this much above the trusted range, in units of the step: both numbers carry round-off.
+# A channel may lie this much above the trusted range, in units of the step, because both numbers carry round-off.
 _CHANNEL_TOLERANCE = 1e-6
 
-# States are at most this far from the point their Gaussian is expanded about, and the expansion ends where its terms
-# are lost in the round-off of the peak.
+# States are at most this far from the point about which their Gaussian is expanded, and the expansion ends when its
+# terms are lost in the round-off of the peak.
 _EXPANSION_IN_SMEARINGS = 0.25
 _SMALLEST_TERM = 1e-17
 
@@ -22,7 +22,7 @@ _BLOCK_VALUES = 2**22
 
 
 def as_spin_channels(eigenvalues: torch.Tensor) -> torch.Tensor:
-    """Check eigenvalues and give them a leading spin dimension.
+    """Check eigenvalues and add a leading spin dimension if they have none.
 
     :param eigenvalues: in eV, shape ``(num_k, num_bands)`` or ``(num_spin, num_k, num_bands)``, where
         ``num_spin`` is 1 or 2.
@@ -47,21 +47,21 @@ def as_spin_channels(eigenvalues: torch.Tensor) -> torch.Tensor:
 def density_of_states(
     eigenvalues: torch.Tensor, weights: torch.Tensor, grid: EnergyGrid, smearing: float
 ) -> torch.Tensor:
-    r"""Density of states of one structure, with every eigenvalue broadened to a Gaussian.
+    r"""Density of states of one structure, with every eigenvalue broadened by a Gaussian.
 
     .. math:: \mathrm{DOS}(E) = \sum_{s,n,k} w_k \, g(E - \epsilon_{snk}), \qquad
         g(x) = \frac{1}{\sqrt{2\pi\sigma^2}} e^{-x^2 / 2\sigma^2}
 
-    (arXiv:2508.17418, eqs. 1 and 2). A state outside of the grid contributes only the tail that reaches into
-    it. With weights that sum to 2 (one spin channel) or to 1 (two, which are added up), the integral up to
+    (arXiv:2508.17418, eqs. 1 and 2). A state outside the grid contributes only the tail that extends into
+    it. With weights that sum to 2 (one spin channel) or to 1 (two channels, which are summed), the integral up to
     the Fermi level is the number of electrons.
 
     :param eigenvalues: in eV, shape ``(num_k, num_bands)`` or ``(num_spin, num_k, num_bands)``.
     :param weights: one weight per k-point, shape ``(num_k,)``, in states.
-    :param grid: the energies at which the DOS is wanted.
+    :param grid: the energies at which the DOS is evaluated.
     :param smearing: standard deviation of the Gaussian, in eV.
-    :return: shape ``(grid.size,)``, in states/eV, in the type and on the device of ``eigenvalues``.
-    :raises ValueError: for shapes that do not fit, values that are not finite, negative weights, or a
+    :return: shape ``(grid.size,)``, in states/eV, with the dtype and device of ``eigenvalues``.
+    :raises ValueError: for inconsistent shapes, values that are not finite, negative weights, or a
         smearing that is not positive.
     """
     channels_of_spins = as_spin_channels(eigenvalues)
@@ -76,7 +76,7 @@ def density_of_states(
     step = grid.step / refinement
     size = (grid.size - 1) * refinement + 1
     reach = math.ceil(_REACH_IN_SMEARINGS * smearing / step) + 1
-    # Points from `reach` below the grid to `reach` above it: states beyond do not reach into it.
+    # Points from `reach` below the grid to `reach` above it; states further away do not contribute.
     point = ((centers.detach() - grid.start) / step).round() + reach
     inside = (point >= 0) & (point < size + 2 * reach)
     point, centers, heights = point[inside], centers[inside], heights[inside]
@@ -84,7 +84,7 @@ def density_of_states(
     moments = _moments(point.long(), offsets, heights, size + 2 * reach)
     distances = torch.arange(-reach, reach + 1, device=centers.device)
     kernels = _expanded_gaussian(step / smearing * distances.to(centers), len(moments))
-    # The margins take the tails that end outside of the grid.
+    # The margins hold the tails that lie outside the grid.
     padded = torch.zeros(size + 4 * reach, dtype=torch.float64, device=centers.device)
     for points in moments.detach().any(dim=0).nonzero().split(max(1, _BLOCK_VALUES // len(distances))):
         tails = moments[:, points[:, 0]].T @ kernels
@@ -93,11 +93,11 @@ def density_of_states(
 
 
 def _moments(point: torch.Tensor, offsets: torch.Tensor, heights: torch.Tensor, num_points: int) -> torch.Tensor:
-    r"""Sums over the states at each point, :math:`\sum_i h_i d_i^p` for every order p of the expansion.
+    r"""Sums over the states at each point, :math:`\sum_i h_i d_i^p`, for every order p of the expansion.
 
-    :param point: of each state, shape ``(num_states,)``.
-    :param offsets: of each state from its point, in smearings, the same shape.
-    :param heights: the same shape.
+    :param point: index of the point of each state, shape ``(num_states,)``.
+    :param offsets: distance of each state from its point, in smearings, same shape.
+    :param heights: same shape.
     :return: shape ``(num_orders, num_points)``.
     """
     zeros = torch.zeros(num_points, dtype=offsets.dtype, device=offsets.device)
@@ -127,14 +127,14 @@ def _expanded_gaussian(distances: torch.Tensor, num_orders: int) -> torch.Tensor
 
 
 def highest_trusted_energy(eigenvalues: torch.Tensor, smearing: float) -> float:
-    r"""Energy up to which a DOS made of finitely many bands can be trusted, in eV.
+    r"""Energy up to which a DOS from finitely many bands can be trusted, in eV.
 
-    :math:`E_\mathrm{max} = \min_{s,k} \max_n \epsilon_{snk} - 3 \sigma`: above it, bands that were not
-    computed would contribute (arXiv:2508.17418, section IV.3).
+    :math:`E_\mathrm{max} = \min_{s,k} \max_n \epsilon_{snk} - 3 \sigma`, because bands that were not
+    computed would contribute above it (arXiv:2508.17418, section IV.3).
 
     :param eigenvalues: in eV, shape ``(num_k, num_bands)`` or ``(num_spin, num_k, num_bands)``.
     :param smearing: standard deviation of the Gaussian, in eV.
-    :raises ValueError: as :func:`density_of_states`.
+    :raises ValueError: as for :func:`density_of_states`.
     """
     _check_smearing(smearing)
     return float(as_spin_channels(eigenvalues).amax(dim=-1).amin()) - 3.0 * smearing

@@ -1,9 +1,9 @@
 r"""The electronic free energy as a scriptable module, to be differentiated through a model in simulation engines.
 
-The same quantity as :func:`~electrain.spectra.free_energy`, batched, on tensors alone, on any device. The DOS is
-linear between two channels, zero outside of the grid, and negative values count as zero: with them, a structure could
-have several Fermi levels, and its energy would jump from one to another. TorchScript compiles it, without NumPy and
-scipy and without the loop over structures of :mod:`~electrain.spectra.thermal`, whose quadrature this is.
+The same quantity as :func:`~electrain.spectra.free_energy`, but batched and with tensors only, on any device. The DOS
+is linear between channels and zero outside the grid. Negative values count as zero; otherwise a structure could have
+several Fermi levels, and its energy would jump between them. TorchScript can compile the module: it uses the same
+quadrature as :mod:`~electrain.spectra.thermal`, but its methods need no NumPy, no scipy and no loop over structures.
 """
 
 import math
@@ -18,7 +18,7 @@ from .quadrature import MIN_DISTANCE_TO_END, NEGLIGIBLE, NUM_POINTS, WINDOW
 
 
 class FermiLevels(NamedTuple):
-    """Where the electrons fill a DOS to, on its own axis."""
+    """Fermi levels on the energy axis of the DOS."""
 
     cold: torch.Tensor  # at T = 0 | (batch,) | eV
     hot: torch.Tensor  # (batch,) | eV
@@ -27,18 +27,18 @@ class FermiLevels(NamedTuple):
 class HotElectrons(torch.nn.Module):
     r"""Helmholtz free energy of the electrons above their ground state, :math:`F = U - T S`, in eV.
 
-    With the electrons N and the levels :math:`\mu` at T and :math:`\mu_0` at zero,
+    With the number of electrons N and the Fermi levels :math:`\mu` at T and :math:`\mu_0` at zero,
 
     .. math:: F = -k_B T \int dE\, \mathrm{DOS}(E) \ln(1 + e^{-|E - \mu| / k_B T})
         - \int_{\mu_0}^{\mu} dE\, (\mu - E)\, \mathrm{DOS}(E)
         + (\mu - \mu_0) \Big[ N - \int^{\mu_0} dE\, \mathrm{DOS}(E) \Big].
 
-    It is stationary with respect to both levels, so its derivatives are those of this expression at fixed levels, and
-    linear in the DOS and in N: shares of atoms add up.
+    It is stationary with respect to both levels, so its derivatives are those of this expression at fixed levels. It is
+    also linear in the DOS and in N, so the shares of atoms add up.
 
     :param grid: energies of the channels of the DOS.
-    :param temperature: of the electrons, in K.
-    :raises ValueError: for a temperature that is not positive, or a grid of one channel.
+    :param temperature: electronic temperature, in K.
+    :raises ValueError: for a temperature that is not positive, or a grid with one channel.
     """
 
     # TorchScript: the types of lists are read from the class
@@ -63,21 +63,21 @@ class HotElectrons(torch.nn.Module):
         """Free energies of whole structures.
 
         :param dos: in states/eV, float64, shape ``(batch, size)``.
-        :param num_electrons: in the same structures, float64, shape ``(batch,)``.
+        :param num_electrons: of the same structures, float64, shape ``(batch,)``.
         :return: in eV, shape ``(batch,)``.
-        :raises ValueError: as :meth:`levels`.
+        :raises ValueError: as for :meth:`levels`.
         """
         states = torch.relu(dos)
         return self.at_levels(states, num_electrons, self.levels(states, num_electrons))
 
     @torch.jit.export
     def levels(self, states: torch.Tensor, num_electrons: torch.Tensor) -> FermiLevels:
-        """Find the Fermi levels; no gradients flow through them, as first derivatives of the free energy need none.
+        """Find the Fermi levels, without gradients: first derivatives of the free energy do not need them.
 
-        :param states: a DOS that is nowhere negative, in states/eV, float64, shape ``(batch, size)``.
+        :param states: a non-negative DOS, in states/eV, float64, shape ``(batch, size)``.
         :param num_electrons: float64, shape ``(batch,)``.
-        :raises ValueError: if the electrons do not fit into the grid, or if the DOS is cut by its end closer than
-            15 kB T to the level.
+        :raises ValueError: if the DOS on the grid does not hold the electrons, or if an end of the grid cuts it off
+            within 15 kB T of the level.
         """
         states, num_electrons = states.detach(), num_electrons.detach()
         counts = self._cold_counts(states)
@@ -101,11 +101,11 @@ class HotElectrons(torch.nn.Module):
 
     @torch.jit.export
     def at_levels(self, states: torch.Tensor, num_electrons: torch.Tensor, levels: FermiLevels) -> torch.Tensor:
-        """Free energies at given levels: of structures, or the shares of atoms at the levels of their structures.
+        """Free energies at given levels, of structures or (as shares) of atoms at the levels of their structures.
 
         :param states: in states/eV, float64, shape ``(batch, size)``.
         :param num_electrons: float64, shape ``(batch,)``.
-        :param levels: of each row.
+        :param levels: Fermi levels for each row.
         :return: in eV, shape ``(batch,)``.
         """
         energies, density = self._around(states, levels.hot)
@@ -115,7 +115,7 @@ class HotElectrons(torch.nn.Module):
         return heating - self._passed(states, levels) + shift * (num_electrons - below)
 
     def _passed(self, states: torch.Tensor, levels: FermiLevels) -> torch.Tensor:
-        """Integral of (hot - E) DOS(E) from the cold to the hot level: Simpson's rule between channels is exact."""
+        """Integral of (hot - E) DOS(E) from the cold to the hot level; Simpson's rule between channels is exact."""
         channels = torch.arange(self.size, dtype=states.dtype, device=states.device)
         low = ((torch.minimum(levels.cold, levels.hot) - self.start) / self.step).unsqueeze(1)
         high = ((torch.maximum(levels.cold, levels.hot) - self.start) / self.step).unsqueeze(1)
@@ -156,7 +156,7 @@ class HotElectrons(torch.nn.Module):
     def _hot_level(
         self, states: torch.Tensor, counts: torch.Tensor, num_electrons: torch.Tensor, first: torch.Tensor
     ) -> torch.Tensor:
-        """Newton's method, by bisection wherever it leaves the bracket."""
+        """Newton's method, with bisection whenever it leaves the bracket."""
         low, high = torch.full_like(first, self.start), torch.full_like(first, self.stop)
         level = first
         for _ in range(100):
@@ -178,7 +178,7 @@ class HotElectrons(torch.nn.Module):
         return level
 
     def _around(self, states: torch.Tensor, level: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Points of a quadrature around the levels: (E - level) and weight times DOS, both (batch, num_points).
+        """Quadrature points around the levels: (E - level), and weight times DOS, both (batch, num_points).
 
         Gauss-Legendre between all channels and all multiples of kB T, between which the integrand is smooth.
         """

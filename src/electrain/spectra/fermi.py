@@ -1,8 +1,7 @@
 """Electron counts and Fermi levels of a density of states, at any temperature.
 
-Between two channels the DOS is taken as linear and outside of the grid as zero. Its integrals with the
-Fermi-Dirac function are then known in closed form: nothing here depends on how the width of that function
-compares with the step of the grid.
+The DOS is linear between channels and zero outside the grid. Its integrals with the Fermi-Dirac function are then
+known in closed form, so nothing here depends on how the width of that function compares with the step of the grid.
 """
 
 import math
@@ -19,8 +18,8 @@ from .grid import EnergyGrid
 # CODATA 2018, in eV/K (exact).
 BOLTZMANN = 8.617333262145179e-5
 
-# Fraction of the electrons that may be missing or too many in a gap: k-point weights come with about seven
-# digits, and the tails of Gaussians never vanish.
+# Fraction of the electrons that may be missing or in excess in a gap: k-point weights have about seven digits, and
+# the tails of Gaussians never vanish.
 _PLATEAU_TOLERANCE = 1e-6
 
 
@@ -43,15 +42,15 @@ def count_electrons(dos: torch.Tensor, grid: EnergyGrid, energy: float, temperat
 def fermi_level(dos: torch.Tensor, grid: EnergyGrid, num_electrons: float, temperature: float = 0.0) -> float:
     """Energy, in eV, at which :func:`count_electrons` first reaches the number of electrons.
 
-    Where the count stays within a millionth of it over a range of energies (a gap), the middle of that range,
-    which ends with the grid at the latest. A DOS with negative values can pass the number more than once: the
-    lowest such range of channels counts.
+    If the count stays within a millionth of that number over a range of energies (a gap), the result is the middle of
+    that range, which ends at the end of the grid at the latest. A DOS with negative values can pass the number more
+    than once; the lowest such range is used.
 
     :param dos: in states/eV, shape ``(grid.size,)``.
     :param grid: energies of its channels.
-    :param num_electrons: of the calculation that the DOS stands for.
+    :param num_electrons: number of electrons in the cell of the DOS.
     :param temperature: in K.
-    :raises ValueError: if the number is not reached inside of the grid, and as :func:`count_electrons`.
+    :raises ValueError: if the number is not reached inside the grid, and as for :func:`count_electrons`.
     """
     values = grid.checked(dos).numpy()
     _check_temperature(temperature)
@@ -81,14 +80,14 @@ def _check_temperature(temperature: float) -> None:
 
 
 def _crossing(values: NDArray, grid: EnergyGrid, count: float, temperature: float, channel: int) -> float:
-    """Where the electrons pass ``count`` between a channel and the one below it, in eV."""
+    """Energy in eV at which the number of electrons passes ``count``, between a channel and the one below it."""
 
     def excess(energy: float) -> float:
         return _count(values, grid, energy, temperature) - count
 
     above = grid.start + grid.step * channel
     below = above - grid.step
-    # The channel was found with sums in another order: round-off may have moved the crossing onto an end.
+    # The channel was found with sums in another order, so round-off may have moved the crossing onto an end.
     if excess(below) >= 0:
         return below
     if excess(above) <= 0:
@@ -128,12 +127,12 @@ def _cold_counts(values: NDArray, step: float) -> NDArray:
 
 
 def _kinks(values: NDArray, step: float) -> NDArray:
-    """Change of the slope of the DOS at each channel, in states/eV^2; the slope outside is zero."""
+    """Change in slope of the DOS at each channel, in states/eV^2; the slope outside is zero."""
     return np.diff(np.diff(values) / step, prepend=0.0, append=0.0)
 
 
 def _kink_excess(distance: NDArray, width: float) -> NDArray:
-    r"""Return what heating adds to the electrons in :math:`(E - E_j)_+`, for the level at ``E_j + distance``.
+    r"""Return what heating adds to the number of electrons in :math:`(E - E_j)_+`, for a level at ``E_j + distance``.
 
     :math:`(k_B T)^2 F_1(x / k_B T) - \theta(x)\, x^2 / 2` with the complete Fermi-Dirac integral
     :math:`F_1(\eta) = -\mathrm{Li}_2(-e^\eta) = \eta^2 / 2 + \pi^2 / 6 - F_1(-\eta)`; the squares cancel.
@@ -143,7 +142,7 @@ def _kink_excess(distance: NDArray, width: float) -> NDArray:
 
 
 def _edge_excess(values: NDArray, grid: EnergyGrid, energy: NDArray, temperature: float) -> NDArray:
-    """Return what heating adds because the DOS jumps from and to zero at the ends of the grid."""
+    """Return what heating adds because the DOS jumps from zero and to zero at the ends of the grid."""
     width = BOLTZMANN * temperature
 
     def jump(edge: float) -> NDArray:

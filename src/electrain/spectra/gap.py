@@ -1,4 +1,4 @@
-"""Band gaps: from eigenvalues by filling, and from a density of states by a threshold."""
+"""Band gaps: from eigenvalues by filling states, and from a density of states with a threshold."""
 
 import math
 
@@ -7,15 +7,15 @@ import torch
 from .broadening import as_spin_channels
 from .grid import EnergyGrid
 
-# Electron counts are read from files: closer to a whole number of filled bands than this is whole.
+# Electron counts are read from files; a number of filled bands this close to an integer counts as an integer.
 _FILLING_TOLERANCE = 1e-6
 
 
 def gap_from_eigenvalues(eigenvalues: torch.Tensor, num_electrons: float) -> float:
     r"""Band gap :math:`\max(0, E_\mathrm{CBM} - E_\mathrm{VBM})`, in eV, after filling the lowest states.
 
-    Zero for a metal (bands overlap) and where :func:`band_edges` finds no whole number of filled bands; arguments and
-    errors are its own.
+    Zero for a metal (bands overlap) and if :func:`band_edges` finds no integer number of filled bands. Arguments and
+    errors are as for :func:`band_edges`.
     """
     edges = band_edges(eigenvalues, num_electrons)
     return 0.0 if edges is None else max(0.0, edges[1] - edges[0])
@@ -25,12 +25,12 @@ def band_edges(eigenvalues: torch.Tensor, num_electrons: float) -> tuple[float, 
     r"""Highest filled and lowest empty state, :math:`E_\mathrm{VBM}` and :math:`E_\mathrm{CBM}`, in eV.
 
     At every k-point the lowest ``num_electrons / 2`` states are filled, or, with two spins, the lowest
-    ``num_electrons`` of both together. In a metal the first may be above the second. ``None`` where that number is
-    not whole, e.g. for an odd number of electrons without spin polarisation.
+    ``num_electrons`` of both together. In a metal the first may be above the second. The result is ``None`` if
+    that number is not an integer, e.g. for an odd number of electrons without spin polarisation.
 
     :param eigenvalues: in eV, shape ``(num_k, num_bands)`` or ``(1, num_k, num_bands)`` with two electrons
         per state, or ``(2, num_k, num_bands)`` with one.
-    :param num_electrons: in the cell.
+    :param num_electrons: number of electrons in the cell.
     :raises ValueError: for another shape, values that are not finite, a number of electrons that is not
         positive, or no empty band.
     """
@@ -65,15 +65,15 @@ def gap_errors(predicted: torch.Tensor, true: torch.Tensor) -> torch.Tensor:
 def gap_from_dos(dos: torch.Tensor, grid: EnergyGrid, fermi_level: float, threshold: float) -> float:
     """Width, in eV, of the range around the Fermi level in which the DOS stays below a threshold.
 
-    Between two channels the DOS is linear. Zero where the DOS at the Fermi level is not below the threshold.
-    A broadened DOS makes the gap smaller by some smearings, depending on the threshold.
+    The DOS is linear between channels. The gap is zero if the DOS at the Fermi level is not below the threshold.
+    Broadening reduces the gap by a few smearings, depending on the threshold.
 
     :param dos: in states/eV, shape ``(grid.size,)``.
     :param grid: energies of its channels.
     :param fermi_level: in eV.
     :param threshold: in states/eV.
     :raises ValueError: for another shape of the DOS, values that are not finite, a threshold that is not
-        positive, a Fermi level outside of the grid, or a DOS that stays below the threshold on one side.
+        positive, a Fermi level outside the grid, or a DOS that stays below the threshold on one side.
     """
     excess = grid.checked(dos) - threshold
     if not threshold > 0:
@@ -98,6 +98,6 @@ def gap_from_dos(dos: torch.Tensor, grid: EnergyGrid, fermi_level: float, thresh
 
 
 def _edge(excess: torch.Tensor, channel: int, direction: int) -> float:
-    """Where the DOS passes the threshold between a channel with states and its neighbour, in channels."""
+    """Position, in channels, at which the DOS passes the threshold between a channel with states and its neighbour."""
     inside, outside = float(excess[channel]), float(excess[channel + direction])
     return channel + direction * inside / (inside - outside)

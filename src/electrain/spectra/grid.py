@@ -1,4 +1,4 @@
-"""The energy axis: the only owner of start, step and size."""
+"""Uniform energy grids: the only owner of start, step and size."""
 
 import math
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class EnergyGrid:
         return self.start + self.step * torch.arange(self.size, dtype=torch.float64)
 
     def extended_below(self, channels: int) -> "EnergyGrid":
-        """Return the same axis with that many channels more at its lower end."""
+        """Return the same axis with that many more channels at its lower end."""
         return EnergyGrid(self.start - channels * self.step, self.step, self.size + channels)
 
     @classmethod
@@ -49,7 +49,7 @@ class EnergyGrid:
         return cls(first * step, step, last - first + 1)
 
     def checked(self, spectrum: torch.Tensor) -> torch.Tensor:
-        """One spectrum on this axis as float64 on the CPU, without its history of gradients.
+        """One spectrum on this axis as float64 on the CPU, detached from the autograd graph.
 
         :param spectrum: shape ``(size,)``.
         :raises ValueError: for another shape, or for values that are not finite.
@@ -67,7 +67,7 @@ class EnergyGrid:
         return values
 
     def is_close(self, other: "EnergyGrid") -> bool:
-        """Whether two grids are the same up to a millionth of a channel at either end."""
+        """Whether two grids agree to a millionth of a channel at both ends."""
         tolerance = 1e-6 * self.step
         ends = abs(self.start - other.start) <= tolerance and abs(self.stop - other.stop) <= tolerance
         return self.size == other.size and ends

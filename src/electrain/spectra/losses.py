@@ -1,4 +1,4 @@
-"""What a predicted spectrum is trained on: the aligned difference, its integral, and smoothness beyond."""
+"""Training loss of a predicted spectrum: aligned difference, its integral, and smoothness above the trusted range."""
 
 from typing import NamedTuple
 
@@ -20,37 +20,37 @@ class SpectralLossTerms(NamedTuple):
 def spectral_loss_terms(
     prediction: torch.Tensor, target: torch.Tensor, trusted: torch.Tensor, step: float
 ) -> SpectralLossTerms:
-    r"""Self-aligning, gradient and cumulative loss of each structure of a batch.
+    r"""Self-aligning, gradient and cumulative loss of each structure in a batch.
 
     With the prediction :math:`y`, the target :math:`y^*`, the step :math:`e`, the best shift
     :math:`\Delta` (:func:`~electrain.spectra.best_shift`) and the first channel :math:`t` above the trusted
-    ones:
+    range:
 
     .. math::
         AL &= e \Big[ \sum_{i\,\mathrm{trusted}} (y_{\Delta + i} - y^*_i)^2 + \sum_{j < \Delta} y_j^2 \Big] \\
         GL &= e \sum_{j \ge \Delta + t} \Big( \frac{y_j - y_{j-1}}{e} \Big)^2 \\
         CL &= e \sum_{i\,\mathrm{trusted}} \Big( e \sum_{k \le i} (y_{\Delta + k} - y^*_k) \Big)^2
 
-    (arXiv:2508.17418, eqs. 3 to 6). ``GL`` runs to the end of the prediction, past the target's; ``CL``
-    integrates from the lower end of the target. Gradients flow through the best shift only. A structure
+    (arXiv:2508.17418, eqs. 3 to 6). ``GL`` extends to the end of the prediction, beyond that of the target;
+    ``CL`` integrates from the lower end of the target. Gradients are taken at the best shift only. A structure
     without any trusted channel contributes nothing.
 
     :param prediction: in states/eV, shape ``(batch, num_predicted)``.
-    :param target: in states/eV, shape ``(batch, num_channels)``; any value, NaN too, where it is not trusted.
+    :param target: in states/eV, shape ``(batch, num_channels)``; any value, even NaN, where it is not trusted.
     :param trusted: bool, shape ``(batch, num_channels)``.
     :param step: distance between two channels, in eV.
-    :raises ValueError: for shapes that do not fit.
+    :raises ValueError: for inconsistent shapes.
     :raises TypeError: for a mask that is not bool.
     """
     shift = best_shift(prediction, target, trusted)
     num_predicted, num_channels = prediction.shape[1], target.shape[1]
     channel = torch.arange(num_predicted, device=prediction.device, dtype=torch.int32)
-    # The target moves to the prediction, not the other way round: a window of the prediction would have to be put
-    # back for its gradient.
+    # The target is moved to the prediction, not the other way round: the gradient of a window of the prediction would
+    # have to be moved back.
     resting = torch.stack([torch.where(trusted, target, 0.0), trusted.to(target.dtype)])
     known, counted = _move(resting, shift, num_predicted).unbind()
 
-    # Subtracted before it is squared: the expanded square would round small losses to zero in float32.
+    # Subtracted before squaring, because the expanded square would round small losses to zero in float32.
     difference = (prediction - known) * counted
     room = num_predicted - num_channels
     below = torch.where(channel[:room] < shift.unsqueeze(1), prediction[:, :room], 0.0)
@@ -71,7 +71,7 @@ def _sum_of_squares(values: torch.Tensor) -> torch.Tensor:
 
 
 def _move(values: torch.Tensor, shift: torch.Tensor, size: int) -> torch.Tensor:
-    """``size`` channels with the values (..., batch, num_channels) from channel ``shift`` on, zero below and above."""
+    """``size`` channels with the values (..., batch, num_channels) from channel ``shift`` on and zeros elsewhere."""
     room = size - values.shape[-1]
     rows = torch.arange(len(shift), device=values.device)
     return pad(values, (room, room)).unfold(-1, size, 1)[..., rows, room - shift, :]
@@ -98,7 +98,7 @@ def spectral_loss(
     :param step: distance between two channels, in eV.
     :param gradient_weight: :math:`\alpha`, in eV^2.
     :param cumulative_weight: :math:`\beta`, in eV^-2.
-    :raises ValueError: for shapes that do not fit.
+    :raises ValueError: for inconsistent shapes.
     :raises TypeError: for a mask that is not bool.
     """
     if num_atoms.shape != prediction.shape[:1]:

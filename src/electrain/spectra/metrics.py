@@ -1,4 +1,4 @@
-"""Errors of predicted spectra, as the paper reports them and in a form that does not depend on the cell."""
+"""Errors of predicted spectra, as in the paper and in a form that does not depend on the choice of cell."""
 
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ class AlignedErrors(NamedTuple):
 
     per_electron: float  # arXiv:2508.17418, eq. 10 | states eV^-1/2 electrons^-1/2; grows as sqrt(cells)
     per_atom: float  # of the DOS per atom | states eV^-1/2 atoms^-1; the same for any supercell
-    num_structures: int  # structures with electrons in their trusted range; the others are left out
+    num_structures: int  # structures with electrons in their trusted range; the others are excluded
 
 
 def electrons_in_target(target: torch.Tensor, trusted: torch.Tensor, step: float) -> torch.Tensor:
@@ -24,24 +24,24 @@ def electrons_in_target(target: torch.Tensor, trusted: torch.Tensor, step: float
     :param target: in states/eV, shape ``(batch, num_channels)``; any value where it is not trusted.
     :param trusted: bool, shape ``(batch, num_channels)``.
     :param step: distance between two channels, in eV.
-    :return: in electrons, shape ``(batch,)``.
+    :return: number of electrons, shape ``(batch,)``.
     """
     return step * torch.where(trusted, target, 0.0).sum(dim=1)
 
 
 class AlignedRMSE:
-    r"""Error of many structures, gathered batch by batch.
+    r"""Error of many structures, accumulated batch by batch.
 
     ``per_electron`` is :math:`\sqrt{\mathrm{mean}_A(AL_A / n_A)}` (arXiv:2508.17418, eq. 10) and ``per_atom``
     is :math:`\sqrt{\mathrm{mean}_A(AL_A / N_A^2)}`, with the alignment term :math:`AL_A` of
     :func:`~electrain.spectra.spectral_loss_terms`, the electrons :math:`n_A` of :func:`electrons_in_target`
     and the number of atoms :math:`N_A`.
 
-    ``sums`` holds all there is to know (sum of either mean, number of structures; float64, shape ``(3,)``):
-    add those of two objects, or all-reduce it, before :meth:`compute`.
+    ``sums`` holds the whole state (the sums of both means and the number of structures; float64, shape ``(3,)``): add
+    the sums of two objects, or all-reduce them, before :meth:`compute`.
 
     :param step: distance between two channels, in eV.
-    :param device: where ``sums`` lives.
+    :param device: device of ``sums``.
     """
 
     def __init__(self, step: float, device: torch.device | str = "cpu") -> None:
@@ -58,7 +58,7 @@ class AlignedRMSE:
         :param target: in states/eV, shape ``(batch, num_channels)``; any value where it is not trusted.
         :param trusted: bool, shape ``(batch, num_channels)``.
         :param num_atoms: shape ``(batch,)``.
-        :raises ValueError: for shapes that do not fit.
+        :raises ValueError: for inconsistent shapes.
         :raises TypeError: for a mask that is not bool.
         """
         if num_atoms.shape != prediction.shape[:1]:
@@ -71,14 +71,14 @@ class AlignedRMSE:
 
     @torch.no_grad()
     def add(self, alignment: torch.Tensor, electrons: torch.Tensor, num_atoms: torch.Tensor) -> None:
-        """Add a batch whose alignment terms are known already.
+        """Add a batch whose alignment terms are already known.
 
         :param alignment: in states^2/eV, shape ``(batch,)``.
-        :param electrons: in the trusted range of each target, shape ``(batch,)``.
+        :param electrons: number of electrons in the trusted range of each target, shape ``(batch,)``.
         :param num_atoms: shape ``(batch,)``.
         """
         counted = electrons > 0
-        # not by selecting structures: on a GPU, their number would have to be waited for
+        # Not by selecting structures, because the host would have to wait for their number from the GPU.
         per_electron = torch.where(counted, alignment.double() / electrons, 0.0)
         per_atom = torch.where(counted, alignment.double() / num_atoms**2, 0.0)
         batch = torch.stack([per_electron.sum(), per_atom.sum(), counted.double().sum()])
@@ -87,7 +87,7 @@ class AlignedRMSE:
     def compute(self) -> AlignedErrors:
         """Return the errors of all structures so far.
 
-        :raises ValueError: if there were none with electrons in their trusted range.
+        :raises ValueError: if none had electrons in its trusted range.
         """
         per_electron, per_atom, num_structures = self.sums.tolist()
         if num_structures == 0:
@@ -107,14 +107,14 @@ def rotational_discrepancy(
         \big( y_r(E) - \bar y(E) \big)^2 }
 
     (arXiv:2508.17418, eq. 11; there, R = 38 rotations). The window is the one in which the mean prediction
-    fits the target best, the same for all copies: a shift between them counts as a discrepancy.
+    fits the target best. It is the same for all copies, so a shift between them counts as a discrepancy.
 
     :param predictions: in states/eV, shape ``(num_rotations, batch, num_predicted)``.
     :param target: in states/eV, shape ``(batch, num_channels)``; any value where it is not trusted.
     :param trusted: bool, shape ``(batch, num_channels)``.
     :param step: distance between two channels, in eV.
     :return: in states eV^-1/2 electrons^-1/2, shape ``(batch,)``; NaN without electrons in the trusted range.
-    :raises ValueError: for shapes that do not fit.
+    :raises ValueError: for inconsistent shapes.
     :raises TypeError: for a mask that is not bool.
     """
     if predictions.dim() != 3:

@@ -1,4 +1,4 @@
-"""Predicted spectra made ready for interpretation: noise removed, and laid over other spectra."""
+"""Preparing predicted spectra for interpretation: removing noise, and overlaying them on other spectra."""
 
 import math
 from typing import NamedTuple
@@ -8,24 +8,25 @@ import torch
 from .alignment import best_shift
 from .grid import EnergyGrid
 
-# Defaults of :func:`denoise`, as the published PET-MAD-DOS has them.
+# Defaults of :func:`denoise`, as in the published PET-MAD-DOS.
 THRESHOLD = 0.1  # states/eV per atom
 SHARPNESS = 100.0  # atoms eV/state
 
 _REACH_IN_SMEARINGS = 8.0  # where Gaussians are cut off: exp(-8**2 / 2) is 1e-14
 
-_CHANNEL_TOLERANCE = 1e-6  # energies carry round-off; in units of the step
+_CHANNEL_TOLERANCE = 1e-6  # in units of the step, because energies carry round-off
 
 
 def gaussian_filter(dos: torch.Tensor, grid: EnergyGrid, smearing: float) -> torch.Tensor:
     r"""Weighted mean of the channels around each one, :math:`w \propto e^{-(E - E')^2 / 2 \sigma^2}`.
 
-    Near the ends of the grid, the weights of the channels that exist sum to one: nothing is known beyond.
+    Near the ends of the grid, the weights of the existing channels are normalised to one, because nothing is known
+    beyond them.
 
     :param dos: in states/eV, shape ``(..., grid.size)``.
     :param grid: energies of its channels.
     :param smearing: :math:`\sigma`, in eV.
-    :return: float64, the same shape.
+    :return: float64, same shape.
     :raises ValueError: for another shape, or a smearing that is not positive.
     """
     _check_shape(dos, grid)
@@ -51,27 +52,27 @@ def denoise(
     threshold: float = THRESHOLD,
     sharpness: float = SHARPNESS,
 ) -> torch.Tensor:
-    r"""Remove what a model predicts where there are no states, and let the electrons fill the DOS to the Fermi level.
+    r"""Remove noise where there are no states, and rescale the DOS so that the electrons fill it up to the Fermi level.
 
     .. math:: \mathrm{DOS}'(E) = a\, \mathrm{DOS}(E)\, \sigma\big(s\, [(g * \mathrm{DOS})(E) / N_\mathrm{atoms}
         - d]\big), \qquad \int_{-\infty}^{E_\mathrm{F}} dE\, \mathrm{DOS}'(E) = N
 
     with the logistic function :math:`\sigma`, a Gaussian filter g, threshold d and sharpness s; the second equation
-    sets a. The procedure is that of the published PET-MAD-DOS calculator. It takes a real DOS below the threshold for
-    noise, too: the band edges of an insulator, or the DOS of a semimetal at the Fermi level. Use the DOS as it was
-    predicted for heat capacities.
+    determines a. The procedure is that of the published PET-MAD-DOS calculator. It also treats real states below the
+    threshold as noise: the band edges of an insulator, or the DOS of a semimetal at the Fermi level. For heat
+    capacities, use the DOS as predicted.
 
     :param dos: in states/eV, shape ``(..., grid.size)``.
     :param grid: energies of its channels.
-    :param fermi_level: as the model predicts it, in eV on ``grid``: a number, or one per spectrum, shape ``(...)``.
-    :param num_electrons: valence electrons of the structure, likewise.
-    :param num_atoms: atoms of the structure, likewise.
-    :param smearing: of the filter, in eV: that of the data that the model learned from.
+    :param fermi_level: predicted by the model, in eV on ``grid``: one number, or one per spectrum, shape ``(...)``.
+    :param num_electrons: number of valence electrons of the structure, likewise.
+    :param num_atoms: number of atoms of the structure, likewise.
+    :param smearing: width of the filter, in eV: the smearing of the training data.
     :param threshold: d, in states/eV per atom.
     :param sharpness: s, in atoms eV/state: the factor goes from 0.27 to 0.73 within 2/s of the threshold.
-    :return: float64, the shape of ``dos``.
-    :raises ValueError: for shapes that do not fit, values that are not finite, a Fermi level outside of the grid,
-        or a DOS without electrons up to the Fermi level after the noise was removed.
+    :return: float64, same shape as ``dos``.
+    :raises ValueError: for inconsistent shapes, values that are not finite, a Fermi level outside the grid,
+        or a DOS without electrons up to the Fermi level once the noise is removed.
     """
     _check_shape(dos, grid)
     if not torch.isfinite(dos).all():
@@ -96,7 +97,7 @@ def denoise(
 
 
 class Overlay(NamedTuple):
-    """A spectrum moved onto the axis of another one."""
+    """A spectrum shifted onto the energy axis of another one."""
 
     shift: float  # eV, to be added to the spectrum's own energies
     dos: torch.Tensor  # (reference_grid.size,) | states/eV, float64; NaN where the spectrum is not known
@@ -110,11 +111,11 @@ def overlay(
     reference_grid: EnergyGrid,
     max_shift: float,
 ) -> Overlay:
-    r"""Shift a spectrum rigidly so that it lies over another one as well as it can.
+    r"""Shift a spectrum rigidly so that it matches another one as well as possible.
 
-    The shift, within :math:`\pm` ``max_shift`` and in whole channels of the reference, has the least sum of squared
-    differences, states below the reference's grid included: they should not be there, as in the training of
-    PET-MAD-DOS (:func:`~electrain.spectra.best_shift`). Energies at which the spectrum is not known for all of these
+    The shift, within :math:`\pm` ``max_shift`` and in whole channels of the reference, minimises the sum of squared
+    differences. As in the training of PET-MAD-DOS (:func:`~electrain.spectra.best_shift`), this includes states below
+    the grid of the reference, where there should be none. Energies at which the spectrum is not known for all of these
     shifts are not compared.
 
     :param dos: in states/eV, shape ``(grid.size,)``; zero below its grid.
@@ -122,7 +123,7 @@ def overlay(
     :param reference: in states/eV, shape ``(reference_grid.size,)``; NaN where it is not known.
     :param reference_grid: energies of its channels, in eV from any zero.
     :param max_shift: in eV.
-    :raises ValueError: for shapes that do not fit, a DOS that is not finite, a negative shift, or spectra without
+    :raises ValueError: for inconsistent shapes, a DOS that is not finite, a negative shift, or spectra without
         common energies.
     """
     values = grid.checked(dos)
@@ -140,7 +141,7 @@ def overlay(
             f"the spectrum on {grid} and the reference on {reference_grid} have no energies in common for shifts of "
             f"up to {max_shift:g} eV"
         )
-    # Channel c of the extended axis, moved up by `most - shift` channels, lies over channel c - shift.
+    # Channel c of the extended axis, moved up by `most - shift` channels, coincides with channel c - shift.
     extended = EnergyGrid(reference_grid.start - most * step, step, reference_grid.size + 2 * most)
     prediction = interpolated(values, grid, extended.energies()).nan_to_num()
     channels = int(best_shift(prediction[None], known[None], trusted[None])[0])
@@ -151,14 +152,14 @@ def overlay(
 
 
 def interpolated(dos: torch.Tensor, grid: EnergyGrid, energies: torch.Tensor) -> torch.Tensor:
-    """Read a spectrum at other energies, linearly between its channels.
+    """Interpolate a spectrum linearly at other energies.
 
     :param dos: in states/eV, shape ``(..., grid.size)``.
     :param grid: energies of its channels.
     :param energies: in eV, shape ``(num_energies,)``.
     :return: float64, shape ``(..., num_energies)``: zero below the grid, where there are no states, and NaN above
         it, where nothing is known.
-    :raises ValueError: for another shape, or a grid of one channel.
+    :raises ValueError: for another shape, or a grid with one channel.
     """
     _check_shape(dos, grid)
     if grid.size < 2:
@@ -175,7 +176,7 @@ def interpolated(dos: torch.Tensor, grid: EnergyGrid, energies: torch.Tensor) ->
 
 
 def _count_below(dos: torch.Tensor, grid: EnergyGrid, level: torch.Tensor) -> torch.Tensor:
-    """Electrons up to a level inside of the grid; the DOS is linear between two channels. Shape ``(...)``."""
+    """Number of electrons up to a level inside the grid; the DOS is linear between channels. Shape ``(...)``."""
     position = (level - grid.start) / grid.step
     channel = position.floor().long().clamp(0, max(grid.size - 2, 0)).unsqueeze(-1)
     fraction = (position.unsqueeze(-1) - channel).clamp(0.0, 1.0)

@@ -1,4 +1,4 @@
-"""Integrals of a density of states, linear between two channels, with functions of the distance from a Fermi level."""
+"""Integrals of a density of states (linear between channels) times functions of the distance from the Fermi level."""
 
 import math
 from typing import NamedTuple
@@ -9,27 +9,28 @@ from numpy.typing import NDArray
 from .fermi import BOLTZMANN
 from .grid import EnergyGrid
 
-# Functions of x are below e^-40 further away from the Fermi level, in units of kB T.
+# In units of kB T; further away from the Fermi level, the functions are below e^-40.
 WINDOW = 40
-# The nearest poles of the Fermi function are pi kB T away from the real axis: in intervals of kB T, the error of
+# The nearest poles of the Fermi function are pi kB T away from the real axis, so in intervals of kB T the error of
 # eight points is (4 pi)^-16.
 NUM_POINTS = 8
-# Where a DOS may be cut, in units of kB T from the Fermi level: its occupation changes by 3e-7 there.
+# Smallest distance from the Fermi level, in units of kB T, at which a DOS may be cut off: there, the occupation
+# differs by 3e-7 from that at T = 0.
 MIN_DISTANCE_TO_END = 15.0
-# At the end of a DOS that is not cut, as a fraction of its maximum: Gaussians never vanish.
+# Largest value at the end of a DOS that is not cut off, as a fraction of its maximum; Gaussians never vanish.
 NEGLIGIBLE = 1e-6
 
 
 class Points(NamedTuple):
-    """Where a DOS is integrated: ``DOS(E) = (1 - fraction) DOS[channel] + fraction DOS[channel + 1]``."""
+    """Quadrature points, with ``DOS(E) = (1 - fraction) DOS[channel] + fraction DOS[channel + 1]``."""
 
     channels: NDArray[np.int64]
     fractions: NDArray[np.float64]
-    weights: NDArray[np.float64]  # of the quadrature | eV
+    weights: NDArray[np.float64]  # quadrature weights | eV
     energies: NDArray[np.float64]  # relative to the Fermi level | eV
 
     def values_of(self, dos: NDArray) -> NDArray:
-        """Interpolate a DOS, states/eV."""
+        """Interpolate a DOS, in states/eV."""
         return (1.0 - self.fractions) * dos[self.channels] + self.fractions * dos[self.channels + 1]
 
     def weights_of_channels(self, integrand: NDArray, size: int) -> NDArray:
@@ -40,7 +41,7 @@ class Points(NamedTuple):
 
 
 def points_between(grid: EnergyGrid, level: float, ends: NDArray, num_points: int) -> Points:
-    """Gauss-Legendre points for an integral that is smooth between all channels and the given sorted energies.
+    """Gauss-Legendre points for an integrand that is smooth between all channels and the given sorted energies.
 
     :param ends: relative to the level, in eV.
     """
@@ -63,7 +64,7 @@ def points_around(values: NDArray, grid: EnergyGrid, level: float, temperature: 
     :param values: the DOS, in states/eV.
     :param level: in eV.
     :param temperature: in K.
-    :raises ValueError: for a DOS that the end of the grid cuts close to the level.
+    :raises ValueError: for a DOS that is cut off by the end of the grid close to the level.
     """
     width = BOLTZMANN * temperature
     for end, edge in ((values[0], grid.start), (values[-1], grid.stop)):

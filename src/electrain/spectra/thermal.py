@@ -1,12 +1,12 @@
 r"""Thermodynamics of independent electrons in a density of states, at a fixed number of electrons.
 
 The DOS does not change with temperature (rigid bands), and as in :mod:`~electrain.spectra.fermi` it is linear
-between two channels and zero outside of the grid. Its integrals with functions of
-:math:`x = (E - \mu) / k_B T` are exact to round-off at any temperature, also where :math:`k_B T` is much smaller
-than the step of the grid: Gauss-Legendre quadrature between all channels and all multiples of :math:`k_B T`.
+between channels and zero outside the grid. Its integrals with functions of :math:`x = (E - \mu) / k_B T` are exact to
+round-off at any temperature, even if :math:`k_B T` is much smaller than the step of the grid, thanks to Gauss-Legendre
+quadrature between all channels and all multiples of :math:`k_B T`.
 
-Energies count from the ground state at T = 0. They do not depend on the zero of the energy axis, which
-predictions of different structures do not share.
+Energies are relative to the ground state at T = 0. They do not depend on the zero of the energy axis, which
+predictions for different structures do not share.
 """
 
 import math
@@ -36,12 +36,12 @@ def electronic_energy(
 
     :param dos: in states/eV, shape ``(..., grid.size)``.
     :param grid: energies of its channels.
-    :param num_electrons: in the same cell as the DOS: one number, or one per spectrum, shape ``(...)``.
-    :param temperature: of the electrons in K: a number, or several, shape ``(num_temperatures,)``.
+    :param num_electrons: number of electrons in the cell of the DOS: one number, or one per spectrum, shape ``(...)``.
+    :param temperature: electronic temperature in K: one number, or several, shape ``(num_temperatures,)``.
     :return: float64, shape ``(...)`` or ``(..., num_temperatures)``.
-    :raises ValueError: for shapes that do not fit, values that are not finite, a negative temperature, a Fermi
-        level outside of the grid, or a DOS that the end of the grid cuts closer than 15 kB T to the Fermi level.
-        Append a channel of zeros where a band really ends with a step.
+    :raises ValueError: for inconsistent shapes, values that are not finite, a negative temperature, a Fermi level
+        outside the grid, or a DOS that is cut off by the end of the grid within 15 kB T of the Fermi level. If a band
+        really ends with a step, append a channel of zeros.
     """
     return _for_all(_energy, dos, grid, num_electrons, temperature)
 
@@ -64,10 +64,10 @@ def free_energy(
     r"""Helmholtz free energy of the electrons above their ground state, :math:`F = U - T S`, in eV.
 
     Differentiable by autograd with respect to the DOS at fixed ``num_electrons``. With the grand potential
-    :math:`\Omega(\mu) = -k_B T \int dE\, \mathrm{DOS}(E) \ln(1 + e^{-x})`, F is :math:`\Omega(\mu) + \mu N` where
-    that is stationary, since :math:`\partial\Omega / \partial\mu = -N` defines the Fermi level. So a change of the
-    DOS acts through :math:`\Omega` at fixed :math:`\mu` alone: how it moves the level does not matter to first
-    order. The same holds for the ground state.
+    :math:`\Omega(\mu) = -k_B T \int dE\, \mathrm{DOS}(E) \ln(1 + e^{-x})`, F is the stationary value of
+    :math:`\Omega(\mu) + \mu N`, since :math:`\partial\Omega / \partial\mu = -N` defines the Fermi level. A change of
+    the DOS therefore acts only through :math:`\Omega` at fixed :math:`\mu`; the shift of the level does not matter to
+    first order. The same holds for the ground state.
 
     Parameters, shape and errors as for :func:`electronic_energy`.
 
@@ -82,22 +82,22 @@ def free_energy(
 def heat_capacity(
     dos: torch.Tensor, grid: EnergyGrid, num_electrons: float | torch.Tensor, temperature: Temperatures
 ) -> torch.Tensor:
-    r"""Heat capacity of the electrons at a fixed number of them, :math:`C = dU / dT = T\, dS / dT`, in eV/K.
+    r"""Heat capacity at a fixed number of electrons, :math:`C = dU / dT = T\, dS / dT`, in eV/K.
 
     .. math:: C = k_B \Big(J_2 - \frac{J_1^2}{J_0}\Big), \qquad
         J_n = \int dE\, \mathrm{DOS}(E)\, x^n f (1 - f)
 
-    is the analytic derivative; the second term is due to the change of the Fermi level. Parameters and shape as
+    is the analytic derivative; the second term comes from the change of the Fermi level. Parameters and shape as
     for :func:`electronic_energy`.
 
-    :raises ValueError: as :func:`electronic_energy`, and where a DOS with negative values lets the number of
-        electrons fall with a rising Fermi level.
+    :raises ValueError: as for :func:`electronic_energy`, and if negative values of the DOS make the number of
+        electrons decrease with increasing Fermi level.
     """
     return _for_all(_heat_capacity, dos, grid, num_electrons, temperature)
 
 
 class ElectronicQuantities(NamedTuple):
-    """Of one or several spectra at one or several temperatures, each of the shape of :func:`electronic_energy`."""
+    """Quantities for one or several spectra and temperatures, each with the shape of :func:`electronic_energy`."""
 
     fermi_level: torch.Tensor  # eV, on the axis of the DOS
     energy: torch.Tensor  # above the ground state | eV
@@ -109,9 +109,9 @@ class ElectronicQuantities(NamedTuple):
 def electronic_quantities(
     dos: torch.Tensor, grid: EnergyGrid, num_electrons: float | torch.Tensor, temperature: Temperatures
 ) -> ElectronicQuantities:
-    """All of them, with one search for each Fermi level.
+    """All quantities, with one search for each Fermi level.
 
-    Parameters and errors as for :func:`heat_capacity`; without gradients.
+    Parameters and errors as for :func:`heat_capacity`. Not differentiable.
     """
     temperatures = _checked_temperatures(temperature)
     spectra, electrons = _checked(dos, grid, num_electrons)
@@ -131,12 +131,12 @@ def heat_capacity_by_differences(
 
     .. math:: C \approx \frac{U(T + \Delta T / 2) - U(T - \Delta T / 2)}{\Delta T}
 
-    with the interval of arXiv:2508.17418, section S3.3. Its error, :math:`C''(T)\, \Delta T^2 / 24`, is what
-    :func:`heat_capacity` avoids. Other parameters and shape as for :func:`electronic_energy`.
+    with the interval of arXiv:2508.17418, section S3.3. :func:`heat_capacity` avoids its error,
+    :math:`C''(T)\, \Delta T^2 / 24`. Other parameters and shape as for :func:`electronic_energy`.
 
     :param interval: :math:`\Delta T`, in K.
-    :raises ValueError: as :func:`electronic_energy`, for an interval that is not positive, or for temperatures
-        below half of it.
+    :raises ValueError: as for :func:`electronic_energy`, for an interval that is not positive, or for temperatures
+        below half the interval.
     """
     temperatures = _checked_temperatures(temperature)
     if not (math.isfinite(interval) and interval > 0):
@@ -172,7 +172,7 @@ def _entropy_at(values: NDArray, grid: EnergyGrid, temperature: float, level: fl
         return 0.0
     points = points_around(values, grid, level, temperature)
     distance = np.abs(points.energies) / (BOLTZMANN * temperature)
-    # Electrons and holes have the same entropy: that of |x| never overflows.
+    # Electrons and holes have the same entropy, and that of |x| never overflows.
     entropy = np.log1p(np.exp(-distance)) + distance / (1.0 + np.exp(distance))
     return BOLTZMANN * float(points.weights @ (points.values_of(values) * entropy))
 
@@ -204,7 +204,7 @@ def _heat_capacity_at(values: NDArray, grid: EnergyGrid, temperature: float, lev
             "that is not negative around it"
         )
     if moments[0] == 0:
-        return 0.0  # no states in reach
+        return 0.0  # no states within reach
     return BOLTZMANN * (moments[2] - moments[1] ** 2 / moments[0])
 
 
@@ -213,7 +213,7 @@ def _free_energy_at(
 ) -> tuple[float, NDArray[np.float64]]:
     r"""Return F and its derivatives with respect to the channels of the DOS, eV and eV^2.
 
-    So that no large numbers cancel, the change of :math:`\Omega_0`, what is left of :math:`\Omega` at T = 0, is
+    To avoid the cancellation of large numbers, the change of :math:`\Omega_0`, the limit of :math:`\Omega` at T = 0, is
     :math:`-N_0(\mu_0) (\mu_T - \mu_0) - \int_{\mu_0}^{\mu_T} dE\, (\mu_T - E)\, \mathrm{DOS}(E)`.
     """
     if temperature == 0:
@@ -253,7 +253,7 @@ class _FreeEnergy(torch.autograd.Function):
 
 
 class _FirstDerivatives(torch.autograd.Function):
-    """They depend on the spectra through the Fermi level, and autograd must not take them for constants."""
+    """The derivatives depend on the spectra through the Fermi level; autograd must not treat them as constants."""
 
     @staticmethod
     def forward(ctx: Any, spectra: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
@@ -284,7 +284,7 @@ def _loop(
     electrons: NDArray,
     temperatures: torch.Tensor,
 ) -> list[list[Any]]:
-    """Return what a function gives for all spectra (rows) and all temperatures (columns)."""
+    """Evaluate a function for all spectra (rows) and all temperatures (columns)."""
     rows = []
     for index, (spectrum, num_electrons) in enumerate(zip(spectra.detach(), electrons, strict=True)):
         try:
@@ -300,7 +300,7 @@ def _loop(
 def _checked(
     dos: torch.Tensor, grid: EnergyGrid, num_electrons: float | torch.Tensor
 ) -> tuple[torch.Tensor, NDArray[np.float64]]:
-    """Spectra of shape ``(num_spectra, size)`` and the number of electrons of each."""
+    """Spectra of shape ``(num_spectra, size)`` and the number of electrons for each."""
     if dos.dim() == 0 or dos.shape[-1] != grid.size or grid.size < 2:
         raise ValueError(f"expected spectra of shape (..., {grid.size}), two channels at least, got {tuple(dos.shape)}")
     electrons = torch.as_tensor(num_electrons, dtype=torch.float64).detach().cpu()
