@@ -282,7 +282,7 @@ def test_a_folder_of_files(make_frame, write_frames, tmp_path):
     assert "05.xyz, frame 0: expected 2 atoms, but the file ends before the last of them" in result.output
     assert "07.xyz, frame 0: expected a number of atoms, got " in result.output
     assert "vasprun.xml: expected a calculation, got an empty file" in result.output
-    assert "x.out.gz: expected a compressed file, but it is damaged or of another kind" in result.output
+    assert "x.out.gz: expected a compressed file, but it is damaged or has another format" in result.output
     rows = list(csv.DictReader((tmp_path / "data" / "sources.csv").read_text().splitlines()))
     names = [f"{index:02d}.xyz" for index in range(30)]
     assert [row["source"] for row in rows] == [*names, "vasprun.xml", "x.out.gz"]

@@ -135,7 +135,7 @@ def test_a_file_of_another_kind(tmp_path):
     path = tmp_path / "broken.xyz.xz"
     path.write_bytes(b"not compressed at all")
     (frame,) = read_extended_xyz(path)
-    assert "the file is damaged or of another kind" in frame.reason
+    assert "the file is damaged or has another format" in frame.reason
 
 
 @pytest.mark.parametrize(("suffix", "compress", "header"), [(".gz", gzip.compress, 10), (".bz2", bz2.compress, 4)])
@@ -144,7 +144,7 @@ def test_damage_inside_of_a_compressed_file(make_frame, write_frames, tmp_path, 
     good = compress(write_frames([make_frame()]).read_bytes())
     path.write_bytes(good[:header] + b"\xff" * 1000)
     (frame,) = read_extended_xyz(path)
-    assert "expected text, but the file is damaged or of another kind" in frame.reason
+    assert "expected text, but the file is damaged or has another format" in frame.reason
 
 
 def test_k_points_without_weight_are_left_out(make_frame, write_frames):

@@ -134,7 +134,7 @@ def test_damaged_compressed_files(make_frame, write_frames, tmp_path, cut):
     packed.write_bytes(whole[: len(whole) // 2])
     _, (damage,), frames = cut(packed, 10)
     assert (damage.source, damage.frame) == (7, len(frames))
-    assert damage.reason.startswith("expected text, but the file is damaged or of another kind")
+    assert damage.reason.startswith("expected text, but the file is damaged or has another format")
     packed.write_bytes(b"no such thing")
     assert cut(packed, 10)[1][0].frame == 0
 

@@ -159,7 +159,7 @@ def _unpack(path: Path, target: Path) -> str | None:
             try:
                 block = file.read(_BLOCK)
             except (*DAMAGED, OSError) as error:
-                return f"expected text, but the file is damaged or of another kind ({error})"
+                return f"expected text, but the file is damaged or has another format ({error})"
             if not block:
                 return None
             copy.write(block)

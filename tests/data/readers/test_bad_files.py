@@ -23,14 +23,14 @@ from electrain.data import CalculationError, Rejected, read_calculations, read_q
 REAL_AND_BAD = {
     "mg_unconv.xml": "expected a converged calculation, got one that did not converge",
     "mg_unconv.out": "expected a converged calculation, got 'convergence NOT achieved'",
-    "mg_manyk.out": r"expected eigenvalues, got none: pw.x prints them with verbosity='high'",
+    "mg_manyk.out": r"expected eigenvalues, got none; pw.x prints them with verbosity='high'",
     "mg_bands.xml": "expected a calculation of kind scf, relax, vc-relax, md, vc-md, nscf, got bands",
     "mg_bands.out": "expected a Fermi level or a highest occupied level, got neither",
-    "al_two_levels.xml": r"expected one Fermi level, got \[12.306\d* +4.214\d*\] eV: a fixed magnetization",
-    "al_two_levels.out": "expected one Fermi level, got 12.3060 and 4.2140 eV: a fixed magnetization",
-    "al_fixmag.gpw": r"expected one Fermi level, got \[9.823\d* 4.656\d*\] eV: a fixed magnetization",
-    "al_unconv.gpw": "expected an energy, got none: not converged, or run with a fixed density",
-    "al_unconv_GSR.nc": "changed by at most 0.0001 eV per atom in the last step, got 0.012: not converged",
+    "al_two_levels.xml": r"expected one Fermi level, got \[12.306\d* +4.214\d*\] eV \(fixed magnetization\)",
+    "al_two_levels.out": r"expected one Fermi level, got 12.3060 and 4.2140 eV \(fixed magnetization\)",
+    "al_fixmag.gpw": r"expected one Fermi level, got \[9.823\d* 4.656\d*\] eV \(fixed magnetization\)",
+    "al_unconv.gpw": r"expected an energy, got none \(not converged, or run with a fixed density\)",
+    "al_unconv_GSR.nc": r"change by at most 0.0001 eV per atom in the last step, got 0.012 \(not converged\)",
 }
 
 
@@ -50,7 +50,7 @@ def test_real_files_that_cannot_be_used(real_file, name):
 
 
 WHOLE = ["mg_metal.xml", "mg_metal.out", "al.gpw", "al_spin_GSR.nc", "vasprun.xml"]
-DAMAGED = "is damaged or of another kind|ends before|looks like none of them"
+DAMAGED = "is damaged or has another format|ends before|in none of them"
 
 
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.7, 0.98])
@@ -72,16 +72,16 @@ def test_truncated_files(real_file, metal, tmp_path, name, share):
 @pytest.mark.parametrize("name", ["packed.xml.xz", "packed.out.gz"])
 def test_files_that_are_not_packed_as_they_are_named(tmp_path, name):
     (tmp_path / name).write_bytes(b"not packed")
-    assert "expected a compressed file, but it is damaged or of another kind" in reason_for(tmp_path / name)
+    assert "expected a compressed file, but it is damaged or has another format" in reason_for(tmp_path / name)
 
 
 def test_damage_inside_of_a_packed_file(real_file, tmp_path):
     text = real_file("mg_metal.xml").read_bytes()
     good, begin_of_another = gzip.compress(text[:20_000]), gzip.compress(text[20_000:])[:10]
     (tmp_path / "mg.xml.gz").write_bytes(good + begin_of_another + b"\xff" * 1000)
-    assert "it is damaged or of another kind (error: Error -3" in reason_for(tmp_path / "mg.xml.gz")
+    assert "it is damaged or has another format (error: Error -3" in reason_for(tmp_path / "mg.xml.gz")
     (tmp_path / "mg.xml.gz").write_bytes(begin_of_another + b"\xff" * 1000)
-    assert "it is damaged or of another kind (Error -3" in reason_for(tmp_path / "mg.xml.gz")
+    assert "it is damaged or has another format (Error -3" in reason_for(tmp_path / "mg.xml.gz")
 
 
 @pytest.mark.parametrize("name", ["vasprun.xml", "empty.gpw", "data-file-schema.xml.gz"])
@@ -94,7 +94,7 @@ def test_an_unknown_file_is_told_what_is_known(tmp_path):
     (tmp_path / "POSCAR").write_text("Si2\n1.0\n")
     reason = reason_for(tmp_path / "POSCAR")
     assert reason.startswith("expected one of the formats extended XYZ, Quantum ESPRESSO (XML), ")
-    assert reason.endswith("got a file that looks like none of them")
+    assert reason.endswith("got a file in none of them")
 
 
 def test_a_missing_file_is_an_error(tmp_path):
@@ -144,15 +144,15 @@ def test_a_run_of_quantum_espresso_that_did_not_end(metal, tmp_path):
     write_quantum_espresso_xml(path, metal())
     text = path.read_text()
     path.write_text(text[: text.index("<output>")] + text[text.index("</output>") + 9 :])
-    assert reason_for(path) == "expected results, got none: the run did not end"
+    assert reason_for(path) == "expected results, got none (the run did not finish)"
 
 
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
         ({"num_steps": 60}, "expected a converged calculation, got one that did not converge"),
-        ({"lines": True}, "expected a mesh of k-points, got lines, which have no weights"),
-        ({"doses": False}, "expected a Fermi level, which is written with the density of states, got none"),
+        ({"lines": True}, "expected a k-point mesh, got k-points along lines, which have no weights"),
+        ({"doses": False}, "expected a Fermi level (written together with the density of states), got none"),
     ],
 )
 def test_runs_of_vasp_that_cannot_be_used(metal, tmp_path, changes, reason):
@@ -166,7 +166,9 @@ def test_lines_of_k_points_of_abinit(metal, tmp_path):
     write_abinit(tmp_path / "o_GSR.nc", metal())
     with netcdf.Dataset(tmp_path / "o_GSR.nc", "a") as file:
         file.variables["kptopt"][...] = -2
-    assert reason_for(tmp_path / "o_GSR.nc") == "expected a mesh of k-points, got lines, which have no weights"
+    assert (
+        reason_for(tmp_path / "o_GSR.nc") == "expected a k-point mesh, got k-points along lines, which have no weights"
+    )
 
 
 def test_an_old_file_of_gpaw(metal, tmp_path):

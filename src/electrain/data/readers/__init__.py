@@ -1,4 +1,4 @@
-"""Readers of calculations, one for each format, all returning the same type."""
+"""Readers of DFT output files, one for each format, all returning the same type."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,7 +34,7 @@ __all__ = [
 
 Frame: TypeAlias = Calculation | SampledSpectrum | Rejected
 
-# The first lines of every format tell what it is; pw.x may come after some lines of MPI.
+# The first lines identify every format; those of pw.x may be preceded by some lines from MPI.
 _HEAD_BYTES = 8192
 
 
@@ -42,9 +42,9 @@ class FileFormat(NamedTuple):
     """A format that can be read.
 
     :param name: for messages.
-    :param endings: of the usual names, in lower case, without that of a compressed file.
-    :param marks: any of them is in the first lines; without any the name alone tells.
-    :param read: read the one calculation, or those, in a file.
+    :param endings: endings of the usual file names, in lower case, without the suffix of a compressed file.
+    :param marks: the first lines of a file contain one of these; if there are none, the file name decides.
+    :param read: function that reads the calculation or calculations in a file.
     """
 
     name: str
@@ -65,21 +65,21 @@ FORMATS = (
 
 
 def file_format(path: Path) -> FileFormat | None:
-    """Recognise the format of a file by its name and first bytes; ``None`` if it is none of ours.
+    """Recognise the format of a file from its name and first bytes; ``None`` for an unknown format.
 
     :raises OSError: if the file cannot be read.
     """
     try:
         head = _head(path)
     except DAMAGED:
-        head = b""  # by its name it can still be one of ours: its reader says what is wrong with it
+        head = b""  # the name may still identify the format; its reader then says what is wrong
     return _format_of(path, head)
 
 
 def is_source(path: Path) -> bool:
-    """Whether a file found in a folder is read, or reported as broken.
+    """Whether a file found in a folder is read, or reported as damaged, instead of being skipped.
 
-    It is if it is of a format of ours or has the usual name of one, and if it cannot be opened or unpacked.
+    This is the case if it has a known format or the usual name of one, or if it cannot be opened or decompressed.
     """
     try:
         head = _head(path)
@@ -89,12 +89,12 @@ def is_source(path: Path) -> bool:
 
 
 def read_calculations(path: str | Path) -> Iterator[Frame]:
-    """Read all calculations of a file, one after the other, whatever its format.
+    """Read all calculations in a file of any known format, one after the other.
 
-    What cannot be used comes back as :class:`Rejected`.
+    Unusable ones are returned as :class:`Rejected`.
 
     :raises OSError: if the file cannot be opened.
-    :raises ImportError: if the package is missing that parses the format.
+    :raises ImportError: if the package that parses the format is not installed.
     """
     path = Path(path)
     known = file_format(path)
@@ -134,8 +134,8 @@ def _why_unknown(path: Path) -> str:
     try:
         head = _head(path)
     except DAMAGED as error:
-        return f"expected a compressed file, but it is damaged or of another kind ({error})"
+        return f"expected a compressed file, but it is damaged or has another format ({error})"
     if not head:
         return "expected a calculation, got an empty file"
     names = ", ".join(known.name for known in FORMATS)
-    return f"expected one of the formats {names}, got a file that looks like none of them"
+    return f"expected one of the formats {names}, got a file in none of them"

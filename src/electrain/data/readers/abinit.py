@@ -1,4 +1,4 @@
-"""ABINIT's ground-state results (..._GSR.nc), parsed with ASE."""
+"""ABINIT ground-state results (..._GSR.nc), parsed with ASE."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from electrain.interface.quantities import ENERGY, FORCES, STRESS
 from ..calculation import Calculation, CalculationError
 from .common import normalised_states, plain_structure, reading
 
-# A GSR file does not say whether the run converged, but how much the energy changed in the last step.
+# A GSR file does not say whether the run converged, only how much the energy changed in the last step.
 _LARGEST_CHANGE = 1e-4  # eV per atom
 _K_POINTS = "reduced_coordinates_of_kpoints"
 
@@ -21,10 +21,10 @@ _K_POINTS = "reduced_coordinates_of_kpoints"
 def read_abinit(path: str | Path) -> Calculation:
     """Read a file of ground-state results.
 
-    Energies are ABINIT's total energies that include the smearing's entropy, which the forces belong to.
+    Energies are ABINIT's total energies including the entropy of the smearing, whose derivatives are the forces.
 
     :raises CalculationError: if the file is damaged, the energy still changed by more than 0.1 meV per atom in the
-        last step, k-points lie on lines, or anything fails a check.
+        last step, the k-points lie on lines, or a check fails.
     :raises ImportError: if netCDF4 is not installed.
     """
     try:
@@ -32,7 +32,7 @@ def read_abinit(path: str | Path) -> Calculation:
     except ImportError as error:
         raise ImportError("reading ABINIT's GSR.nc needs netCDF4: pip install electrain[abinit]") from error
     source = str(path)
-    with reading(source, "ABINIT's results (GSR.nc)"):
+    with reading(source, "ABINIT results (GSR.nc)"):
         with Dataset(source) as file:
             rest = {name: np.array(file.variables[name][...]) for name in ("nelect", "deltae", "kptopt", _K_POINTS)}
             rest["num_spinors"] = np.array(len(file.dimensions["number_of_spinor_components"]))
@@ -42,13 +42,13 @@ def read_abinit(path: str | Path) -> Calculation:
 def _calculation(results: dict[str, Any], rest: dict[str, Any], source: str) -> Calculation:
     atoms = results["atoms"]
     if rest["kptopt"] < 0:
-        raise CalculationError(source, "expected a mesh of k-points, got lines, which have no weights")
+        raise CalculationError(source, "expected a k-point mesh, got k-points along lines, which have no weights")
     change = abs(float(rest["deltae"])) * Hartree / len(atoms)
     if not change <= _LARGEST_CHANGE:
         raise CalculationError(
             source,
-            f"expected an energy that changed by at most {_LARGEST_CHANGE:g} eV per atom in the last step, got "
-            f"{change:.2g}: not converged",
+            f"expected the energy to change by at most {_LARGEST_CHANGE:g} eV per atom in the last step, got "
+            f"{change:.2g} (not converged)",
         )
     num_spins, noncollinear = results["eigenvalues"].shape[0], bool(rest["num_spinors"] == 2)
     electrons_per_state = 1 if num_spins == 2 or noncollinear else 2

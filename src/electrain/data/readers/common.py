@@ -1,4 +1,4 @@
-"""What the readers of all codes share: one kind of error, and one convention for weights."""
+"""Shared by the readers of all codes: one type of error, and one convention for weights."""
 
 import bz2
 import gzip
@@ -19,16 +19,16 @@ from ..calculation import WEIGHT_TOLERANCE, CalculationError
 _LONGEST_REASON = 200
 
 _OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
-# What the standard library raises for compressed files that are damaged; for those of bzip2 it is OSError.
+# What the standard library raises for damaged compressed files; for bzip2 it is OSError.
 DAMAGED = (EOFError, lzma.LZMAError, gzip.BadGzipFile, zlib.error)
 
 
 class States(NamedTuple):
-    """States with the weights of :class:`~electrain.data.Calculation`.
+    """States with weights as in :class:`~electrain.data.Calculation`.
 
     :param eigenvalues: shape ``(num_spins, num_k, num_bands)``, in eV.
     :param weights: shape ``(num_k,)``.
-    :param occupations: between 0 and 1, of the shape of the eigenvalues.
+    :param occupations: between 0 and 1, same shape as the eigenvalues.
     :param k_points: fractional coordinates, shape ``(num_k, 3)``.
     """
 
@@ -39,7 +39,7 @@ class States(NamedTuple):
 
 
 def open_packed(path: Path) -> IO[bytes]:
-    """Open a file that may be compressed, as its ending tells.
+    """Open a file that may be compressed, as indicated by its suffix.
 
     :raises OSError: if it cannot be opened.
     """
@@ -48,16 +48,16 @@ def open_packed(path: Path) -> IO[bytes]:
 
 
 def is_packed(path: Path) -> bool:
-    """Whether :func:`open_packed` unpacks a file."""
+    """Whether :func:`open_packed` decompresses a file."""
     return path.suffix.lower() in _OPENERS
 
 
 @contextmanager
 def reading(source: str, what: str) -> Iterator[None]:
-    """Turn whatever a parser raises about a file into :class:`CalculationError`, and silence its warnings.
+    """Turn any error that a parser raises for a file into :class:`CalculationError`, and silence its warnings.
 
     :param source: the file.
-    :param what: what it was expected to be.
+    :param what: what the file was expected to be.
     """
     try:
         with warnings.catch_warnings():
@@ -67,7 +67,7 @@ def reading(source: str, what: str) -> Iterator[None]:
         raise
     except Exception as error:  # parsers raise all kinds of errors for a damaged file
         message = str(error).strip().partition("\n")[0][:_LONGEST_REASON]
-        reason = f"expected {what}, but it is damaged or of another kind ({type(error).__name__}: {message})"
+        reason = f"expected {what}, but it is damaged or has another format ({type(error).__name__}: {message})"
         raise CalculationError(source, reason) from error
 
 
@@ -81,16 +81,16 @@ def normalised_states(
     electrons_per_state: int,
     source: str,
 ) -> States:
-    """Check the weights of a code and scale them to our convention, without k-points of zero weight.
+    """Check the weights of a code, scale them to our convention, and drop k-points of zero weight.
 
-    Such k-points lie on paths for band structures. Codes round weights: their sum is made exact.
+    k-points of zero weight lie on band-structure paths. Codes round their weights, so the sum is made exact.
 
     :param eigenvalues: shape ``(num_spins, num_k, num_bands)``, in eV.
     :param weights: shape ``(num_k,)``.
-    :param occupations: between 0 and 1, of the shape of the eigenvalues.
+    :param occupations: between 0 and 1, same shape as the eigenvalues.
     :param k_points: fractional coordinates in the reciprocal lattice, shape ``(num_k, 3)``.
-    :param total: what the code's weights sum to.
-    :param electrons_per_state: what ours sum to.
+    :param total: sum of the code's weights.
+    :param electrons_per_state: sum of our weights.
     :param source: the file.
     :raises CalculationError: if the weights are negative or sum to something else, or shapes do not fit.
     """
@@ -131,14 +131,14 @@ def fractional(k_points: ArrayLike, axes: ArrayLike) -> NDArray[np.float64]:
 
 
 def middle_of_gap(highest_occupied: float, lowest_unoccupied: float | None) -> float:
-    """Fermi level of an insulator for which a code gives only the edges of the gap, in eV.
+    """Fermi level, in eV, of an insulator for which a code only gives the edges of the gap.
 
     :param highest_occupied: in eV.
-    :param lowest_unoccupied: in eV, ``None`` if no empty band was computed: the Fermi level is then the other edge.
+    :param lowest_unoccupied: in eV, or ``None`` if no empty band was computed; the result is then the other edge.
     """
     return highest_occupied if lowest_unoccupied is None else (highest_occupied + lowest_unoccupied) / 2
 
 
 def plain_structure(atoms: Atoms) -> Atoms:
-    """Elements, positions, cell and periodicity, without what else a parser attaches."""
+    """Elements, positions, cell and periodicity only, without anything else that a parser attaches."""
     return Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)

@@ -18,21 +18,21 @@ from ..calculation import Calculation, CalculationError, Rejected, given_quantit
 from .common import DAMAGED, normalised_states, open_packed, plain_structure
 
 _KEPT = ("id", "subset", "parent", "split")
-# A number of atoms, perhaps after a byte order mark: more digits are none, and too many for Python to convert.
+# A number of atoms, possibly after a byte order mark. Longer numbers are not valid, and too long for Python to convert.
 _COUNT = re.compile(rb"(?:\xef\xbb\xbf)?\s*(\d{1,18})\s*")
 
 
 def read_extended_xyz(path: str | Path) -> Iterator[Calculation | Rejected]:
-    """Read one frame after the other; the file may be compressed (``.xz``, ``.gz``, ``.bz2``).
+    """Read the frames one by one; the file may be compressed (``.xz``, ``.gz``, ``.bz2``).
 
-    A frame's comment line holds ``eigenvalues`` (num_k, num_bands) or (2, num_k, num_bands) in eV with the
-    Fermi level at zero and ``kweights`` (num_k,); see :class:`Calculation` for their sum. It may hold ``kpoints``
-    (num_k, 3), fractional, ``n_electrons``, ``code`` (name and version), ``id``, ``subset``, ``parent`` and ``split``,
+    The comment line of a frame contains ``eigenvalues`` (num_k, num_bands) or (2, num_k, num_bands), in eV with the
+    Fermi level at zero, and ``kweights`` (num_k,); see :class:`Calculation` for their sum. It may also contain
+    ``kpoints`` (num_k, 3), fractional, ``n_electrons``, ``code`` (name and version), ``id``, ``subset``, ``parent`` and ``split``,
     and the keys of :mod:`electrain.interface.quantities`: ``bandgap`` (eV), ``energy`` (eV), ``stress`` (eV/A^3);
     forces (eV/A) are a column. ``efermi``, the Fermi level before that shift, is not used.
 
-    A frame that fails a check comes back as :class:`Rejected`. Where a frame ends can no longer be told after
-    a broken count of atoms: the rest of the file is then one :class:`Rejected`.
+    A frame that fails a check is returned as :class:`Rejected`. After an invalid number of atoms, the end of the frame
+    is unknown, so the rest of the file is returned as one :class:`Rejected`.
 
     :param path: the file.
     :raises OSError: if the file cannot be opened.
@@ -54,18 +54,20 @@ def read_extended_xyz(path: str | Path) -> Iterator[Calculation | Rejected]:
 
 
 def calculation_from_atoms(atoms: Atoms, source: str) -> Calculation:
-    """Make a calculation of a structure read from extended XYZ.
+    """Make a calculation from a structure read from extended XYZ.
 
     :param atoms: as ASE reads it, with ``info`` and calculator; see :func:`read_extended_xyz` for the keys.
     :param source: file and frame, for messages.
-    :raises CalculationError: if a key is missing or anything fails a check.
+    :raises CalculationError: if a key is missing or a check fails.
     """
     for key in ("eigenvalues", "kweights"):
         if key not in atoms.info:
             found = ", ".join(sorted(atoms.info)) or "none"
             raise CalculationError(source, f"expected the key '{key}' in the comment line, got {found}")
     eigenvalues = _numbers(atoms.info["eigenvalues"], "eigenvalues", source)
-    weights = np.atleast_1d(_numbers(atoms.info["kweights"], "kweights", source))  # ASE: one weight is a number
+    weights = np.atleast_1d(
+        _numbers(atoms.info["kweights"], "kweights", source)
+    )  # ASE returns a single weight as a number
     if eigenvalues.ndim == 2:
         eigenvalues = eigenvalues[None]
     k_points = atoms.info.get("kpoints")
@@ -100,13 +102,13 @@ def found_in(atoms: Atoms) -> dict[str, Any]:
 
 
 def number_of_atoms(line: bytes) -> int | None:
-    """Read the first line of a frame; ``None`` if it is no number."""
+    """Read the first line of a frame; ``None`` if it is not a number."""
     found = _COUNT.fullmatch(line)
     return None if found is None else int(found[1])
 
 
 def _frames(file: IO[bytes]) -> Iterator[str | Rejected]:
-    """Yield the text of one frame after the other, and what ends the file too early."""
+    """Yield the text of the frames one by one, and a rejection if the file ends too early."""
     try:
         while line := file.readline():
             if not line.strip():
@@ -123,11 +125,11 @@ def _frames(file: IO[bytes]) -> Iterator[str | Rejected]:
                 return
             yield _text(b"".join(lines))
     except (*DAMAGED, OSError) as error:
-        yield Rejected("", f"expected text, but the file is damaged or of another kind ({error})")
+        yield Rejected("", f"expected text, but the file is damaged or has another format ({error})")
 
 
 def _text(line: bytes) -> str:
-    # Names in another encoding are no reason to lose a calculation.
+    # Names in another encoding are no reason to discard a calculation.
     return line.decode("utf-8-sig", errors="replace").replace("\r\n", "\n")
 
 

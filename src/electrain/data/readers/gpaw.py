@@ -1,4 +1,4 @@
-"""GPAW's restart files (.gpw), opened with ASE's ULM reader; GPAW itself is not needed."""
+"""GPAW restart files (.gpw), opened with ASE's ULM reader, without GPAW."""
 
 from pathlib import Path
 
@@ -18,13 +18,14 @@ _OLDEST_VERSION = 3  # of the file format; earlier ones keep the Fermi level els
 def read_gpaw(path: str | Path) -> Calculation:
     """Read a .gpw file, with or without wave functions.
 
-    Energies are GPAW's free energies, which the forces belong to. The number of electrons is the sum of the
+    Energies are GPAW's free energies, whose derivatives are the forces. The number of electrons is the sum of the
     occupations, without frozen cores.
 
-    A run that did not converge and one with a fixed density leave the same traces, a file without an energy:
-    both are refused.
+    Both a run that did not converge and one with a fixed density write a file without an energy. They cannot be told
+    apart, so both are refused.
 
-    :raises CalculationError: if the file is damaged, not converged, has two Fermi levels, or fails a check.
+    :raises CalculationError: if the file is damaged, the calculation did not converge or has two Fermi levels, or a
+        check fails.
     """
     path, source = Path(path), str(path)
     with reading(source, "a GPAW file (.gpw)"), path.open("rb") as file:
@@ -37,12 +38,12 @@ def _calculation(file: ulm.Reader, source: str) -> Calculation:
         raise CalculationError(source, f"expected a .gpw file of version {_OLDEST_VERSION} or later, got {version}")
     results = file.results.asdict()
     if "energy" not in results:
-        raise CalculationError(source, "expected an energy, got none: not converged, or run with a fixed density")
+        raise CalculationError(source, "expected an energy, got none (not converged, or run with a fixed density)")
     bands = file.wave_functions
     fermi_levels = np.atleast_1d(bands.fermi_levels)
     if np.ptp(fermi_levels) > 0:
-        raise CalculationError(source, f"expected one Fermi level, got {fermi_levels} eV: a fixed magnetization")
-    noncollinear = bands.eigenvalues.ndim == 2  # of shape (num_k, num_bands), without an axis for spins
+        raise CalculationError(source, f"expected one Fermi level, got {fermi_levels} eV (fixed magnetization)")
+    noncollinear = bands.eigenvalues.ndim == 2  # shape (num_k, num_bands), without a spin axis
     shape = (-1, *bands.eigenvalues.shape[-2:])
     states = normalised_states(
         bands.eigenvalues.reshape(shape),

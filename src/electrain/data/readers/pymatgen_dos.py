@@ -1,4 +1,4 @@
-"""A density of states that pymatgen wrote as JSON, e.g. one of the Materials Project."""
+"""A density of states written by pymatgen as JSON, e.g. one from the Materials Project."""
 
 import json
 from pathlib import Path
@@ -16,8 +16,8 @@ def read_pymatgen_dos(path: str | Path, *, highest_trusted: float = 0.0) -> Samp
 
     :param path: the file.
     :param highest_trusted: energy up to which all states were computed, relative to the Fermi level, in eV. The
-        file does not tell: without better knowledge it is the Fermi level.
-    :raises CalculationError: if the file is damaged, has no structure, or fails a check.
+        file does not contain it; by default it is the Fermi level.
+    :raises CalculationError: if the file is damaged or has no structure, or a check fails.
     :raises ImportError: if pymatgen is not installed.
     """
     try:
@@ -26,7 +26,7 @@ def read_pymatgen_dos(path: str | Path, *, highest_trusted: float = 0.0) -> Samp
     except ImportError as error:
         raise ImportError("reading a pymatgen DOS needs pymatgen: pip install electrain[pymatgen]") from error
     path, source = Path(path), str(path)
-    with reading(source, "a density of states of pymatgen as JSON"):
+    with reading(source, "a pymatgen density of states in JSON"):
         with open_packed(path) as file:
             content = json.load(file)
         if "structure" not in content:

@@ -21,11 +21,11 @@ _NUMBER = r"\s*(-?\d+\.\d*)"
 def read_quantum_espresso_text(path: str | Path) -> Calculation:
     """Read the last geometry of a pw.x run with ``verbosity='high'``; the file may be compressed.
 
-    Eigenvalues have four digits after the point: the XML data file of the same run is better. Energies and Fermi
-    levels are those of :func:`read_quantum_espresso_xml`.
+    Eigenvalues have only four decimals, so the XML data file of the same run is preferable. Energies and Fermi levels
+    are as in :func:`read_quantum_espresso_xml`.
 
-    :raises CalculationError: if the file is damaged, did not end or converge, has no eigenvalues, weights or Fermi
-        level, has two Fermi levels, or fails a check.
+    :raises CalculationError: if the file is damaged, the run did not finish or converge, there are no eigenvalues,
+        weights or Fermi level, or two Fermi levels, or a check fails.
     """
     path, source = Path(path), str(path)
     with reading(source, "output of Quantum ESPRESSO's pw.x"):
@@ -41,9 +41,9 @@ def _check_end(text: str, source: str) -> None:
     if "convergence NOT achieved" in text:
         raise CalculationError(source, "expected a converged calculation, got 'convergence NOT achieved'")
     if "JOB DONE." not in text:
-        raise CalculationError(source, "expected 'JOB DONE.' at the end, got output that ends before")
+        raise CalculationError(source, "expected 'JOB DONE.' at the end, but the output ends before it")
     if "End of self-consistent calculation" not in text and "End of band structure calculation" not in text:
-        raise CalculationError(source, "expected a self-consistent calculation or one of bands, got neither")
+        raise CalculationError(source, "expected a self-consistent or a band-structure calculation, got neither")
 
 
 def _calculation(atoms: Atoms, text: str, source: str) -> Calculation:
@@ -74,7 +74,7 @@ def _calculation(atoms: Atoms, text: str, source: str) -> Calculation:
 def _states(atoms: Atoms, text: str, noncollinear: bool, source: str) -> States:
     k_points = atoms.calc.kpts
     if not k_points:
-        raise CalculationError(source, "expected eigenvalues, got none: pw.x prints them with verbosity='high'")
+        raise CalculationError(source, "expected eigenvalues, got none; pw.x prints them with verbosity='high'")
     num_spins = max(point.s for point in k_points) + 1
     # ASE lists the k-points of the first spin, then those of the second, with the weights of one.
     num_k = len(k_points) // num_spins
@@ -102,10 +102,10 @@ def _fermi_level(text: str, source: str) -> float:
         return float(levels[-1])
     if pairs := re.findall(rf"the spin up/dw Fermi energies are{_NUMBER}{_NUMBER}", text):
         both = " and ".join(pairs[-1])
-        raise CalculationError(source, f"expected one Fermi level, got {both} eV: a fixed magnetization")
+        raise CalculationError(source, f"expected one Fermi level, got {both} eV (fixed magnetization)")
     if edges := re.findall(rf"highest occupied, lowest unoccupied level \(ev\):{_NUMBER}{_NUMBER}", text):
         return middle_of_gap(float(edges[-1][0]), float(edges[-1][1]))
     if highest := re.findall(rf"highest occupied level \(ev\):{_NUMBER}", text):
         return middle_of_gap(float(highest[-1]), None)
-    # A calculation of kind 'bands', along lines, prints neither.
+    # A 'bands' calculation, along lines, prints neither.
     raise CalculationError(source, "expected a Fermi level or a highest occupied level, got neither")

@@ -1,7 +1,7 @@
 """Quantum ESPRESSO's XML data file (prefix.xml, data-file-schema.xml) of pw.x 6.2 and later.
 
-Read with the standard library: ASE and pymatgen do not know the format, and qeschema, which does, takes 0.6 s for
-a file of 24 kB and refuses files of pw.x 6.7 because they lack an entry of a later schema.
+Read with the standard library, because ASE and pymatgen do not support the format, and qeschema, which does, takes
+0.6 s for a file of 24 kB and refuses files from pw.x 6.7 because they lack an entry of a later schema.
 """
 
 from pathlib import Path
@@ -25,11 +25,11 @@ _FIXED_DENSITY = "nscf"
 def read_quantum_espresso_xml(path: str | Path) -> Calculation:
     """Read the last geometry of a pw.x run; the file may be compressed.
 
-    Energies are total energies that include the smearing's entropy, which the forces belong to. For fixed
-    occupations the Fermi level is the middle of the gap. A run with ``calculation='nscf'`` has no energy.
+    Energies are total energies including the entropy of the smearing, whose derivatives are the forces. For fixed
+    occupations, the Fermi level is the middle of the gap. A run with ``calculation='nscf'`` has no energy.
 
-    :raises CalculationError: if the file is damaged, is of another calculation (``'bands'`` has no weights), did
-        not converge, has two Fermi levels, or fails a check.
+    :raises CalculationError: if the file is damaged, the calculation is of another kind (``'bands'`` has no weights),
+        did not converge or has two Fermi levels, or a check fails.
     """
     path, source = Path(path), str(path)
     with reading(source, "an XML data file of Quantum ESPRESSO"):
@@ -44,7 +44,7 @@ def _calculation(root: ElementTree.Element, source: str) -> Calculation:
         known = ", ".join((*_SELF_CONSISTENT, _FIXED_DENSITY))
         raise CalculationError(source, f"expected a calculation of kind {known}, got {kind}")
     if root.find("output") is None:
-        raise CalculationError(source, "expected results, got none: the run did not end")
+        raise CalculationError(source, "expected results, got none (the run did not finish)")
     output = _found(root, "output")
     is_self_consistent = kind in _SELF_CONSISTENT
     if is_self_consistent and _text(output, "convergence_info/scf_conv/convergence_achieved") != "true":
@@ -56,7 +56,7 @@ def _calculation(root: ElementTree.Element, source: str) -> Calculation:
     # Both in units of 2 pi / alat
     axes = [_numbers(output, f"basis_set/reciprocal_lattice/{vector}") for vector in ("b1", "b2", "b3")]
     coordinates = fractional([_numbers(k, "k_point") for k in k_points], axes)
-    # In one list come the states of the first spin, then those of the second.
+    # One list contains the states of the first spin, then those of the second.
     shape = (len(k_points), num_spins, -1)
     states = normalised_states(
         np.stack([_numbers(k, "eigenvalues") for k in k_points]).reshape(shape).swapaxes(0, 1) * Hartree,
@@ -79,7 +79,7 @@ def _calculation(root: ElementTree.Element, source: str) -> Calculation:
         values={
             ENERGY: float(_text(output, "total_energy/etot")) * Hartree if is_self_consistent else None,
             FORCES: None if forces is None else _numbers(output, "forces").reshape(-1, 3) * (Hartree / Bohr),
-            # A stress of Quantum ESPRESSO is positive where ASE's is negative.
+            # Quantum ESPRESSO's stress has the opposite sign of ASE's.
             STRESS: None if stress is None else -_numbers(output, "stress").reshape(3, 3) * (Hartree / Bohr**3),
         },
         noncollinear=noncollinear,
@@ -89,10 +89,10 @@ def _calculation(root: ElementTree.Element, source: str) -> Calculation:
 
 
 def _structure(root: ElementTree.Element, source: str) -> Atoms:
-    """Structure that the states belong to.
+    """Structure to which the states belong.
 
-    The results hold the one for the next step, if there is one: after molecular dynamics and after a relaxation that
-    did not end. Their energy tells which step they belong to.
+    After molecular dynamics or an unfinished relaxation, the results contain the structure of the next step. The energy
+    identifies the step to which the results belong.
     """
     output, steps = _found(root, "output"), root.findall("step")
     is_relaxed = output.findtext("convergence_info/opt_conv/convergence_achieved", "").strip() == "true"
@@ -100,7 +100,9 @@ def _structure(root: ElementTree.Element, source: str) -> Atoms:
         return _atoms(_found(output, "atomic_structure"))
     energy = _text(output, "total_energy/etot")
     if _text(steps[-1], "total_energy/etot") != energy:
-        raise CalculationError(source, f"expected the results of the last step, got another energy, {energy} Hartree")
+        raise CalculationError(
+            source, f"expected the results of the last step, got a different energy, {energy} Hartree"
+        )
     return _atoms(_found(steps[-1], "atomic_structure"))
 
 
@@ -121,7 +123,7 @@ def _fermi_level(bands: ElementTree.Element, source: str) -> float:
         return middle_of_gap(highest, None if empty is None else float(str(empty.text))) * Hartree
     if bands.find("two_fermi_energies") is not None:
         levels = _numbers(bands, "two_fermi_energies") * Hartree
-        raise CalculationError(source, f"expected one Fermi level, got {levels} eV: a fixed magnetization")
+        raise CalculationError(source, f"expected one Fermi level, got {levels} eV (fixed magnetization)")
     return float(_text(bands, "fermi_energy")) * Hartree
 
 

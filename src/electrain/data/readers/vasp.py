@@ -21,10 +21,10 @@ _KILOBAR = 0.1 * GPa
 def read_vasp(path: str | Path) -> Calculation:
     """Read the last geometry of a run; the file may be compressed.
 
-    Energies are VASP's free energies (``TOTEN``), which the forces belong to.
+    Energies are VASP's free energies (``TOTEN``), whose derivatives are the forces.
 
-    :raises CalculationError: if the file is damaged, did not converge, has k-points along lines, no eigenvalues or
-        no Fermi level, or fails a check.
+    :raises CalculationError: if the file is damaged, the run did not converge, k-points lie on lines, eigenvalues or
+        Fermi level are missing, or a check fails.
     :raises ImportError: if pymatgen is not installed.
     """
     try:
@@ -33,24 +33,24 @@ def read_vasp(path: str | Path) -> Calculation:
         raise ImportError("reading vasprun.xml needs pymatgen: pip install electrain[pymatgen]") from error
     source = str(path)
     with reading(source, "VASP's vasprun.xml"):
-        # Only with the density of states does pymatgen read the Fermi level.
+        # pymatgen reads the Fermi level only together with the density of states.
         run = Vasprun(source, parse_dos=True, parse_eigen=True, parse_potcar_file=False)
         return _calculation(run, source)
 
 
 def _calculation(run: "Vasprun", source: str) -> Calculation:
     if run.kpoints.style.name == "Line_mode":
-        raise CalculationError(source, "expected a mesh of k-points, got lines, which have no weights")
+        raise CalculationError(source, "expected a k-point mesh, got k-points along lines, which have no weights")
     if not run.eigenvalues:
         raise CalculationError(source, "expected eigenvalues, got none")
     if run.efermi is None:
-        raise CalculationError(source, "expected a Fermi level, which is written with the density of states, got none")
+        raise CalculationError(source, "expected a Fermi level (written together with the density of states), got none")
     if not run.ionic_steps or not run.converged_electronic:
         raise CalculationError(source, "expected a converged calculation, got one that did not converge")
     states, noncollinear = _states(run, source)
     step = run.ionic_steps[-1]
     structure = step["structure"]
-    # With a fixed density (ICHARG from 10) the energy is not that of the ground state.
+    # With a fixed density (ICHARG of 10 or more), the energy is not that of the ground state.
     is_self_consistent = run.parameters.get("ICHARG", 0) < 10
     return Calculation(
         atoms=Atoms(
@@ -68,7 +68,7 @@ def _calculation(run: "Vasprun", source: str) -> Calculation:
         values={
             ENERGY: step["e_fr_energy"],
             FORCES: step.get("forces"),
-            # VASP's stress is positive where ASE's is negative.
+            # VASP's stress has the opposite sign of ASE's.
             STRESS: -np.array(step["stress"]) * _KILOBAR if "stress" in step else None,
         }
         if is_self_consistent
@@ -80,7 +80,7 @@ def _calculation(run: "Vasprun", source: str) -> Calculation:
 
 
 def _states(run: "Vasprun", source: str) -> tuple[States, bool]:
-    """States, and whether they are those of noncollinear spins."""
+    """States, and whether the spins are noncollinear."""
     # Sorted by the spin's value: up is 1, down is -1.
     values = np.stack([run.eigenvalues[spin] for spin in sorted(run.eigenvalues, key=lambda spin: -spin.value)])
     noncollinear = bool(run.parameters.get("LNONCOLLINEAR", False))
