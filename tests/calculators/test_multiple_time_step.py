@@ -184,7 +184,7 @@ def test_trajectory_and_log(tmp_path):
 
 @pytest.mark.parametrize("number", [0, -8, 2.5])
 def test_impossible_numbers_of_steps(number):
-    with pytest.raises(ValueError, match=f"positive whole number of inner steps, got {number}"):
+    with pytest.raises(ValueError, match=f"positive integer number of inner steps, got {number}"):
         MultipleTimeStep(oscillator(), 0.1, Linear(SPRING), number)
 
 

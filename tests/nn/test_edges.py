@@ -81,7 +81,7 @@ def without(batch, missing):
 
 def test_half_list_is_an_error():
     batch = to_batch([STRUCTURES["molecule"]], 3.0, ELEMENTS)
-    with pytest.raises(ValueError, match=r"needs a full neighbor list: some pair i -> j comes without its rev"):
+    with pytest.raises(ValueError, match=r"needs a full neighbor list: some pair i -> j has no rev"):
         find_edges(without(batch, batch.centers > batch.neighbors), Cutoff(3.0, 0.5))
 
 

@@ -16,28 +16,28 @@ class MultipleTimeStep(MolecularDynamics):
     >>> direct = ElectronicStructureCalculator("model.pt", non_conservative="forces")
     >>> MultipleTimeStep(atoms, 4 * ase.units.fs, direct, num_inner_steps=8).run(1000)  # 4 ps; direct: every 0.5 fs
 
-    The forces of ``atoms.calc`` are applied once per time step, those of a faster calculator in between: the
+    The forces of ``atoms.calc`` are applied once per time step, and those of a faster calculator in between: the
     reversible reference system propagator (Tuckerman, Berne and Martyna, J. Chem. Phys. 97, 1990 (1992))
 
     .. math:: e^{\frac{\Delta t}{2} L_{F - f}} \left[ e^{\frac{h}{2} L_f} e^{h L_p} e^{\frac{h}{2} L_f} \right]^n
         e^{\frac{\Delta t}{2} L_{F - f}}, \qquad h = \Delta t / n
 
-    with the forces F of ``atoms.calc`` and f of the inner calculator; :math:`L_F` changes momenta by a force,
-    :math:`L_p` moves atoms. It is reversible in time and of second order, and with n = 1 or F = f it is velocity
-    Verlet with F. With f predicted directly, not as the derivative of an energy, and F conservative, the energy of
-    ``atoms.calc`` is conserved (PET-MAD, arXiv:2503.14118, section S12: n = 8 and h = 0.5 fs).
+    with the forces F of ``atoms.calc`` and f of the inner calculator; :math:`L_F` applies a force to the
+    momenta, :math:`L_p` moves the atoms. The integrator is time-reversible and of second order; with n = 1 or F = f it
+    is velocity Verlet with F. If F is conservative, the energy of ``atoms.calc`` is conserved even if f is predicted
+    directly, not as the derivative of an energy (PET-MAD, arXiv:2503.14118, section S12: n = 8 and h = 0.5 fs).
 
-    Time steps, trajectories, loggers and observers count outer steps: that is when energy and forces of
-    ``atoms.calc`` are known. At half the period of a vibration, outer steps resonate with it and heat it (C-H: 5.5
-    fs; the paper takes 4 fs). If f is useless, they must be shorter than the period over pi, as for velocity Verlet.
+    Time steps, trajectories, loggers and observers count outer steps, at which energy and forces of ``atoms.calc`` are
+    known. An outer step of half the period of a vibration resonates with it and heats it (C-H: 5.5 fs; the paper uses
+    4 fs). If f is useless, outer steps must be shorter than the period divided by pi, as for velocity Verlet.
 
-    :param atoms: with the accurate calculator; constraints act at every inner step.
-    :param timestep: outer time step :math:`\Delta t`, in ASE's units of time.
+    :param atoms: structure with the accurate calculator; constraints act at every inner step.
+    :param timestep: outer time step :math:`\Delta t`, in ASE's time unit.
     :param inner_calculator: the faster calculator.
-    :param num_inner_steps: inner steps n in one outer step.
-    :param trajectory: as for every dynamics of ASE, like the following ones.
-    :param logfile: a line every ``loginterval`` outer steps.
-    :param loginterval: also of the trajectory.
+    :param num_inner_steps: number of inner steps n per outer step.
+    :param trajectory: trajectory file, as in all ASE dynamics.
+    :param logfile: log file, with one line every ``loginterval`` outer steps.
+    :param loginterval: interval of log file and trajectory, in outer steps.
     :param options: further options of ``ase.md.md.MolecularDynamics``.
     :raises ValueError: for a number of inner steps that is not a positive integer.
     """
@@ -54,13 +54,13 @@ class MultipleTimeStep(MolecularDynamics):
         **options: Any,
     ) -> None:
         if num_inner_steps != int(num_inner_steps) or num_inner_steps < 1:
-            raise ValueError(f"expected a positive whole number of inner steps, got {num_inner_steps}")
+            raise ValueError(f"expected a positive integer number of inner steps, got {num_inner_steps}")
         self.inner_calculator = inner_calculator
         self.num_inner_steps = int(num_inner_steps)
         super().__init__(atoms, timestep, trajectory, logfile, loginterval, **options)
 
     def todict(self) -> dict[str, Any]:
-        """Return what trajectory files say about the dynamics."""
+        """Return the description of the dynamics for trajectory files."""
         return {**super().todict(), "num-inner-steps": self.num_inner_steps}
 
     def step(self) -> None:
@@ -69,7 +69,7 @@ class MultipleTimeStep(MolecularDynamics):
         masses = atoms.get_masses()[:, None]
         inner_step = self.dt / self.num_inner_steps
         fast = self._inner_forces()
-        # Both half steps with forces at the same positions in one, so that constraints act on it as a whole.
+        # The two half steps with forces at the same positions are combined, so that constraints act on their sum.
         impulse = 0.5 * self.dt * (atoms.get_forces(md=True) - fast) + 0.5 * inner_step * fast
         for inner in range(self.num_inner_steps):
             momenta = atoms.get_momenta() + impulse
@@ -89,7 +89,7 @@ class MultipleTimeStep(MolecularDynamics):
             atoms.set_momenta(atoms.get_momenta() + closing)
 
     def _inner_forces(self) -> NDArray[np.float64]:
-        """Forces of the inner calculator; constraints add to them as to those of ``atoms.calc``."""
+        """Forces of the inner calculator, with constraints applied as for those of ``atoms.calc``."""
         outer_calculator = self.atoms.calc
         self.atoms.calc = self.inner_calculator
         try:

@@ -1,9 +1,9 @@
-"""Reading checkpoints from elsewhere without running anything that is in them.
+"""Reading checkpoints from untrusted sources without executing any code in them.
 
 A checkpoint is a pickle, and a pickle may call any function of any module on the machine that opens it. This reader
-builds on torch's weights-only loading, which makes tensors and plain containers and refuses all else. The three
-classes that checkpoints of metatrain need on top are read as inert data; the objects are then made through their
-constructors, which check what they get.
+builds on torch's weights-only loading, which creates tensors and plain containers and refuses everything else. The
+three further classes that metatrain's checkpoints need are read as inert data; the objects are then created with their
+constructors, which check their arguments.
 """
 
 import json
@@ -20,15 +20,15 @@ from metatrain.utils.data import DatasetInfo, TargetInfo
 
 
 class CheckpointError(ValueError):
-    """A file that is not a checkpoint, or is a damaged one."""
+    """A file that is not a checkpoint, or is damaged."""
 
 
 class UnsafeCheckpointError(CheckpointError):
-    """A checkpoint that names code of which it is not known that it does no harm."""
+    """A checkpoint that references code not known to be safe."""
 
 
 class _Stored:
-    """An object of a pickle as plain data: no code of its class has run."""
+    """An object of a pickle as plain data; no code of its class has been executed."""
 
     state: Any = None
 
@@ -56,12 +56,12 @@ _ALLOWED: list[tuple[type, str]] = [
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """Read a checkpoint, on the CPU.
+    """Read a checkpoint onto the CPU.
 
-    :param path: a file that ``torch.save`` wrote: a checkpoint of metatrain, or a dictionary of tensors.
-    :raises FileNotFoundError: if there is no such file.
-    :raises UnsafeCheckpointError: if anything but tensors, plain Python containers and numbers, and metatrain's
-        descriptions of data sets is in it. Nothing of it has run then.
+    :param path: a file written by ``torch.save``: a metatrain checkpoint, or a dictionary of tensors.
+    :raises FileNotFoundError: if the file does not exist.
+    :raises UnsafeCheckpointError: if it contains anything except tensors, plain Python containers and numbers, and
+        metatrain's descriptions of data sets. None of it is executed.
     :raises CheckpointError: for another kind of file, or a damaged one.
     """
     path = Path(path)
@@ -72,14 +72,14 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         try:
             stored = torch.load(path, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:
-            raise UnsafeCheckpointError(f"{path} was not loaded, because it is not only data: {error}") from None
+            raise UnsafeCheckpointError(f"{path} was not loaded because it contains more than data: {error}") from None
         except Exception as error:  # torch raises all kinds of errors
             raise CheckpointError(f"{path} is damaged: {_first_line(error)}") from error
     try:
         checkpoint = _Builder().build(stored)
     except UnsafeCheckpointError as error:
         raise UnsafeCheckpointError(f"{path} was not loaded: {error}") from None
-    except Exception as error:  # whatever the constructors say to what they got
+    except Exception as error:  # constructors raise all kinds of errors
         raise CheckpointError(f"{path} is damaged: {_first_line(error)}") from error
     if not isinstance(checkpoint, dict):
         raise CheckpointError(f"expected a dictionary in {path}, got {type(checkpoint).__name__}")
@@ -88,7 +88,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 def _check_kind(path: Path) -> None:
     if not path.exists():
-        raise FileNotFoundError(f"there is no file {path}")
+        raise FileNotFoundError(f"{path} does not exist")
     if path.is_dir():
         raise CheckpointError(f"{path} is a folder; expected a checkpoint, a .ckpt file")
     try:
@@ -100,15 +100,15 @@ def _check_kind(path: Path) -> None:
         ) from None
     if any(entry.startswith("code/") for entry in entries):
         raise CheckpointError(
-            f"{path} is an exported model; expected the checkpoint (.ckpt) that it was exported from, which holds the "
-            "weights and what they mean"
+            f"{path} is an exported model; expected the checkpoint (.ckpt) it was exported from, which contains the "
+            "weights and their meaning"
         )
     if "data.pkl" not in entries:
         raise CheckpointError(f"{path} is an archive, but not a checkpoint; expected a file written by torch.save")
 
 
 def _check_names(path: Path) -> None:
-    """Say which code a file asks for; the loading itself would stop at the first one, with less to read."""
+    """Report all code that a file references; loading would stop at the first one, with a shorter message."""
     try:
         names = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(str(path)))
     except pickle.UnpicklingError as error:
@@ -119,17 +119,17 @@ def _check_names(path: Path) -> None:
         raise CheckpointError(f"{path} is damaged: {_first_line(error)}") from error
     if names:
         raise UnsafeCheckpointError(
-            f"{path} was not loaded: it asks for {', '.join(names)}. Opened the usual way, a checkpoint can call such "
-            "code with arguments of its own, on this machine and with your rights. Checkpoints of metatrain need no "
-            "more than tensors, plain Python values, DatasetInfo, TargetInfo, TensorMap and ModelMetadata"
+            f"{path} was not loaded: it references {', '.join(names)}. Opened in the usual way, a checkpoint can call "
+            "this code with any arguments, on this machine and with your permissions. metatrain checkpoints only need "
+            "tensors, plain Python values, DatasetInfo, TargetInfo, TensorMap and ModelMetadata"
         )
 
 
 class _Builder:
-    """Puts the real objects in place of the inert ones, containers in place, shared objects once."""
+    """Replaces the inert objects with real ones; containers are changed in place, shared objects built once."""
 
     def __init__(self) -> None:
-        self._done: dict[int, tuple[Any, Any]] = {}  # with the original, which keeps its id from being used again
+        self._done: dict[int, tuple[Any, Any]] = {}  # with the original, so that its id is not reused
 
     def build(self, value: Any) -> Any:
         if not isinstance(value, (dict, list, tuple, _Stored)):
@@ -160,17 +160,17 @@ class _Builder:
 
 
 def _script_object(content: Any, class_name: str) -> Any:
-    """An object of the two compiled classes that checkpoints hold; their contents are data."""
+    """An object of one of the two compiled classes that checkpoints may contain; both contain only data."""
     if class_name == "__torch__.torch.classes.metatensor.TensorMap":
         if not (isinstance(content, torch.Tensor) and content.dtype == torch.uint8 and content.device.type == "cpu"):
-            raise CheckpointError("a TensorMap must be stored as bytes")  # metatensor reads them without looking
+            raise CheckpointError("a TensorMap must be stored as bytes")  # metatensor reads them without checking
         return load_buffer(content.contiguous())
     if class_name == "__torch__.torch.classes.metatomic.ModelMetadata":
         fields = json.loads(content)
         names = ("name", "description", "authors", "references", "extra")
         return ModelMetadata(**{name: fields[name] for name in names if name in fields})
     raise UnsafeCheckpointError(
-        f"it asks for the compiled class {class_name}; expected TensorMap of metatensor or ModelMetadata of metatomic"
+        f"it references the compiled class {class_name}; expected metatensor's TensorMap or metatomic's ModelMetadata"
     )
 
 

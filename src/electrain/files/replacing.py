@@ -1,4 +1,4 @@
-"""Files and folders that are there completely or not at all."""
+"""Writing files and folders atomically: they are complete or do not exist."""
 
 import os
 import shutil
@@ -10,12 +10,12 @@ from pathlib import Path
 
 @contextmanager
 def atomically(path: Path) -> Iterator[Path]:
-    """Give a place to write to, and move what was written there to ``path`` at the end.
+    """Provide a temporary path to write to, and move the result to ``path`` at the end.
 
-    After an error nothing is at ``path``, or what was there before. A folder can only replace an empty one. What an
-    interrupted process has left is overwritten by the next one with its number.
+    After an error, ``path`` is as it was before. A folder can only replace an empty one. The leftovers of an
+    interrupted process are overwritten by the next process with the same process id.
 
-    :param path: of a file or folder, written by one process at a time.
+    :param path: a file or folder, written by one process at a time.
     """
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     remove(unfinished)
@@ -30,7 +30,7 @@ def remove_unfinished(folder: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, or a folder with all in it, if there is one."""
+    """Remove a file, or a folder with all its contents, if it exists."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -39,11 +39,11 @@ def remove(path: Path) -> None:
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Give a temporary file with the ending of ``path`` that replaces it, unless there was an error.
+    """Provide a temporary file with the same suffix as ``path`` that replaces it, unless there is an error.
 
-    For files that a user named: unlike :func:`atomically`, with errors to be read, and nothing left behind.
+    For files named by the user: unlike :func:`atomically`, it gives readable errors and leaves nothing behind.
 
-    :raises OSError: if the folder is missing or cannot be written to, or ``path`` is a folder.
+    :raises OSError: if the folder does not exist or is not writable, or if ``path`` is a folder.
     """
     path = Path(path)
     if path.is_dir():

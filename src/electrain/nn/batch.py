@@ -1,4 +1,4 @@
-"""Every tensor that enters the network, with its shape and unit."""
+"""All tensors that enter the network, with their shapes and units."""
 
 from typing import NamedTuple
 
@@ -6,11 +6,11 @@ import torch
 
 
 class Batch(NamedTuple):
-    """Several structures side by side; atoms and pairs are numbered through the whole batch."""
+    """Several structures in one batch; atoms and pairs are numbered consecutively through the batch."""
 
     positions: torch.Tensor  # (num_atoms, 3) | Angstrom
     elements: torch.Tensor  # (num_atoms,) int64 | index into the network's list of elements
-    cells: torch.Tensor  # (num_systems, 3, 3) | Angstrom, one lattice vector a row, zero where not periodic
+    cells: torch.Tensor  # (num_systems, 3, 3) | Angstrom, one lattice vector per row, zero where not periodic
     system_of_atom: torch.Tensor  # (num_atoms,) int64
     centers: torch.Tensor  # (num_pairs,) int64 | atom i of the pair i -> j
     neighbors: torch.Tensor  # (num_pairs,) int64 | atom j; every pair i -> j comes with its reverse j -> i
@@ -20,7 +20,7 @@ class Batch(NamedTuple):
 
 
 class Edges(NamedTuple):
-    """The pairs of a batch that lie within the cutoff: one token each."""
+    """The pairs of a batch that lie within the cutoff, one token each."""
 
     centers: torch.Tensor  # (num_edges,) int64
     neighbors: torch.Tensor  # (num_edges,) int64

@@ -18,9 +18,9 @@ class StateEmbedding(nn.Module):
     """Features of a structure's electronic state, to be added to those of its atoms.
 
     ``W' silu(W [e_Q, f_M] + b) + b'`` with learned vectors e and f for every charge Q and spin multiplicity M = 2S + 1.
-    The outer map starts from zero: at first, a network is what it would be without.
+    The outer map starts from zero, so an untrained embedding does not change the network.
 
-    :param width: features of an atom.
+    :param width: number of features of an atom.
     :param known: charges and multiplicities.
     """
 
@@ -37,13 +37,13 @@ class StateEmbedding(nn.Module):
 
     @torch.jit.export
     def check(self, states: torch.Tensor) -> None:
-        """Raise a ``ValueError`` for a charge or a multiplicity that the embedding does not know."""
+        """Raise a ``ValueError`` for a charge or a multiplicity outside the range of the embedding."""
         charges, multiplicities = states.unbind(1)
         _check_range("charge", charges, -self.max_charge, self.max_charge)
         _check_range("spin multiplicity", multiplicities, 1, self.max_spin_multiplicity)
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
-        """Charge and multiplicity (num_systems, 2) int64, both of them known -> features (num_systems, width)."""
+        """Charge and multiplicity (num_systems, 2) int64, both within range -> features (num_systems, width)."""
         charges, multiplicities = states.unbind(1)
         embedded = torch.cat(
             [self.charge(charges + self.max_charge), self.spin_multiplicity(multiplicities - 1)], dim=1
@@ -62,7 +62,7 @@ def _check_range(quantity: str, values: torch.Tensor, lowest: int, highest: int)
             + quantity
             + " "
             + str(int(values[worst]))
-            + ", the model knows "
+            + ", but the model knows "
             + str(lowest)
             + " to "
             + str(highest)

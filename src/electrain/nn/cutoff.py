@@ -7,7 +7,7 @@ import torch
 
 # TorchScript: functions cannot read module-level numbers, so constants are default arguments below.
 
-# Margin that keeps the argument of the bump function off the poles of its cotangent.
+# Margin that keeps the argument of the bump function away from the poles of its cotangent.
 _BUMP_MARGIN = 1e-6
 _NEWTON_STEPS = 10
 
@@ -65,16 +65,16 @@ def adaptive_cutoffs(
     width: float,
     method: str,
 ) -> torch.Tensor:
-    """A cutoff radius for every atom, such that it has about ``num_neighbors`` neighbors.
+    """A cutoff radius for every atom within which it has about ``num_neighbors`` neighbors.
 
     :param distances: (num_pairs,) in Angstrom.
-    :param centers: (num_pairs,) atom to whose neighborhood each pair belongs.
+    :param centers: (num_pairs,) central atom of each pair.
     :param num_atoms: number of atoms.
-    :param num_neighbors: wanted number of neighbors.
+    :param num_neighbors: desired number of neighbors.
     :param max_cutoff: largest radius, in Angstrom.
     :param width: of the bump function with which neighbors are counted, in Angstrom.
     :param method: ``"solver"`` finds the root of the smooth count; ``"grid"`` averages over a grid of radii,
-        as older checkpoints need it.
+        which older checkpoints need.
     :return: (num_atoms,) radii in Angstrom, differentiable with respect to ``distances``.
     """
     if method == "solver":
@@ -95,8 +95,8 @@ def _excess_neighbors(
 ) -> torch.Tensor:
     """Smooth neighbor count at ``radii`` plus ``num_neighbors * (r / max_cutoff)^3``, minus ``num_neighbors``.
 
-    The cubic term, the count of a uniform medium, makes the function grow strictly from ``-num_neighbors`` at 0
-    to a non-negative value at ``max_cutoff``: one root, whatever the neighborhood.
+    The cubic term, the count in a uniform medium, makes the function increase strictly from ``-num_neighbors`` at 0
+    to a non-negative value at ``max_cutoff``, so there is exactly one root for any neighborhood.
     """
     counts = torch.zeros_like(radii).index_add(0, centers, bump_cutoff(distances, radii[centers], width))
     return counts + num_neighbors * (radii / max_cutoff) ** 3 - num_neighbors
@@ -157,7 +157,7 @@ def _grid_cutoffs(
     max_cutoff: float,
     width: float,
 ) -> torch.Tensor:
-    """Gaussian-weighted mean over radii from 0.5 A in steps of ``width / 4``, centred where the count fits."""
+    """Gaussian-weighted mean over radii from 0.5 A in steps of ``width / 4``, centred where the count is as desired."""
     probes = torch.arange(0.5, max_cutoff, width / 4.0, dtype=distances.dtype, device=distances.device)
     if num_atoms == 0:
         return torch.zeros(0, dtype=distances.dtype, device=distances.device)
@@ -166,9 +166,9 @@ def _grid_cutoffs(
     counts = counts.index_add(0, centers, weights)
     uniform = torch.linspace(0.0, 1.0, len(probes), dtype=distances.dtype, device=distances.device) ** 3
     excess = counts + num_neighbors * uniform - num_neighbors
-    # The width of the Gaussian is the local slope of the count, so about one probe on either side takes part.
+    # The width of the Gaussian is the local slope of the count, so about one probe on either side contributes.
     slope = torch.gradient(excess, dim=[1])[0].abs().clamp_min(1e-12)
     exponent = -0.5 * (excess / slope) ** 2
-    # The maximum over each atom's own probes keeps an atom's radius independent of its batch.
+    # Taking the maximum over each atom's own probes keeps its radius independent of the batch.
     gaussian = torch.exp(exponent - exponent.max(dim=1, keepdim=True)[0])
     return (gaussian / gaussian.sum(dim=1, keepdim=True)) @ probes

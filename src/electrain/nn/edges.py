@@ -1,4 +1,4 @@
-"""Pairs of atoms -> edges inside the cutoff, their reverse edges, and buckets for attention."""
+"""Pairs of atoms -> edges inside the cutoff, and their reverse edges."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from .cutoff import Cutoff, adaptive_cutoffs, cutoff_weights
 
 # TorchScript: functions cannot read module-level numbers, so constants are default arguments below.
 
-# Closer than this (Angstrom) two atoms count as sitting on top of each other.
+# Two atoms closer than this (in Angstrom) count as overlapping.
 _MIN_DISTANCE = 1e-2
 
 
@@ -22,7 +22,7 @@ class SortedPairs(NamedTuple):
 
 
 def sort_pairs(batch: Batch) -> SortedPairs:
-    """Order the pairs and find the reverse of each, by numbers that stand for (i, j, S) and for (j, i, -S)."""
+    """Sort the pairs and find the reverse of each, using integer keys for (i, j, S) and for (j, i, -S)."""
     centers, neighbors = batch.centers, batch.neighbors
     if len(centers) == 0:
         return SortedPairs(batch, centers, torch.ones((), dtype=torch.bool, device=centers.device))
@@ -54,7 +54,9 @@ def edge_vectors(batch: Batch) -> torch.Tensor:
     """Vectors from each pair's center to its neighbor, (num_pairs, 3) in Angstrom."""
     shifts = batch.cell_shifts.to(batch.cells.dtype)
     if len(batch.cells) == 1:
-        offsets = shifts @ batch.cells[0]  # a plain product: its backward is much cheaper than the batched one
+        offsets = (
+            shifts @ batch.cells[0]
+        )  # a plain product, whose backward is much cheaper than that of the batched one
     else:
         cells = batch.cells[batch.system_of_atom[batch.centers]]
         offsets = torch.bmm(shifts.unsqueeze(1), cells).squeeze(1)
@@ -62,14 +64,14 @@ def edge_vectors(batch: Batch) -> torch.Tensor:
 
 
 def _too_close(distances: torch.Tensor, batch: Batch, min_distance: float) -> str:
-    """Which atoms sit on top of each other, or have a position that is not finite."""
+    """Message about atoms that overlap or have a position that is not finite."""
     worst = int(torch.argmin((distances > min_distance).to(torch.int64)))
     return (
         "atoms "
         + str(int(batch.centers[worst]))
         + " and "
         + str(int(batch.neighbors[worst]))
-        + " (counted through the batch) are "
+        + " (numbered through the batch) are "
         + str(float(distances[worst]))
         + " Angstrom apart: expected finite positions more than "
         + str(min_distance)
@@ -80,10 +82,10 @@ def _too_close(distances: torch.Tensor, batch: Batch, min_distance: float) -> st
 def find_edges(batch: Batch, cutoff: Cutoff, min_distance: float = _MIN_DISTANCE) -> Edges:
     """The pairs within the (fixed or adaptive) cutoff, as edges with smooth weights; lengths in Angstrom.
 
-    With adaptive radii r_i, the cutoff of a pair is ``(r_i + r_j) / 2``. Edges are in ascending order of their
-    centers, neighbors and cell shifts.
+    With adaptive radii r_i, the cutoff of a pair is ``(r_i + r_j) / 2``. Edges are sorted by center, neighbor and cell
+    shift.
 
-    :raises ValueError: for atoms on top of each other, positions that are not finite, and half neighbor lists.
+    :raises ValueError: for overlapping atoms, positions that are not finite, and half neighbor lists.
     """
     pairs = sort_pairs(batch)
     batch, reverse = pairs.batch, pairs.reverse
@@ -100,16 +102,16 @@ def find_edges(batch: Batch, cutoff: Cutoff, min_distance: float = _MIN_DISTANCE
         )
         pair_cutoffs = 0.5 * (atomic_cutoffs[batch.centers] + atomic_cutoffs[batch.neighbors])
     inside = distances <= pair_cutoffs
-    # Round-off may put i -> j just inside and j -> i just outside: an edge stays only together with its reverse.
+    # Round-off may put i -> j just inside and j -> i just outside, so an edge is kept only together with its reverse.
     inside = inside & inside[reverse]
-    # One question for all: on a GPU, every answer means to wait for it. `distances > ...` is false for NaN, too.
+    # One synchronisation for all checks: on a GPU, the host waits for every answer. `distances > ...` is false for NaN.
     answers = torch.stack([(distances > min_distance).all(), pairs.complete, inside.all()])
     # TorchScript: `tolist` needs its type spelled out
     valid: list[bool] = answers.tolist()
     if not valid[0]:
         raise ValueError(_too_close(distances, batch, min_distance))
     if not valid[1]:
-        raise ValueError("the network needs a full neighbor list: some pair i -> j comes without its reverse j -> i")
+        raise ValueError("the network needs a full neighbor list: some pair i -> j has no reverse j -> i")
     centers, neighbors = batch.centers, batch.neighbors
     if not valid[2]:
         keep = torch.nonzero(inside).squeeze(1)

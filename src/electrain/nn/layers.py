@@ -1,7 +1,8 @@
-"""Layers that compute in the precision of what they are given, whatever their parameters are stored in.
+"""Layers that compute in the precision of their input, regardless of the precision of their parameters.
 
-The dtype of the tokens alone decides in which precision a network of such layers runs (see ``precision.py``).
-TorchScript: its gradients do not convert between dtypes, so every change of precision is spelled out as a `to`.
+The dtype of the tokens therefore determines the precision in which a network of these layers runs (see
+``precision.py``). TorchScript: its gradients do not convert between dtypes, so every change of precision is an explicit
+`to`.
 """
 
 import torch
@@ -18,7 +19,7 @@ class Linear(nn.Linear):
 
 
 class LayerNorm(nn.LayerNorm):
-    """Normalisation to zero mean and unit variance; the statistics of bfloat16 features are in float32."""
+    """Normalisation to zero mean and unit variance; statistics of bfloat16 features are computed in float32."""
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Any shape (..., width)."""
@@ -27,7 +28,7 @@ class LayerNorm(nn.LayerNorm):
 
 
 class RMSNorm(nn.RMSNorm):
-    """Normalisation by the root mean square, in the parameters' precision, on which torch's small number depends."""
+    """Normalisation by the root mean square, in the precision of the parameters, on which torch's epsilon depends."""
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Any shape (..., width)."""
@@ -36,8 +37,8 @@ class RMSNorm(nn.RMSNorm):
 
 
 class OverwritingSiLU(nn.Module):
-    """SiLU of a tensor that nobody else reads: in place where no gradient needs the input any more."""
+    """SiLU of a tensor that nothing else reads; in place if no gradient needs the input."""
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Any shape; the input is lost."""
+        """Any shape; the input may be overwritten."""
         return functional.silu(features, inplace=not features.requires_grad)

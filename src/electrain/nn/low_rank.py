@@ -1,4 +1,4 @@
-"""Low-rank updates of linear layers (LoRA), to fine-tune a network with few parameters.
+"""Low-rank updates of linear layers (LoRA), for fine-tuning a network with few parameters.
 
 Source: Hu et al., "LoRA: low-rank adaptation of large language models" (2021); PET-MAD paper, section IV.E.
 """
@@ -15,7 +15,7 @@ TARGET_MODULES = ("input_linear", "output_linear")
 
 
 class LowRank(NamedTuple):
-    """Set-up of the low-rank updates of a network."""
+    """Settings of the low-rank updates of a network."""
 
     rank: int = 8
     alpha: float = 4.0
@@ -25,10 +25,10 @@ class LowRank(NamedTuple):
 class LowRankLinear(Linear):
     """A linear layer with an update of low rank: ``W x + b + (alpha / rank) B A x``.
 
-    ``B`` starts from zero: at first the layer gives what it was made from gives. Weight and bias keep their names, so
-    that the base model's parameters are called the same with and without updates.
+    ``B`` starts from zero, so the new layer initially gives the same results as the original one. Weight and bias keep
+    their names, so the base model's parameters have the same names with and without updates.
 
-    :param base: the layer to update, one with a bias; its parameters are shared.
+    :param base: the layer to update, which must have a bias; its parameters are shared.
     :param rank: rows of ``A`` (rank, in_features) and columns of ``B`` (out_features, rank).
     :param alpha: strength of the update, in units of the rank.
     :raises ValueError: for a rank below 1.
@@ -43,7 +43,7 @@ class LowRankLinear(Linear):
         self.scaling = self.alpha / rank
         self.low_rank_a = nn.Parameter(base.weight.new_empty(rank, base.in_features))
         self.low_rank_b = nn.Parameter(base.weight.new_zeros(base.out_features, rank))
-        # as the rows of a linear layer with as many inputs would start
+        # initialised like the rows of a linear layer with the same number of inputs
         nn.init.uniform_(self.low_rank_a, -(base.in_features**-0.5), base.in_features**-0.5)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
@@ -65,10 +65,10 @@ class LowRankLinear(Linear):
 
 
 def add_low_rank(module: nn.Module, setup: LowRank) -> None:
-    """Give linear layers inside of a module a low-rank update, in place.
+    """Add low-rank updates to linear layers inside a module, in place.
 
-    A block names the layers that can have one in its class attribute ``LOW_RANK_LAYERS``, such as attention its linear
-    maps; it calls them as modules, so that they can be replaced.
+    A block, such as attention, lists the layers that can have one in its class attribute ``LOW_RANK_LAYERS``. It calls
+    them as modules, so that they can be replaced.
 
     :raises ValueError: for a rank below 1, or names of layers that no block has.
     """
@@ -87,7 +87,7 @@ def add_low_rank(module: nn.Module, setup: LowRank) -> None:
 
 
 def find_low_rank(module: nn.Module) -> LowRank | None:
-    """The set-up that the module got from :func:`add_low_rank`, ``None`` if it has no low-rank updates."""
+    """The settings passed to :func:`add_low_rank`, or ``None`` if the module has no low-rank updates."""
     for block in module.modules():
         found = [name for name, child in block.named_children() if isinstance(child, LowRankLinear)]
         if found:
@@ -98,7 +98,7 @@ def find_low_rank(module: nn.Module) -> LowRank | None:
 
 
 def merge_low_rank(module: nn.Module) -> None:
-    """Replace all layers with low-rank updates inside of a module by plain linear layers, in place."""
+    """Replace all layers with low-rank updates inside a module by plain linear layers, in place."""
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, LowRankLinear):

@@ -1,4 +1,4 @@
-"""Features of atoms summed over their edges, and over structures, before the last linear map."""
+"""Features summed over the edges of each atom and over the atoms of each structure, before the last linear map."""
 
 from typing import NamedTuple
 
@@ -6,7 +6,7 @@ import torch
 
 
 class PooledFeatures(NamedTuple):
-    """What a head's last linear map needs of each sample, an atom or a whole structure."""
+    """Input of a head's last linear map for each sample, an atom or a whole structure."""
 
     values: torch.Tensor  # (num_samples, num_features) | node features, and edge features summed with their weights
     num_nodes: torch.Tensor  # (num_samples,) | how many nodes were summed: 1 for an atom
@@ -14,7 +14,7 @@ class PooledFeatures(NamedTuple):
 
 
 def sum_edges(features: torch.Tensor, centers: torch.Tensor, weights: torch.Tensor, num_atoms: int) -> torch.Tensor:
-    """Sum of the edges' features (num_edges, width), times their weights, over each atom: (num_atoms, width)."""
+    """Weighted sum of the edge features (num_edges, width) around each atom: (num_atoms, width)."""
     weighted = features.to(weights.dtype) * weights.unsqueeze(1)
     return weighted.new_zeros(num_atoms, features.shape[1]).index_add(0, centers, weighted)
 
@@ -31,7 +31,7 @@ def pool_systems(features: PooledFeatures, system_of_atom: torch.Tensor, num_sys
 
 
 def average_systems(features: PooledFeatures) -> PooledFeatures:
-    """The mean over the atoms of each structure of what :func:`pool_systems` has summed; zero without atoms."""
+    """Turn the sums of :func:`pool_systems` into means over the atoms of each structure; zero without atoms."""
     num_atoms = features.num_nodes.clamp_min(1.0)
     return PooledFeatures(
         values=features.values / num_atoms.unsqueeze(1),

@@ -1,4 +1,4 @@
-"""Fewer digits for more speed, on request."""
+"""Optional lower precision for more speed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,33 +11,33 @@ MATMUL_PRECISIONS = ("highest", "high", "medium")
 
 
 def check_matmul_precision(precision: str) -> None:
-    """Raise a ``ValueError`` for a name that :func:`use_matmul_precision` does not know."""
+    """Raise a ``ValueError`` for an unknown precision."""
     if precision not in MATMUL_PRECISIONS:
         raise ValueError(f"matmul_precision must be one of {', '.join(MATMUL_PRECISIONS)}, got {precision!r}")
 
 
 def has_bfloat16_products(device: torch.device) -> bool:
-    """Whether the device has instructions to multiply matrices in bfloat16."""
+    """Whether the device has instructions for matrix products in bfloat16."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 class MatmulPrecision:
-    """How a model in float32 computes while it is :meth:`in_use`; one in float64 stays as it is.
+    """Precision in which a float32 model computes while :meth:`in_use`; float64 models are not affected.
 
     * ``"highest"``: in float32.
-    * ``"high"``: on GPUs, products of matrices in TensorFloat-32 (10 bits of mantissa); on CPUs as ``"highest"``.
-    * ``"medium"``: on devices with instructions for it (GPUs since Ampere, CPUs with AMX or AVX-512 BF16), tokens,
-      the weights that act on them and products of matrices in bfloat16 (7 bits). Geometry, sums over neighbors and
-      atoms, and everything behind them stay in float32. On other devices as ``"high"``.
+    * ``"high"``: on GPUs, matrix products in TensorFloat-32 (10-bit mantissa); on CPUs like ``"highest"``.
+    * ``"medium"``: on devices with instructions for it (GPUs from Ampere on, CPUs with AMX or AVX-512 BF16), tokens,
+      the weights that act on them and matrix products in bfloat16 (7 bits). Geometry, sums over neighbors and
+      atoms, and everything after them stay in float32. On other devices like ``"high"``.
 
-    Sums inside of a product, means and variances are always in float32. The names are those of
+    Sums inside a product, means and variances are always in float32. The names are those of
     ``torch.set_float32_matmul_precision``, a setting of the whole process.
 
     :param name: one of these.
-    :param model: possibly exported, on the device where it stays. Networks that can compute with
-        tokens in bfloat16 have an attribute ``bfloat16_tokens``; other models only get the setting of the process.
+    :param model: a model, exported or not, already on the device where it will run. Networks that can compute with
+        tokens in bfloat16 have an attribute ``bfloat16_tokens``; for others only the process-wide setting is changed.
     :raises ValueError: for another name.
     """
 
@@ -51,12 +51,12 @@ class MatmulPrecision:
         )
         self._attention = [SDPBackend.MATH, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.CUDNN_ATTENTION]
         if not self._bfloat16 or parameter.is_cuda:
-            # With bfloat16 products this kernel of CPUs multiplies tiny blocks, for which they are ten times slower.
+            # With bfloat16 products, this CPU kernel multiplies tiny blocks, which is ten times slower.
             self._attention.append(SDPBackend.FLASH_ATTENTION)
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """For the duration of a ``with`` block; what was before comes back."""
+        """Use the precision inside a ``with`` block; afterwards the previous settings are restored."""
         former_name = torch.get_float32_matmul_precision()
         former_tokens = [network.bfloat16_tokens for network in self._networks]
         torch.set_float32_matmul_precision(self.name)

@@ -1,4 +1,4 @@
-"""The atoms of a batch that outputs are asked for."""
+"""Selected atoms, for which outputs are requested."""
 
 from typing import NamedTuple
 
@@ -8,12 +8,12 @@ from .pooling import PooledFeatures, select_atoms
 
 
 class Selection(NamedTuple):
-    """The atoms of a batch that outputs are asked for, all of them by default."""
+    """The atoms of a batch for which outputs are requested; all of them by default."""
 
     atoms: torch.Tensor  # (num_selected,) int64 | indices into the batch, ascending
     system_of_atom: torch.Tensor  # (num_selected,) int64
-    num_atoms: torch.Tensor  # (num_systems, 1) int64 | selected atoms of each structure, which may be none
-    all_atoms: bool  # whether they are all
+    num_atoms: torch.Tensor  # (num_systems, 1) int64 | number of selected atoms in each structure, possibly zero
+    all_atoms: bool  # whether all atoms are selected
 
 
 def of_selected(features: PooledFeatures, selection: Selection) -> PooledFeatures:

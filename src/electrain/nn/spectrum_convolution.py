@@ -6,13 +6,13 @@ from torch.nn import functional
 
 
 class SpectrumConvolution(nn.Module):
-    """One number from a spectrum: 1D convolutions and two linear layers (PET-MAD-DOS paper, section IV.5).
+    """Predicts one number from a spectrum: 1D convolutions and two linear layers (PET-MAD-DOS paper, section IV.5).
 
     Four blocks of convolution (64 channels; kernels 32, 16, 8, 8; padding 1), SiLU and max-pooling by 4, then
     1024 hidden units with SiLU.
 
     :param num_channels: length of the spectrum.
-    :raises ValueError: if the spectrum is too short for four poolings.
+    :raises ValueError: if the spectrum is too short for four pooling steps.
     """
 
     KERNELS = (32, 16, 8, 8)
@@ -32,8 +32,8 @@ class SpectrumConvolution(nn.Module):
             in_filters = self.NUM_FILTERS
         if length < 1:
             raise ValueError(
-                f"a band gap or Fermi level head reads a density of states of at least {self.min_channels()} channels, "
-                f"got {num_channels}: use a finer or longer energy grid"
+                "a band gap or Fermi level head needs a density of states with at least "
+                f"{self.min_channels()} channels, got {num_channels}: use a finer or longer energy grid"
             )
         self.convolutions = nn.Sequential(*blocks)
         self.hidden = nn.Linear(self.NUM_FILTERS * length, self.HIDDEN_WIDTH)
@@ -41,7 +41,7 @@ class SpectrumConvolution(nn.Module):
 
     @classmethod
     def min_channels(cls) -> int:
-        """The shortest spectrum of which one value is left after all poolings."""
+        """Length of the shortest spectrum that still has one value after all pooling steps."""
         length = 1
         for kernel in reversed(cls.KERNELS):
             length = length * cls.POOLING + kernel - 1 - 2 * cls.PADDING

@@ -137,10 +137,10 @@ def test_an_untrained_model_does_not_depend_on_the_state():
 @pytest.mark.parametrize(
     ("state", "message"),
     [
-        ((4, 1), "structure 1 of the batch has the charge 4, the model knows -3 to 3"),
-        ((-4, 1), "structure 1 of the batch has the charge -4, the model knows -3 to 3"),
-        ((0, 5), "structure 1 of the batch has the spin multiplicity 5, the model knows 1 to 4"),
-        ((0, 0), "structure 1 of the batch has the spin multiplicity 0, the model knows 1 to 4"),
+        ((4, 1), "structure 1 of the batch has the charge 4, but the model knows -3 to 3"),
+        ((-4, 1), "structure 1 of the batch has the charge -4, but the model knows -3 to 3"),
+        ((0, 5), "structure 1 of the batch has the spin multiplicity 5, but the model knows 1 to 4"),
+        ((0, 0), "structure 1 of the batch has the spin multiplicity 0, but the model knows 1 to 4"),
         ((0.5, 1), "expected an integer as charge of structure 1, got 0.5"),
         ((0, 1.25), "expected an integer as spin_multiplicity of structure 1, got 1.25"),
         ((np.nan, 1), "expected an integer as charge of structure 1, got nan"),
@@ -209,7 +209,7 @@ def test_densities_of_states(exported):
     for info, message in (
         ({"charge": 0.5}, r"structure 0 \(H2O\): expected an integer as charge in atoms.info, got 0.5"),
         ({"spin": "high"}, r"expected an integer as spin_multiplicity in atoms.info, got high"),
-        ({"charge": 20}, r"^structure 0 of the batch has the charge 20, the model knows -3 to 3$"),
+        ({"charge": 20}, r"^structure 0 of the batch has the charge 20, but the model knows -3 to 3$"),
     ):
         with pytest.raises(ValueError, match=message):
             list(predictor.predict_many([in_state(water, **info)]))

@@ -570,7 +570,7 @@ def test_wrong_use_of_the_command(dos_file, tmp_path):
         ((copied, copied), "is the checkpoint to convert; choose another name for the result"),
         ((copied, tmp_path / "." / "peer.ckpt"), "is the checkpoint to convert"),
         ((copied, tmp_path / "ours.pt"), "ends with .ckpt for the result"),
-        ((tmp_path / "none.ckpt", target), "there is no file"),
+        ((tmp_path / "none.ckpt", target), "none.ckpt does not exist"),
         ((tmp_path, target), "is a folder; expected a checkpoint"),
         ((tmp_path / "text.ckpt", target), "is not a checkpoint, or incomplete; expected a file written by torch.save"),
         ((tmp_path / "exported.pt", target), "is an exported model; expected the checkpoint (.ckpt)"),

@@ -83,7 +83,7 @@ def test_unknown_element(model, atomic_number, scripted):
 @pytest.mark.parametrize("distance", [0.0, 0.001])
 def test_atoms_on_top_of_each_other(model, distance):
     atoms = Atoms("OCC", positions=[[0, 0, 0], [0, 0, 1.2], [0, distance, 1.2]])
-    with pytest.raises(ValueError, match=r"atoms 1 and 2 \(counted through the batch\) are .* Angstrom apart"):
+    with pytest.raises(ValueError, match=r"atoms 1 and 2 \(numbered through the batch\) are .* Angstrom apart"):
         model(to_systems([atoms], model), request(["energy"]))
 
 
