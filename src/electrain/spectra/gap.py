@@ -98,6 +98,6 @@ def gap_from_dos(dos: torch.Tensor, grid: EnergyGrid, fermi_level: float, thresh
 
 
 def _edge(excess: torch.Tensor, channel: int, direction: int) -> float:
-    """Position, in channels, at which the DOS passes the threshold between a channel with states and its neighbour."""
+    """Position, in channels, at which the DOS passes the threshold between a channel with states and its neighbor."""
     inside, outside = float(excess[channel]), float(excess[channel + direction])
     return channel + direction * inside / (inside - outside)

@@ -14,18 +14,18 @@ class EnergyAxisHypers(TypedDict):
     start: float
     """Energy of the first channel, in eV."""
     step: float
-    """Distance between channels, in eV."""
+    """Spacing of the channels, in eV."""
     size: int
     """Number of channels."""
     max_shift: int
-    """How many channels (at the lower end of the axis) a prediction may be shifted against a target."""
+    """Largest shift of a prediction relative to its target, in channels (at the lower end of the axis)."""
     smearing: NotRequired[Optional[float]]
-    """Standard deviation of the Gaussian in the targets, in eV; leave out if unknown."""
+    """Standard deviation of the Gaussian broadening of the targets, in eV; omit if unknown."""
     reference: NotRequired[str]
     """What energy 0 means in the targets, e.g. "Fermi level"."""
     valence_electrons: NotRequired[Optional[dict[str, float]]]
-    """Electrons of each element in the calculations, by chemical symbol: not used in training, but stored for
-    thermodynamics and for models with hot electrons."""
+    """Number of valence electrons of each element in the calculations, by chemical symbol. Not used in training, but
+    stored for thermodynamics and for models with hot electrons."""
 
 
 class SpectralModelHypers(TypedDict):
@@ -34,9 +34,9 @@ class SpectralModelHypers(TypedDict):
     energy_grid: Optional[EnergyAxisHypers] = None
     """Energy axis of the density of states; needed if ``mtt::dos`` is a target."""
     band_gap_from: Literal["density_of_states", "atoms"] = "density_of_states"
-    """What the band gap is read from: the density of states, by the convolutional network of the PET-MAD-DOS paper, or
-    the features of the atoms, averaged over the structure, by a head like that of any other target, which trains the
-    network, too. See docs/training.md for when the latter is worth a try."""
+    """Source of the band gap: ``density_of_states`` uses the convolutional network of the PET-MAD-DOS paper, ``atoms``
+    a head like that of any other target, which reads features of the atoms averaged over the structure and also trains
+    the network. See docs/training.md for when the latter is worth trying."""
     zbl: bool = False
     """Add the Ziegler-Biersack-Littmark repulsion between nuclei at short distances to all energies."""
 
@@ -47,7 +47,7 @@ class LongRangeHypers(TypedDict):
     enable: bool = False
     """Whether there are any."""
     smearing: float = 1.4
-    """Width of the Gaussian charges, in Angstrom."""
+    """Standard deviation of the Gaussian broadening of the targets, in eV; omit if unknown."""
     kspace_resolution: float = 1.33
     """Resolution of the sum in reciprocal space, in Angstrom."""
     interpolation_nodes: int = 5
