@@ -343,7 +343,7 @@ def test_a_restart_continues_bit_for_bit(base, tmp_path, method):
         ({"method": "heads"}, "asks for 'heads'"),
         (
             {"method": "lora", "config": {"rank": 4}},
-            r"asks for 'lora' \(rank 4, alpha 4, input_linear, output_linear\)",
+            r"asks for 'lora' \(rank 4, alpha 4, all layers\)",
         ),
     ],
 )

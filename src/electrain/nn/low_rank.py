@@ -11,15 +11,13 @@ from torch.nn import functional
 
 from .layers import Linear
 
-TARGET_MODULES = ("input_linear", "output_linear")
-
 
 class LowRank(NamedTuple):
     """Settings of the low-rank updates of a network."""
 
     rank: int = 8
     alpha: float = 4.0
-    target_modules: tuple[str, ...] = TARGET_MODULES
+    target_modules: tuple[str, ...] | None = None  # names of the layers to update; all that have one by default
 
 
 class LowRankLinear(Linear):
@@ -78,7 +76,7 @@ def add_low_rank(module: nn.Module, setup: LowRank) -> None:
         if layers is not None:
             blocks.append((child, layers))
     known = sorted({name for _, layers in blocks for name in layers})
-    names = list(setup.target_modules)
+    names = known if setup.target_modules is None else list(setup.target_modules)
     if not names or not set(names) <= set(known):
         raise ValueError(f"target_modules must be some of {known}, got {names}")
     for block, layers in blocks:

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import torch
 
-from .pooling import PooledFeatures, select_atoms
+from .pooling import PooledFeatures, average_systems, pool_systems, select_atoms
 
 
 class Selection(NamedTuple):
@@ -19,3 +19,17 @@ class Selection(NamedTuple):
 def of_selected(features: PooledFeatures, selection: Selection) -> PooledFeatures:
     """The features of the selected atoms."""
     return features if selection.all_atoms else select_atoms(features, selection.atoms)
+
+
+def of_samples(features: PooledFeatures, sample_kind: str, averaged: bool, selection: Selection) -> PooledFeatures:
+    """What a last linear map needs of the samples that were asked for.
+
+    :param features: of the selected atoms.
+    :param sample_kind: ``"atom"``, or ``"system"`` for structures.
+    :param averaged: whether a structure has the mean of its atoms instead of their sum.
+    :param selection: of atoms.
+    """
+    if sample_kind == "atom":
+        return features
+    summed = pool_systems(features, selection.system_of_atom, len(selection.num_atoms))
+    return average_systems(summed) if averaged else summed

@@ -80,7 +80,8 @@ class EnergyAxis:
         :param shift: first channel of the prediction that the target's first one falls on, 0 to ``max_shift``; see
             :func:`electrain.spectra.best_shift`.
         """
-        return (shift - self.max_shift).to(torch.float64) * self.grid.step
+        channels = shift if shift.is_floating_point() else shift.to(torch.float64)
+        return (channels - self.max_shift) * self.grid.step
 
     def is_compatible(self, other: "EnergyAxis") -> bool:
         """Whether spectra on both axes can be compared channel by channel: the same grid and largest shift."""

@@ -93,7 +93,8 @@ def _describe(strategy: Strategy) -> str:
     if strategy.low_rank is None:
         return repr(strategy.method)
     rank, alpha, modules = strategy.low_rank
-    return f"{strategy.method!r} (rank {rank}, alpha {alpha:g}, {', '.join(modules)})"
+    layers = "all layers" if modules is None else ", ".join(modules)
+    return f"{strategy.method!r} (rank {rank}, alpha {alpha:g}, {layers})"
 
 
 def parameters_to_train(model: Any, strategy: Strategy) -> list[nn.Parameter]:

@@ -18,8 +18,9 @@ class LowRankHypers(TypedDict):
     """Number of columns of B and rows of A; default: 8."""
     alpha: NotRequired[float]
     """Strength of the update; default: 4.0, which gives a factor of 0.5 with rank 8, as in the PET-MAD paper."""
-    target_modules: NotRequired[list[Literal["input_linear", "output_linear"]]]
-    """Layers to update: those that make queries, keys and values, and those after attention; default: both."""
+    target_modules: NotRequired[list[str]]
+    """Layers to update, by their names in the network: of attention, ``input_linear`` makes queries, keys and values,
+    ``output_linear`` comes after it; default: all that can be updated."""
 
 
 class FinetuneHypers(TypedDict):

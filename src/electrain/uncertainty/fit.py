@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 import torch
 from metatensor.torch import TensorMap
@@ -235,7 +235,7 @@ def _residuals(model: "SpectralUncertainty", name: str, prediction: TensorMap, t
 
 
 def _zero_of_targets(
-    model: "SpectralUncertainty", prediction: TensorMap, target: TensorMap | None, like: torch.Tensor
+    model: "SpectralUncertainty", prediction: TensorMap, target: Optional[TensorMap], like: torch.Tensor
 ) -> torch.Tensor:
     """Where the zero of the targets lies on the axis of predicted spectra in eV, NaN without a target to align with."""
     if target is None:

@@ -27,9 +27,9 @@ def read_extended_xyz(path: str | Path) -> Iterator[Calculation | Rejected]:
 
     The comment line of a frame contains ``eigenvalues`` (num_k, num_bands) or (2, num_k, num_bands), in eV with the
     Fermi level at zero, and ``kweights`` (num_k,); see :class:`Calculation` for their sum. It may also contain
-    ``kpoints`` (num_k, 3), fractional, ``n_electrons``, ``code`` (name and version), ``id``, ``subset``, ``parent`` and ``split``,
-    and the keys of :mod:`electrain.interface.quantities`: ``bandgap`` (eV), ``energy`` (eV), ``stress`` (eV/A^3);
-    forces (eV/A) are a column. ``efermi``, the Fermi level before that shift, is not used.
+    ``kpoints`` (num_k, 3), fractional, ``n_electrons``, ``code`` (name and version), ``id``, ``subset``, ``parent`` and
+    ``split``, and the keys of :mod:`electrain.interface.quantities`: ``bandgap`` (eV), ``energy`` (eV), ``stress``
+    (eV/A^3); forces (eV/A) are a column. ``efermi``, the Fermi level before that shift, is not used.
 
     A frame that fails a check is returned as :class:`Rejected`. After an invalid number of atoms, the end of the frame
     is unknown, so the rest of the file is returned as one :class:`Rejected`.

@@ -15,8 +15,8 @@ from electrain.nn.cutoff import Cutoff
 from electrain.nn.edges import find_edges
 from electrain.nn.layers import LayerNorm, Linear
 from electrain.nn.network import Network, Predictions
-from electrain.nn.pooling import PooledFeatures, average_systems, pool_systems, sum_edges
-from electrain.nn.selection import Selection, of_selected
+from electrain.nn.pooling import PooledFeatures, sum_edges
+from electrain.nn.selection import Selection, of_samples, of_selected
 
 from .batch import Buckets, LayerInputs, PreparedBatch
 from .buckets import make_buckets
@@ -142,11 +142,7 @@ class PointEdgeTransformer(Network):
                 if name in features_of:
                     pooled_features[name] = pooled
                 if name in wanted:
-                    if wanted[name] != "atom":
-                        pooled = pool_systems(pooled, selection.system_of_atom, len(selection.num_atoms))
-                        if name in self.averaged:
-                            pooled = average_systems(pooled)
-                    values[name] = head(pooled)
+                    values[name] = head(of_samples(pooled, wanted[name], name in self.averaged, selection))
         return Predictions(values, pooled_features)
 
     @torch.jit.export

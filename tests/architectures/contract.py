@@ -1,0 +1,437 @@
+"""What every architecture must do, run for each of them.
+
+An architecture adds one row to :data:`ROWS`: small hyperparameters that make a quick model.
+"""
+
+import copy
+import re
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from ase.build import bulk, make_supercell
+from metatensor.torch import Labels, TensorBlock, TensorMap
+from metatomic.torch import ModelOutput, System, load_atomistic_model
+from metatomic_ase import MetatomicCalculator
+from metatrain.llpr.model import LLPRUncertaintyModel
+from metatrain.utils.architectures import get_default_hypers, import_architecture
+from metatrain.utils.data import Dataset, DatasetInfo
+from metatrain.utils.io import model_from_checkpoint, trainer_from_checkpoint
+from metatrain.utils.neighbor_lists import get_system_with_neighbor_lists
+from tiny_models import (
+    ALL_TARGETS,
+    ELEMENTS,
+    GRID_HYPERS,
+    dataset_info,
+    make_dataset,
+    request,
+    scalar_info,
+    structures,
+    target_infos,
+    to_systems,
+    training_structures,
+)
+
+from electrain.interface.quantities import (
+    BAND_GAP,
+    DENSITY_OF_STATES,
+    FERMI_LEVEL,
+    last_layer_features_name,
+    uncertainty_name,
+)
+from electrain.nn.low_rank import find_low_rank
+from electrain.uncertainty.model import SpectralUncertainty
+
+ROWS = {
+    "pet_mad": {
+        "cutoff": 3.0,
+        "edge_width": 8,
+        "node_width": 8,
+        "head_width": 8,
+        "feedforward_width": 8,
+        "num_heads": 2,
+        "num_attention_layers": 1,
+    },
+    "toy": {"cutoff": 3.0, "width": 8},
+}
+
+CPU = torch.device("cpu")
+FRAMES = training_structures()
+EXTENSIVE = ("energy", DENSITY_OF_STATES)
+NEW = "mtt::new"
+
+
+@pytest.fixture(params=ROWS)
+def architecture(request):
+    return request.param
+
+
+@pytest.fixture
+def model(architecture):
+    return make_model(architecture)
+
+
+@pytest.fixture
+def hypers(architecture):
+    """Of a short training, equal on every machine."""
+    changes = {"batch_size": 3, "num_workers": 0, "warmup_epochs": 0.0, "learning_rate": 1e-3, "num_epochs": 2}
+    return {**copy.deepcopy(get_default_hypers(architecture)["training"]), **changes}
+
+
+def make_model(architecture, targets=ALL_TARGETS, dtype=torch.float64, forces=False):
+    """A model whose random weights are large enough for predictions to differ from structure to structure."""
+    torch.manual_seed(0)
+    model_hypers = {**get_default_hypers(architecture)["model"], "energy_grid": GRID_HYPERS, **ROWS[architecture]}
+    model = import_architecture(architecture).__model__(copy.deepcopy(model_hypers), dataset_info(targets, forces))
+    with torch.no_grad():
+        for parameter in model.network.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+        for head in model.spectrum_heads.values():
+            head.last.weight.mul_(10.0)
+            head.last.bias.fill_(3.0)  # gaps are cut off at zero
+    return model.to(dtype).eval()
+
+
+def predict(model, atoms, names=ALL_TARGETS, kind="system", selected_atoms=None):
+    """Values by name; structures come as `Atoms`."""
+    dtype = next(model.parameters()).dtype
+    outputs = model(to_systems(atoms, model, dtype), request(names, kind), selected_atoms)
+    return {name: outputs[name].block().values.detach() for name in names}
+
+
+def assert_equal(found, expected, rtol=1e-10, atol=1e-10):
+    assert set(found) == set(expected)
+    for name in expected:
+        torch.testing.assert_close(found[name], expected[name], rtol=rtol, atol=atol, msg=lambda m, n=name: f"{n}: {m}")
+
+
+def train(architecture, model, hypers, folder, trainer=None, dataset=None):
+    torch.manual_seed(1)
+    trainer = import_architecture(architecture).__trainer__(hypers) if trainer is None else trainer
+    data = make_dataset(tuple(model.dataset_info.targets), FRAMES) if dataset is None else dataset
+    trainer.train(model.train(), torch.float64, [CPU], [data], [data], str(folder))
+    return trainer
+
+
+def renamed(block, name):
+    """The same values as another scalar."""
+    return TensorMap(Labels.single(), [TensorBlock(block.values, block.samples, [], Labels.range(name, 1))])
+
+
+# --- predictions -----------------------------------------------------------------------------------------------
+
+
+def test_predictions_differ(model):
+    """Otherwise most of the tests below could not fail."""
+    for name, values in predict(model, list(structures().values())).items():
+        distances = torch.cdist(values, values) + torch.eye(len(values))
+        assert distances.min() > 1e-4, name
+
+
+def test_permuted_atoms(model):
+    atoms = structures()["molecule"]
+    order = np.random.default_rng(0).permutation(len(atoms))
+    assert_equal(predict(model, [atoms[order]]), predict(model, [atoms]))
+    of_atoms, permuted = (predict(model, [a], EXTENSIVE, "atom") for a in (atoms, atoms[order]))
+    assert_equal(permuted, {name: values[order] for name, values in of_atoms.items()})
+
+
+@pytest.mark.parametrize("name", ["molecule", "bulk"])
+def test_moved_structure(model, name):
+    """A translation, and atoms in other periodic images."""
+    atoms, moved = structures()[name], structures()[name]
+    moved.positions += [0.3, -7.1, 5.2]
+    moved.positions[1] += moved.cell[:].T @ [2, -1, 3]
+    assert_equal(predict(model, [moved]), predict(model, [atoms]))
+
+
+def test_a_batch_is_its_structures(model):
+    atoms = list(structures().values())
+    alone = [predict(model, [a]) for a in atoms]
+    assert_equal(predict(model, atoms), {name: torch.cat([one[name] for one in alone]) for name in ALL_TARGETS})
+
+
+def test_supercell(model):
+    """Energy and density of states grow with the cell, band gap and Fermi level do not."""
+    cell = structures()["bulk"]
+    large = make_supercell(cell, [[2, 0, 0], [0, 1, 0], [0, 1, 1]])
+    expected = {n: values * (2 if n in EXTENSIVE else 1) for n, values in predict(model, [cell]).items()}
+    assert_equal(predict(model, [large]), expected)
+
+
+def test_single_precision(architecture):
+    atoms = list(structures().values())
+    double, single = (make_model(architecture, dtype=dtype) for dtype in (torch.float64, torch.float32))
+    single.load_state_dict({k: v.to(single.state_dict()[k].dtype) for k, v in double.state_dict().items()})
+    found = {name: values.double() for name, values in predict(single, atoms).items()}
+    expected = predict(double, atoms)
+    for name in expected:
+        size = float(expected[name].detach().abs().max())
+        torch.testing.assert_close(found[name], expected[name], rtol=1e-4, atol=1e-4 * size)
+
+
+def test_forces_are_derivatives(model):
+    atoms = structures()["bulk"]
+    (system,) = to_systems([atoms], model)
+    plain = System(system.types, system.positions.clone().requires_grad_(), system.cell, system.pbc)
+    plain = get_system_with_neighbor_lists(plain, model.requested_neighbor_lists())
+    energy = model([plain], request(["energy"]))["energy"].block().values.sum()
+    (gradient,) = torch.autograd.grad(energy, plain.positions)
+    assert float(gradient.abs().max()) > 1e-4
+    for i, axis in ((0, 0), (1, 2)):
+        ends = []
+        for sign in (1, -1):
+            moved = atoms.copy()
+            moved.positions[i, axis] += sign * 1e-4
+            ends.append(float(predict(model, [moved], ["energy"])["energy"]))
+        assert float(gradient[i, axis]) == pytest.approx((ends[0] - ends[1]) / 2e-4, rel=1e-4, abs=1e-7)
+
+
+def test_smooth_at_the_cutoff(model):
+    """An atom that comes into the range of another one changes nothing at first."""
+    cutoff = model.network.pairs.radius
+    pairs = [Atoms("OC", positions=[[0, 0, 0], [0, 0, cutoff + d]]) for d in (1e-6, -1e-6, -0.3)]
+    outside, inside, near = (predict(model, [pair]) for pair in pairs)
+    assert_equal(inside, outside, rtol=1e-7, atol=1e-7)
+    assert all((near[name] - outside[name]).abs().max() > 1e-7 for name in EXTENSIVE)
+
+
+def test_interaction_range(model):
+    """Beyond it, nothing is felt; engines rely on it."""
+    reach = model.network.interaction_range()
+    spacing = 0.8 * model.network.pairs.radius
+    near = [spacing * i for i in range(int(reach / spacing) + 1)]
+    chain = Atoms("C" * len(near), positions=[[x, 0, 0] for x in near])
+    far = [chain + Atoms("O", positions=[[reach + d, y, 0]]) for d, y in ((0.01, 0.0), (0.3, 0.5))]
+    first = [predict(model, [atoms], EXTENSIVE, "atom") for atoms in far]
+    assert_equal(*({name: values[:1] for name, values in one.items()} for one in first))
+
+
+# --- atoms that are asked for, few atoms, no atoms -------------------------------------------------------------
+
+
+def test_selected_atoms(model):
+    """Rows of the selected atoms, and structures made of them alone."""
+    atoms = list(structures().values())[:3]
+    of_atoms = model(to_systems(atoms, model), request(EXTENSIVE, "atom"))
+    samples = of_atoms["energy"].block().samples
+    chosen = torch.tensor([0, 2, 3, len(atoms[0]) + 1])
+    selected = Labels(samples.names, samples.values[chosen])
+    found = predict(model, atoms, EXTENSIVE, "atom", selected)
+    assert_equal(found, {name: of_atoms[name].block().values[chosen] for name in EXTENSIVE})
+    systems = samples.values[chosen, 0].long()
+    for name, values in predict(model, atoms, EXTENSIVE, "system", selected).items():
+        rows = of_atoms[name].block().values[chosen]
+        sums = rows.new_zeros(values.shape).index_add(0, systems, rows)
+        torch.testing.assert_close(values, sums, rtol=1e-10, atol=1e-10)
+    numbers = predict(model, atoms, (BAND_GAP, FERMI_LEVEL), "system", selected)
+    assert all(values[:2].isfinite().all() and values[2].isnan() for values in numbers.values())
+
+
+def test_no_neighbors(model):
+    """Atoms far from each other are what they are alone."""
+    alone = [Atoms("O"), Atoms("C")]
+    both = Atoms("OC", positions=[[0, 0, 0], [0, 0, 100.0]])
+    sums = {name: values.sum(dim=0, keepdim=True) for name, values in predict(model, alone, EXTENSIVE).items()}
+    assert all(values.isfinite().all() for values in sums.values())
+    assert_equal(predict(model, [both], EXTENSIVE), sums)
+
+
+def test_no_atoms(model):
+    empty = System(
+        types=torch.zeros(0, dtype=torch.int32),
+        positions=torch.zeros(0, 3, dtype=torch.float64),
+        cell=torch.zeros(3, 3, dtype=torch.float64),
+        pbc=torch.tensor([False] * 3),
+    )
+    empty = get_system_with_neighbor_lists(empty, model.requested_neighbor_lists())
+    (water,) = to_systems(FRAMES[:1], model)
+    expected = {name: values.block().values for name, values in model([water], request(ALL_TARGETS)).items()}
+    found = model([empty, water], request(ALL_TARGETS))
+    for name in ALL_TARGETS:
+        nothing, values = found[name].block().values
+        torch.testing.assert_close(values, expected[name][0], rtol=1e-10, atol=1e-10)
+        assert (nothing == 0).all() if name in EXTENSIVE else nothing.isnan().all()
+    per_atom = model([empty, empty], request(EXTENSIVE, "atom"))
+    assert all(len(values.block().values) == 0 for values in per_atom.values())
+
+
+def test_properties_of_structures_have_no_atoms(model):
+    with pytest.raises(ValueError, match="mtt::bandgap is a property of a whole structure"):
+        model(to_systems(FRAMES[:1], model), request([BAND_GAP], "atom"))
+
+
+def test_unknown_elements(model):
+    with pytest.raises(ValueError, match="does not know the element with atomic number 79"):
+        predict(model, [Atoms("Au")])
+
+
+# --- one output, features --------------------------------------------------------------------------------------
+
+
+def test_outputs_alone_are_those_together(model):
+    atoms = list(structures().values())
+    together = predict(model, atoms)
+    assert_equal({name: predict(model, atoms, [name])[name] for name in ALL_TARGETS}, together)
+
+
+def test_last_layers_are_linear(model):
+    """What uncertainties rely on: predictions are the weights times the features, and a constant per atom."""
+    for name in EXTENSIVE:
+        weights = model.last_layer_parameter_names[name]
+        if not weights:
+            continue
+        ((_, weight),) = [item for item in model.named_parameters() if item[0] in weights]
+        weight = weight.detach()
+        features = last_layer_features_name(name)
+        found = predict(model, [structures()["bulk"], structures()["one-atom cell"]], [name, features], "atom")
+        assert found[features].shape[1] == model.last_layer_feature_size == weight.shape[1]
+        rests = found[name] - found[features] @ weight.T
+        pooled = predict(model, [structures()["bulk"]], [name, features])
+        assert pooled[features].shape == (1, weight.shape[1])
+        if rests.abs().max() > 1e-10:  # constants, of atoms or of the weights of their neighbors
+            assert torch.linalg.matrix_rank(rests, atol=1e-8) <= 2
+
+
+def test_forgotten_outputs(model):
+    atoms = [structures()["molecule"]]
+    expected = predict(model, atoms, ["energy", DENSITY_OF_STATES])
+    model.remove_output(FERMI_LEVEL)
+    model.remove_output(BAND_GAP)
+    assert_equal(predict(model, atoms, ["energy", DENSITY_OF_STATES]), expected)
+    model.remove_output(DENSITY_OF_STATES)
+    assert set(model.supported_outputs()) == {"feature", "energy", last_layer_features_name("energy")}
+    assert_equal(predict(model, atoms, ["energy"]), {"energy": expected["energy"]})
+
+
+# --- training --------------------------------------------------------------------------------------------------
+
+
+def test_it_learns(architecture, hypers, tmp_path):
+    model = make_model(architecture)
+    before = predict(model, FRAMES)
+    hypers |= {"num_epochs": 30, "learning_rate": 1e-2, "rotational_augmentation": False}
+    trainer = train(architecture, model, hypers, tmp_path)
+    assert trainer.best_epoch > 10
+    model.eval()
+    assert all((predict(model, FRAMES)[name] - before[name]).abs().max() > 1e-6 for name in ALL_TARGETS)
+
+
+def test_restart_bit_for_bit(architecture, hypers, tmp_path):
+    whole, half = make_model(architecture), make_model(architecture)
+    train(architecture, whole, hypers, tmp_path)
+    trainer = train(architecture, half, {**hypers, "num_epochs": 1}, tmp_path)
+    trainer.save_checkpoint(half, tmp_path / "half.ckpt")
+    checkpoint = torch.load(tmp_path / "half.ckpt", weights_only=False)
+    again = model_from_checkpoint(checkpoint, "restart").restart(half.dataset_info, {})
+    train(architecture, again, hypers, tmp_path, trainer_from_checkpoint(checkpoint, "restart", hypers))
+    expected = dict(whole.named_parameters())
+    start = dict(make_model(architecture).named_parameters())
+    for name, parameter in again.named_parameters():
+        assert torch.equal(parameter, expected[name]), name
+    assert any(not torch.equal(parameter, start[name]) for name, parameter in again.named_parameters())
+    assert_equal(predict(again.eval(), FRAMES), predict(whole.eval(), FRAMES), rtol=0, atol=0)
+
+
+def test_checkpoint(architecture, model):
+    """Predictions are equal; a checkpoint without a way to the present version is refused."""
+    atoms = list(structures().values())
+    checkpoint = copy.deepcopy(model.get_checkpoint())
+    assert checkpoint["architecture_name"] == architecture
+    again = model_from_checkpoint(checkpoint, "export").eval()
+    assert_equal(predict(again, atoms), predict(model, atoms), rtol=0, atol=0)
+    checkpoint["model_ckpt_version"] = 0
+    with pytest.raises(RuntimeError, match="Unable to "):
+        type(model).upgrade_checkpoint(checkpoint)
+
+
+@pytest.mark.parametrize("method", ["full", "heads", "lora"])
+def test_fine_tuning(architecture, hypers, method, tmp_path):
+    """A new target is learned; the rest changes as the method says, and goes on after a restart."""
+    base = make_model(architecture)
+    torch.save(base.get_checkpoint(), tmp_path / "base.ckpt")
+    infos = {"energy": target_infos()["energy"], NEW: scalar_info(NEW)}
+    info = DatasetInfo("angstrom", ELEMENTS, infos)
+    model = model_from_checkpoint(torch.load(tmp_path / "base.ckpt", weights_only=False), "finetune")
+    model = model.restart(info, {})
+    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    data = make_dataset(("energy",), FRAMES)
+    of_new = [renamed(sample["energy"].block(), "new") for sample in data]
+    columns = {name: [sample[name] for sample in data] for name in ("system", "energy")}
+    both = Dataset.from_dict({**columns, NEW: of_new})
+    hypers |= {"finetune": {"read_from": str(tmp_path / "base.ckpt"), "method": method}}
+    train(architecture, model, hypers, tmp_path, dataset=both)
+    assert set(model.dataset_info.targets) == ({*ALL_TARGETS, NEW} if method == "heads" else {"energy", NEW})
+    heads = {id(parameter) for name in ("energy", NEW) for parameter in model.head(name).parameters()}
+    changed = {
+        name
+        for name, parameter in model.named_parameters()
+        if name in before and not torch.equal(parameter, before[name]) and id(parameter) not in heads
+    }
+    assert bool(changed) == (method == "full")
+    assert (find_low_rank(model.network) is not None) == (method == "lora")
+    assert any(not torch.equal(p, before[n]) for n, p in model.named_parameters() if NEW in n and n in before)
+    exported = model_from_checkpoint(copy.deepcopy(model.get_checkpoint()), "export").eval()
+    assert find_low_rank(exported.network) is None
+    assert_equal(predict(exported, FRAMES, ["energy", NEW]), predict(model.eval(), FRAMES, ["energy", NEW]))
+
+
+# --- export ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["system", "atom"])
+def test_exported_model(model, kind, tmp_path):
+    """The file predicts what the model predicts, and says on which axis."""
+    names = ALL_TARGETS if kind == "system" else EXTENSIVE
+    model.export().save(tmp_path / "model.pt")
+    exported = load_atomistic_model(tmp_path / "model.pt")
+    atoms = list(structures().values())
+    outputs = exported.module(to_systems(atoms, model), request(names, kind), None)
+    assert_equal({name: outputs[name].block().values for name in names}, predict(model, atoms, names, kind))
+    capabilities = exported.capabilities()
+    assert set(ALL_TARGETS) <= set(capabilities.outputs)
+    assert capabilities.interaction_range >= model.network.interaction_range()
+    assert re.search(r'"start": -20.0.*"max_shift": 20', exported.metadata().extra["energy_grid"])
+
+
+def test_in_ase(model, tmp_path):
+    model.export().save(tmp_path / "model.pt")
+    atoms = bulk("Si")
+    atoms.calc = MetatomicCalculator(tmp_path / "model.pt")
+    expected = float(predict(model, [bulk("Si")], ["energy"])["energy"])
+    assert atoms.get_potential_energy() == pytest.approx(expected, abs=1e-8)
+    assert np.isfinite(atoms.get_forces()).all() and np.isfinite(atoms.get_stress()).all()
+
+
+# --- uncertainties ---------------------------------------------------------------------------------------------
+
+
+def test_uncertainties(architecture, tmp_path):
+    """metatrain's `llpr` takes the model, is calibrated, exported, and calls a strange structure uncertain."""
+    base = make_model(architecture)
+    uncertain = LLPRUncertaintyModel({"num_ensemble_members": {DENSITY_OF_STATES: 4}}, dataset_info())
+    uncertain.set_wrapped_model(base)
+    assert isinstance(uncertain, SpectralUncertainty)
+    uncertain.to(torch.float64)
+    data = make_dataset(ALL_TARGETS, FRAMES)
+    torch.manual_seed(0)
+    uncertain.compute_covariance([data], 3, False)
+    uncertain.compute_cholesky_decomposition(1e-3)
+    uncertain.calibrate([data], 3, False, "squared_residuals")
+    uncertain.generate_ensemble()
+    names = [uncertainty_name(name) for name in ALL_TARGETS]
+    known, strange = FRAMES[0], Atoms("Si2", positions=[[0, 0, 0], [0, 0, 1.6]])
+    outputs = uncertain.eval()(to_systems([known, strange], base), request(names))
+    for name in names:
+        values = outputs[name].block().values
+        assert values.isfinite().all() and (values >= 0).all(), name
+    energy = outputs[uncertainty_name("energy")].block().values.flatten() / torch.tensor([len(known), len(strange)])
+    assert energy[1] > energy[0]
+    uncertain.export().save(str(tmp_path / "uncertain.pt"))
+    again = load_atomistic_model(tmp_path / "uncertain.pt")
+    exported = again.module(
+        to_systems([known, strange], base), {name: ModelOutput(sample_kind="system") for name in names}, None
+    )
+    for name in names:
+        torch.testing.assert_close(exported[name].block().values, outputs[name].block().values, rtol=1e-8, atol=1e-8)

@@ -1,0 +1,29 @@
+"""The model and the trainer: those of all architectures, with a network of its own."""
+
+from metatomic.torch import ModelMetadata
+
+from electrain.architectures.base.model import SpectralModel
+from electrain.training.trainer import SpectralTrainer
+
+from .network import ToyNetwork
+
+
+class Toy(SpectralModel):
+    """The toy network with all outputs."""
+
+    architecture = "toy"
+
+    __checkpoint_version__ = 1
+    __default_metadata__ = ModelMetadata()
+
+    def make_network(self, hypers, num_elements):
+        """The network with these hyperparameters."""
+        return ToyNetwork(num_elements, hypers["cutoff"], hypers["width"])
+
+
+class Trainer(SpectralTrainer):
+    """The trainer of all architectures."""
+
+    model_class = Toy
+
+    __checkpoint_version__ = 1
