@@ -70,8 +70,8 @@ def metal_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def charged_metal_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same for charged structures, with valence electrons."""
     path = tmp_path_factory.mktemp("charged") / "charged.pt"
-    model = as_metal(make_model(["energy", "mtt::dos"], torch.float64, system_conditioning=True))
-    model.hypers["energy_grid"] = {**GRID, "valence_electrons": ELECTRONS}
+    axis = {**GRID, "valence_electrons": ELECTRONS}
+    model = as_metal(make_model(["energy", "mtt::dos"], torch.float64, system_conditioning=True, energy_grid=axis))
     model.export().save(path)
     return path
 
@@ -89,8 +89,9 @@ def far_level_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _save_with_level(level: float, path: Path) -> Path:
-    model = as_metal(make_model(["energy", "mtt::dos", "mtt::bandgap", "mtt::efermi"], torch.float64))
-    model.hypers["energy_grid"] = {**GRID, "valence_electrons": ELECTRONS}
+    axis = {**GRID, "valence_electrons": ELECTRONS}
+    targets = ["energy", "mtt::dos", "mtt::bandgap", "mtt::efermi"]
+    model = as_metal(make_model(targets, torch.float64, energy_grid=axis))
     torch.nn.init.constant_(model.spectrum_heads["mtt::efermi"].last.bias, level)
     model.export().save(path)
     return path

@@ -19,7 +19,7 @@ def make_model(targets: list[str], dtype: torch.dtype, **options: Any) -> Any:
     torch.manual_seed(0)
     hypers = get_default_hypers("pet_mad")["model"]
     widths = {"node_width": 16, "edge_width": 16, "feedforward_width": 16, "head_width": 16, "num_heads": 2}
-    hypers.update(energy_grid=GRID, num_attention_layers=1, **widths, **options)
+    hypers.update({"energy_grid": GRID, "num_attention_layers": 1, **widths, **options})
     infos = {name: target_info(name) for name in targets}
     model = import_architecture("pet_mad").__model__(hypers, DatasetInfo("angstrom", ELEMENTS, infos))
     if "mtt::bandgap" in targets:  # so that the gap of random weights is not cut off at zero

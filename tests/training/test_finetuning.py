@@ -263,7 +263,7 @@ def test_exported_models_are_merged(low_rank_model, tmp_path):
     exported = low_rank_model.export()
     plain = make_model().export()
     assert [(n, type(m)) for n, m in exported.named_modules()] == [(n, type(m)) for n, m in plain.named_modules()]
-    assert find_low_rank(low_rank_model.network) == LowRank(3, 1.5)
+    assert find_low_rank(low_rank_model.network) == LowRank(3, 1.5, ("input_linear", "output_linear"))
     exported.save(str(tmp_path / "model.pt"))
     loaded = load_atomistic_model(str(tmp_path / "model.pt"))
     assert not [name for name, _ in loaded.named_parameters() if "low_rank" in name]

@@ -1,7 +1,7 @@
 """Plots of densities of states: energies in eV from the Fermi level, states/eV upwards."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,17 +10,19 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from electrain.results import ElectronicStructure
 
 from .style import LINE, PREDICTED, REFERENCE, SHADE, legend_above_curves, new_axes
 
 WINDOW = (-15.0, 8.0)  # eV around the Fermi level
 _DOS_LABEL = "DOS (states/eV)"
+# That of `electrain.results`, which plots itself: an import here would make a circle.
+ElectronicStructure: TypeAlias = Any
+
 _ONE_DEVIATION = r"uncertainty ($1\,\sigma$)"
 
 
 def plot_density_of_states(
-    result: "ElectronicStructure",
+    result: ElectronicStructure,
     ax: "Axes | None" = None,
     *,
     window: tuple[float, float] | None = None,
@@ -68,7 +70,7 @@ def plot_density_of_states(
 
 
 def plot_several(
-    results: Sequence["ElectronicStructure"],
+    results: Sequence[ElectronicStructure],
     *,
     window: tuple[float, float] | None = None,
     names: Sequence[str] | None = None,
@@ -153,7 +155,7 @@ def _axis_label(relative_to_fermi_level: bool) -> str:
     return r"$E - E_\mathrm{F}$ (eV)" if relative_to_fermi_level else r"$E$ (eV, model's own zero)"
 
 
-def _title(result: "ElectronicStructure") -> str:
+def _title(result: ElectronicStructure) -> str:
     readable = "".join(f"$_{c}$" if c.isdigit() else c for c in result.formula)
     if result.band_gap is None:
         return readable
@@ -162,7 +164,7 @@ def _title(result: "ElectronicStructure") -> str:
     return f"{readable}   band gap {number} eV"
 
 
-def _clip(window: tuple[float, float] | None, result: "ElectronicStructure") -> tuple[float, float]:
+def _clip(window: tuple[float, float] | None, result: ElectronicStructure) -> tuple[float, float]:
     first, last = float(result.energies[0]), float(result.energies[-1])
     if window is None:
         window = WINDOW if result.relative_to_fermi_level else (first, last)

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from metatensor.torch import TensorMap
@@ -11,19 +10,7 @@ from metatrain.utils.metrics import MAEAccumulator, RMSEAccumulator
 from electrain.spectra.metrics import AlignedRMSE
 
 from .processes import Process
-
-if TYPE_CHECKING:
-    from .losses import Evaluated, LossTerm
-
-
-class Errors(Protocol):
-    """Adds up the errors of one term of the loss."""
-
-    def add(self, *batch: Any) -> None:
-        """Add what the term says of a batch."""
-
-    def finalize(self) -> dict[str, float]:
-        """All errors by name, summed over all processes; targets without a single value are left out."""
+from .terms import Errors, Evaluated, LossTerm
 
 
 class SpectrumErrors:
@@ -77,7 +64,7 @@ class PointwiseErrors:
             accumulator.update(predictions, targets)
 
     def finalize(self) -> dict[str, float]:
-        """See :class:`Errors`."""
+        """See :class:`~electrain.training.terms.Errors`."""
         errors: dict[str, float] = {}
         for accumulator in self._accumulators:
             known = {name: sums for name, sums in accumulator.information.items() if sums[1] > 0}
@@ -93,17 +80,17 @@ class EpochErrors:
     :param process: with whom sums are shared in a distributed training.
     """
 
-    def __init__(self, terms: "Sequence[LossTerm]", process: Process) -> None:
+    def __init__(self, terms: Sequence[LossTerm], process: Process) -> None:
         self.process = process
         self._loss, self._num_structures = 0.0, 0.0
-        self._errors = [term.new_errors(process) for term in terms]
+        self._errors: list[Errors] = [term.new_errors(process) for term in terms]
 
     def add_loss(self, loss: float, num_structures: float) -> None:
         """Add the loss of a batch, the mean over its structures."""
         self._loss += loss * num_structures
         self._num_structures += num_structures
 
-    def add(self, evaluated: "Sequence[Evaluated | None]") -> None:
+    def add(self, evaluated: Sequence[Evaluated | None]) -> None:
         """Add what the terms say of a batch."""
         for errors, found in zip(self._errors, evaluated, strict=True):
             if found is not None:

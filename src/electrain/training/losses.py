@@ -5,7 +5,7 @@ table of quantities names. A new loss is a class here and a row in :data:`SPECTR
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import torch
 from metatensor.torch import TensorBlock, TensorMap
@@ -21,35 +21,13 @@ from electrain.spectra.axis import EnergyAxis
 from electrain.spectra.losses import mean_loss, spectral_loss_terms
 from electrain.spectra.metrics import electrons_in_target
 
-from .errors import Errors, PointwiseErrors, SpectrumErrors
+from .errors import PointwiseErrors, SpectrumErrors
 from .processes import Process
+from .terms import Evaluated, LossTerm, Maps
 
 # See docs/training.md for the scan behind the default of the cumulative weight (beta).
 GRADIENT_WEIGHT = 1e-4  # alpha, eV^2
 CUMULATIVE_WEIGHT = 2e-4  # beta, eV^-2
-
-Maps = Mapping[str, TensorMap]
-
-
-class Evaluated(NamedTuple):
-    """What a term says of a batch."""
-
-    loss: torch.Tensor  # a scalar
-    errors: tuple[Any, ...]  # what the term's errors add up
-    # where the zero of targets lies on the axes of predicted spectra, by target: (num_structures,) eV, NaN if unknown
-    zeros: dict[str, torch.Tensor]
-
-
-class LossTerm(Protocol):
-    """Part of the loss, for one or several targets."""
-
-    targets: tuple[str, ...]
-
-    def __call__(self, predictions: Maps, targets: Maps, systems: list[System], /) -> Evaluated:
-        """Compare predictions of a batch with its targets, of which there is at least one of this term."""
-
-    def new_errors(self, process: Process) -> Errors:
-        """What adds up the errors of all batches of an epoch."""
 
 
 class SelfAlignedLoss:

@@ -31,10 +31,11 @@ from .finetuning import (
     trained_parameters,
 )
 from .hypers import TrainerHypers
-from .losses import LossTerm, Objective, default_losses
+from .losses import Objective, default_losses
 from .processes import Process, start_process
 from .schedule import make_schedule, resume
 from .seeding import seed_epoch
+from .terms import LossTerm
 
 
 class SpectralTrainer(TrainerInterface[TrainerHypers]):

@@ -1,8 +1,8 @@
-"""What :class:`~electrain.uncertainty.model.SpectralUncertainty` learns from data."""
+"""What uncertainties learn from data: covariances, regularisers, multipliers, and the members of ensembles."""
 
 import logging
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+from typing import Any, NamedTuple, Optional, Protocol
 
 import torch
 from metatensor.torch import TensorMap
@@ -22,10 +22,27 @@ from electrain.spectra.gap import gap_errors
 
 from .calibration import best_regularizer, correlated_modes, multipliers, nearest_known
 
-if TYPE_CHECKING:
-    from .model import SpectralUncertainty
-
 Datasets = list[Dataset | Subset]
+
+
+class Calibrated(Protocol):
+    """What is fitted: metatrain's ``LLPRUncertaintyModel`` with room for spectra."""
+
+    model: Any  # the trained one
+    ll_feat_size: int
+    outputs_list: list[str]  # targets that are linear in the features
+    propagated: list[str]  # targets that are read from the members of an ensemble
+    ensemble_weight_sizes: dict[str, int]  # members, by target
+    llpr_ensemble_layers: torch.nn.ModuleDict
+    chooses_regularizer: bool
+
+    def __call__(self, systems: list[System], outputs: dict[str, ModelOutput], /) -> dict[str, TensorMap]:
+        """Predict."""
+
+    def _get_covariance(self, name: str) -> torch.Tensor: ...
+    def _get_cholesky(self, name: str) -> torch.Tensor: ...
+    def _get_multiplier(self, name: str) -> torch.Tensor: ...
+    def _get_dataloader(self, datasets: Datasets, batch_size: int, *, is_distributed: bool) -> Any: ...
 
 
 class HeldOut(NamedTuple):
@@ -36,7 +53,7 @@ class HeldOut(NamedTuple):
 
 
 @torch.no_grad()
-def fit_covariances(model: "SpectralUncertainty", datasets: Datasets, batch_size: int, is_distributed: bool) -> None:
+def fit_covariances(model: Calibrated, datasets: Datasets, batch_size: int, is_distributed: bool) -> None:
     r"""Sum up :math:`C = \sum_A f_A f_A^T` over the samples that have a value, for each target.
 
     Features of a structure count per atom, :math:`f_A / N_A`, as in metatrain's ``llpr``.
@@ -64,7 +81,7 @@ def fit_covariances(model: "SpectralUncertainty", datasets: Datasets, batch_size
             raise ValueError(f"target {name!r} has no value (NaN) in any training structure: expected at least one")
 
 
-def factorise(model: "SpectralUncertainty", name: str, regularizer: float) -> None:
+def factorise(model: Calibrated, name: str, regularizer: float) -> None:
     """Keep the Cholesky factor of a target's regularised covariance."""
     covariance = model._get_covariance(uncertainty_name(name)).double()
     cholesky = model._get_cholesky(uncertainty_name(name))
@@ -75,9 +92,7 @@ def factorise(model: "SpectralUncertainty", name: str, regularizer: float) -> No
 
 
 @torch.no_grad()
-def calibrate(
-    model: "SpectralUncertainty", datasets: Datasets, batch_size: int, is_distributed: bool, method: str
-) -> None:
+def calibrate(model: Calibrated, datasets: Datasets, batch_size: int, is_distributed: bool, method: str) -> None:
     """Find regularisers (unless given) and multipliers, draw ensembles, then calibrate what is read from them.
 
     :raises ValueError: if no validation structure has a value of some target.
@@ -104,9 +119,7 @@ def calibrate(
         _set_multiplier(model, name, multipliers(residuals, spreads, method))
 
 
-def _calibrate_linear(
-    model: "SpectralUncertainty", name: str, samples: HeldOut, method: str, is_distributed: bool
-) -> None:
+def _calibrate_linear(model: Calibrated, name: str, samples: HeldOut, method: str, is_distributed: bool) -> None:
     """Multipliers and ensemble of a target that is linear in the features."""
     cholesky = model._get_cholesky(uncertainty_name(name))
     features = samples.features.to(cholesky)
@@ -137,16 +150,14 @@ def _draw(cholesky: torch.Tensor, weight: torch.nn.Parameter, is_distributed: bo
     weight.data.copy_(torch.linalg.solve_triangular(cholesky.T, deviates, upper=True).T)
 
 
-def _set_multiplier(model: "SpectralUncertainty", name: str, values: torch.Tensor) -> None:
+def _set_multiplier(model: Calibrated, name: str, values: torch.Tensor) -> None:
     if not bool(torch.isfinite(values).all()):
         raise ValueError(f"expected finite multipliers of the uncertainty of {name!r}, got {values.tolist()[:10]}")
     multiplier = model._get_multiplier(uncertainty_name(name))
     multiplier[:] = values.to(multiplier)
 
 
-def _predict(
-    model: "SpectralUncertainty", datasets: Datasets, batch_size: int, is_distributed: bool
-) -> dict[str, HeldOut]:
+def _predict(model: Calibrated, datasets: Datasets, batch_size: int, is_distributed: bool) -> dict[str, HeldOut]:
     """Features and errors of all validation samples, by target."""
     parts: dict[str, list[HeldOut]] = {}
     for systems, targets in _batches(model, datasets, batch_size, is_distributed):
@@ -173,7 +184,7 @@ def _predict(
 
 
 def _predict_derived(
-    model: "SpectralUncertainty", name: str, datasets: Datasets, batch_size: int, is_distributed: bool
+    model: Calibrated, name: str, datasets: Datasets, batch_size: int, is_distributed: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Errors (num_structures, 1) and spreads (num_structures,) of the band gap or Fermi level.
 
@@ -201,7 +212,7 @@ def _predict_derived(
 
 
 def _batches(
-    model: "SpectralUncertainty", datasets: Datasets, batch_size: int, is_distributed: bool
+    model: Calibrated, datasets: Datasets, batch_size: int, is_distributed: bool
 ) -> Iterator[tuple[list[System], dict[str, TensorMap]]]:
     """Systems in the model's precision, and targets in their own, on the model's device."""
     model.model.eval()  # with baselines and scales
@@ -217,7 +228,7 @@ def _output_like(target: TensorMap) -> ModelOutput:
     return ModelOutput(sample_kind="atom" if "atom" in target.block(0).samples.names else "system")
 
 
-def _present(model: "SpectralUncertainty", name: str, target: TensorMap) -> torch.Tensor:
+def _present(model: Calibrated, name: str, target: TensorMap) -> torch.Tensor:
     """Which samples have a value."""
     values = target.block().values
     if quantity_of(name).is_spectrum:  # the channels that predictions are shifted by are no data
@@ -225,7 +236,7 @@ def _present(model: "SpectralUncertainty", name: str, target: TensorMap) -> torc
     return torch.isfinite(values).flatten(1).any(dim=1)
 
 
-def _residuals(model: "SpectralUncertainty", name: str, prediction: TensorMap, target: TensorMap) -> torch.Tensor:
+def _residuals(model: Calibrated, name: str, prediction: TensorMap, target: TensorMap) -> torch.Tensor:
     """Prediction minus target, (num_samples, num_components, num_properties); spectra are aligned."""
     predicted, expected = prediction.block().values.double(), target.block().values.double()
     if quantity_of(name).is_spectrum:
@@ -235,7 +246,7 @@ def _residuals(model: "SpectralUncertainty", name: str, prediction: TensorMap, t
 
 
 def _zero_of_targets(
-    model: "SpectralUncertainty", prediction: TensorMap, target: Optional[TensorMap], like: torch.Tensor
+    model: Calibrated, prediction: TensorMap, target: Optional[TensorMap], like: torch.Tensor
 ) -> torch.Tensor:
     """Where the zero of the targets lies on the axis of predicted spectra in eV, NaN without a target to align with."""
     if target is None:
