@@ -14,7 +14,7 @@ from electrain.data.valence import valence_electrons
 def row(formula, electrons):
     atoms = Atoms(formula)
     identity = identity_of(atoms)
-    return Row(0, 0, identity, len(atoms), "", -5.0, 5.0, 0.0, electrons, "unpolarised", 1, 9, (), "")
+    return Row(0, 0, identity, len(atoms), "", -5.0, 5.0, 0.0, electrons, "unpolarised", 1, 1, 9, (), "")
 
 
 COUNTS = {"Al": 3, "Fe": 16, "H": 1, "No": 10, "O": 6, "Si": 4}

@@ -14,6 +14,8 @@ from electrain.interface.quantities import DENSITY_OF_STATES, FERMI_LEVEL, Quant
 from electrain.spectra.gap import band_edges
 from electrain.structures.checks import check_structure
 
+from .zone import check_zone
+
 WEIGHT_TOLERANCE = 1e-3  # rounded weights of a thousand k-points still add up to within this
 ELECTRON_TOLERANCE = 0.15
 OCCUPATION_TOLERANCE = 0.01  # electrons; codes write occupations with four digits or more
@@ -151,6 +153,8 @@ class Calculation:
             self._check_weights()
             self._check_values()
             self._check_electrons()
+            if self.k_points is not None:
+                check_zone(self.k_points, self.weights)
         except ValueError as error:
             raise CalculationError(self.source, str(error)) from None
 

@@ -17,6 +17,7 @@ from .calculation import Calculation
 from .sampled_spectrum import SampledSpectrum
 from .splits import PARTS, Identity, identity_of
 from .targets import Sample
+from .zone import find_mesh
 
 # Coordinates that differ by less are the same structure, written with other digits.
 _SAME = 1e-3  # A
@@ -38,6 +39,7 @@ class Row(NamedTuple):
     :param num_electrons: NaN if unknown.
     :param spins: ``"unpolarised"``, ``"collinear"`` (both are summed) or ``"noncollinear"``.
     :param num_k: number of k-points, 0 if the source is a density of states.
+    :param num_zone: number of points in the whole Brillouin zone that the k-points stand for, as far as is known.
     :param num_bands: number of bands, 0 likewise.
     :param known: names of the quantities, beside the density of states, that are known of it.
     :param code: DFT code and its version, ``""`` if unknown.
@@ -54,6 +56,7 @@ class Row(NamedTuple):
     num_electrons: float
     spins: str
     num_k: int
+    num_zone: int
     num_bands: int
     known: tuple[str, ...]
     code: str
@@ -80,10 +83,12 @@ class Dropped(NamedTuple):
 def make_row(source: int, frame: int, calculation: Calculation | SampledSpectrum, sample: Sample) -> Row:
     """Summarise a calculation."""
     if isinstance(calculation, SampledSpectrum):
-        num_k, num_bands, num_electrons = 0, 0, None
+        num_k, num_zone, num_bands, num_electrons = 0, 0, 0, None
         spins = "collinear" if len(calculation.values) == 2 else "unpolarised"
     else:
         _, num_k, num_bands = calculation.eigenvalues.shape
+        mesh = None if calculation.k_points is None else find_mesh(calculation.k_points, calculation.weights)
+        num_zone = num_k if mesh is None else mesh.num_points
         spins, num_electrons = calculation.spin_treatment, calculation.num_electrons
     return Row(
         source=source,
@@ -97,6 +102,7 @@ def make_row(source: int, frame: int, calculation: Calculation | SampledSpectrum
         num_electrons=math.nan if num_electrons is None else num_electrons,
         spins=spins,
         num_k=num_k,
+        num_zone=num_zone,
         num_bands=num_bands,
         known=tuple(name for name, values in sample.values.items() if np.isfinite(values).all()),
         code=calculation.code,
@@ -142,7 +148,8 @@ def _bins(lengths: NDArray[np.float64]) -> NDArray[np.int64]:
 def duplicates(rows: Sequence[Row], *, split_is_given: bool = False) -> dict[int, int]:
     """Rows with the structure of another one that stays, and which: indices to indices.
 
-    Of equal structures the one stays of which most is known, the first of these. With a given split that of the test
+    Of equal structures the one stays that samples the Brillouin zone best, of these the one of which most is known, the
+    first of several. With a given split that of the test
     set stays, then that of the validation set: one that is trained on tests nothing.
     """
     copies: dict[str, list[int]] = {}
@@ -155,7 +162,7 @@ def duplicates(rows: Sequence[Row], *, split_is_given: bool = False) -> dict[int
     return found
 
 
-def _rank(row: Row, split_is_given: bool) -> tuple[int, bool, int]:
-    """Part of a given split, eigenvalues, and how many quantities are known, the number of electrons among them."""
+def _rank(row: Row, split_is_given: bool) -> tuple[int, bool, int, int]:
+    """Part of a given split, eigenvalues, points in the zone, and how many quantities are known, electrons included."""
     part = PARTS.index(row.identity.part) if split_is_given and row.identity.part in PARTS else 0
-    return part, not row.is_sampled, len(row.known) + math.isfinite(row.num_electrons)
+    return part, not row.is_sampled, row.num_zone, len(row.known) + math.isfinite(row.num_electrons)

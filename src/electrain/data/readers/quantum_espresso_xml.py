@@ -53,9 +53,7 @@ def _calculation(root: ElementTree.Element, source: str) -> Calculation:
     is_collinear, noncollinear = _text(bands, "lsda") == "true", _text(bands, "noncolin") == "true"
     k_points = bands.findall("ks_energies")
     num_spins = 2 if is_collinear else 1
-    # Both in units of 2 pi / alat
-    axes = [_numbers(output, f"basis_set/reciprocal_lattice/{vector}") for vector in ("b1", "b2", "b3")]
-    coordinates = fractional([_numbers(k, "k_point") for k in k_points], axes)
+    coordinates = fractional([_numbers(k, "k_point") for k in k_points], _reciprocal_axes(output))
     # One list contains the states of the first spin, then those of the second.
     shape = (len(k_points), num_spins, -1)
     states = normalised_states(
@@ -86,6 +84,16 @@ def _calculation(root: ElementTree.Element, source: str) -> Calculation:
         source=source,
         code=f"Quantum ESPRESSO {_found(root, 'general_info/creator').get('VERSION', '')}".strip(),
     )
+
+
+def _reciprocal_axes(output: ElementTree.Element) -> NDArray[np.float64]:
+    """Reciprocal lattice vectors in units of 2 pi / alat, as the k-points are; older files have only the cell."""
+    lattice = output.find("basis_set/reciprocal_lattice")
+    if lattice is not None:
+        return np.array([_numbers(lattice, vector) for vector in ("b1", "b2", "b3")])
+    structure = _found(output, "atomic_structure")
+    cell = np.array([_numbers(structure, f"cell/{vector}") for vector in ("a1", "a2", "a3")])
+    return np.asarray(np.linalg.inv(cell).T * float(structure.get("alat", "nan")))
 
 
 def _structure(root: ElementTree.Element, source: str) -> Atoms:
