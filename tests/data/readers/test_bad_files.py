@@ -186,14 +186,9 @@ def test_a_density_of_states_without_a_structure(tmp_path):
     assert reason_for(tmp_path / "dos.json") == "expected a CompleteDos, which has a structure, got Dos"
 
 
-@pytest.mark.parametrize(
-    ("name", "package"), [("vasprun.xml", "pymatgen"), ("mgo_GSR.nc", "netCDF4"), ("dos.json", "pymatgen")]
-)
+@pytest.mark.parametrize(("name", "package"), [("vasprun.xml", "pymatgen"), ("mgo_GSR.nc", "netCDF4")])
 def test_a_missing_package_is_no_bad_file(metal, tmp_path, monkeypatch, name, package):
-    if name == "dos.json":
-        (tmp_path / name).write_text('{"@module": "pymatgen.electronic_structure.dos"}')
-    else:
-        write(name, tmp_path / name, metal())
+    write(name, tmp_path / name, metal())
     for module in ("pymatgen.io.vasp", "pymatgen.core", "netCDF4"):
         monkeypatch.setitem(sys.modules, module, None)
     extra = {"pymatgen": "pymatgen", "netCDF4": "abinit"}[package]

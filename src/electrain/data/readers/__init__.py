@@ -10,7 +10,7 @@ from .abinit import read_abinit
 from .common import DAMAGED, is_packed, open_packed
 from .extended_xyz import calculation_from_atoms, read_extended_xyz
 from .gpaw import read_gpaw
-from .pymatgen_dos import read_pymatgen_dos
+from .pymatgen_dos import looks_like_pymatgen_dos, read_pymatgen_dos
 from .quantum_espresso_text import read_quantum_espresso_text
 from .quantum_espresso_xml import read_quantum_espresso_xml
 from .vasp import read_vasp
@@ -36,6 +36,9 @@ Frame: TypeAlias = Calculation | SampledSpectrum | Rejected
 
 # The first lines identify every format; those of pw.x may be preceded by some lines from MPI.
 _HEAD_BYTES = 8192
+# Entries of a JSON file are looked for up to here.
+_JSON_BYTES = 2**26
+_PYMATGEN_DOS = b"pymatgen.electronic_structure.dos"
 
 
 class FileFormat(NamedTuple):
@@ -60,7 +63,7 @@ FORMATS = (
     FileFormat("VASP (vasprun.xml)", ("vasprun.xml",), (b"<modeling>",), read_vasp),
     FileFormat("GPAW (.gpw)", (".gpw",), (b"- of UlmGPAW", b"- of Ulmgpaw"), read_gpaw),
     FileFormat("ABINIT (GSR.nc)", ("gsr.nc",), (), read_abinit),
-    FileFormat("pymatgen DOS (JSON)", (), (b"pymatgen.electronic_structure.dos",), read_pymatgen_dos),
+    FileFormat("pymatgen DOS (JSON)", (), (_PYMATGEN_DOS,), read_pymatgen_dos),
 )
 
 
@@ -112,8 +115,13 @@ def read_calculations(path: str | Path) -> Iterator[Frame]:
 
 
 def _head(path: Path) -> bytes:
+    """The beginning of a file; of JSON, whose entries come in any order, as much as tells what it is."""
     with open_packed(path) as file:
-        return file.read(_HEAD_BYTES)
+        head = file.read(_HEAD_BYTES)
+        if head.lstrip()[:1] != b"{":
+            return head
+        content = head + file.read(_JSON_BYTES)
+        return _PYMATGEN_DOS + head if looks_like_pymatgen_dos(content) else head
 
 
 def _format_of(path: Path, head: bytes) -> FileFormat | None:

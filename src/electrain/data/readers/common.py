@@ -52,6 +52,12 @@ def is_packed(path: Path) -> bool:
     return path.suffix.lower() in _OPENERS
 
 
+def finite(values: ArrayLike | None) -> NDArray[np.float64] | None:
+    """Forces or a stress, unless some of it is NaN or infinite: the rest of a calculation is none the worse for it."""
+    array = None if values is None else np.asarray(values, dtype=np.float64)
+    return array if array is not None and np.isfinite(array).all() else None
+
+
 @contextmanager
 def reading(source: str, what: str) -> Iterator[None]:
     """Turn any error that a parser raises for a file into :class:`CalculationError`, and silence its warnings.
@@ -66,9 +72,20 @@ def reading(source: str, what: str) -> Iterator[None]:
     except (CalculationError, ImportError):
         raise
     except Exception as error:  # parsers raise all kinds of errors for a damaged file
-        message = str(error).strip().partition("\n")[0][:_LONGEST_REASON]
-        reason = f"expected {what}, but it is damaged or has another format ({type(error).__name__}: {message})"
+        reason = f"expected {what}, but it is damaged or has another format ({_sentence(error)})"
         raise CalculationError(source, reason) from error
+
+
+def _sentence(error: Exception) -> str:
+    """What a parser stumbled over, for readers who do not know the parser."""
+    message = str(error).strip().partition("\n")[0][:_LONGEST_REASON]
+    if isinstance(error, KeyError):
+        return f"the entry {message} is missing"
+    if "need at least one array" in message or isinstance(error, StopIteration):
+        return "none of the entries that are read is in it"
+    if isinstance(error, (AssertionError, IndexError)) or not message:
+        return f"its entries do not fit together{': ' if message else ''}{message}"
+    return f"{type(error).__name__}: {message}"
 
 
 def normalised_states(

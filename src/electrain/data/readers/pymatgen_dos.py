@@ -1,7 +1,11 @@
-"""A density of states written by pymatgen as JSON, e.g. one from the Materials Project."""
+"""A density of states written by pymatgen as JSON, e.g. one from the Materials Project.
+
+Read with the standard library: pymatgen's own decoder imports and calls whatever classes a file names.
+"""
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -9,6 +13,8 @@ from ase import Atoms
 from ..calculation import CalculationError
 from ..sampled_spectrum import SampledSpectrum
 from .common import open_packed, reading
+
+_WHOLE = 1e-3  # occupancy of a site that counts as full
 
 
 def read_pymatgen_dos(path: str | Path, *, highest_trusted: float = 0.0) -> SampledSpectrum:
@@ -18,13 +24,7 @@ def read_pymatgen_dos(path: str | Path, *, highest_trusted: float = 0.0) -> Samp
     :param highest_trusted: energy up to which all states were computed, relative to the Fermi level, in eV. The
         file does not contain it; by default it is the Fermi level.
     :raises CalculationError: if the file is damaged or has no structure, or a check fails.
-    :raises ImportError: if pymatgen is not installed.
     """
-    try:
-        from pymatgen.core import Structure
-        from pymatgen.electronic_structure.dos import Dos
-    except ImportError as error:
-        raise ImportError("reading a pymatgen DOS needs pymatgen: pip install electrain[pymatgen]") from error
     path, source = Path(path), str(path)
     with reading(source, "a pymatgen density of states in JSON"):
         with open_packed(path) as file:
@@ -32,18 +32,39 @@ def read_pymatgen_dos(path: str | Path, *, highest_trusted: float = 0.0) -> Samp
         if "structure" not in content:
             name = content.get("@class", "something else")
             raise CalculationError(source, f"expected a CompleteDos, which has a structure, got {name}")
-        structure, dos = Structure.from_dict(content["structure"]), Dos.from_dict(content)
-        spins = sorted(dos.densities, key=lambda spin: -spin.value)  # up is 1, down is -1
+        densities = content["densities"]
         return SampledSpectrum(
-            atoms=Atoms(
-                [site.specie.symbol for site in structure],
-                positions=structure.cart_coords,
-                cell=structure.lattice.matrix,
-                pbc=structure.lattice.pbc,
+            atoms=_structure(content["structure"], source),
+            energies=np.asarray(content["energies"], dtype=np.float64),
+            values=np.stack(
+                [np.asarray(densities[spin], dtype=np.float64) for spin in ("1", "-1") if spin in densities]
             ),
-            energies=np.asarray(dos.energies, dtype=np.float64),
-            values=np.stack([np.asarray(dos.densities[spin], dtype=np.float64) for spin in spins]),
-            fermi_level=float(dos.efermi),
+            fermi_level=float(content["efermi"]),
             highest_trusted=highest_trusted,
             source=source,
         )
+
+
+def looks_like_pymatgen_dos(content: bytes) -> bool:
+    """Whether a JSON file has the entries of a density of states, wherever in it; older files do not name the class."""
+    return all(f'"{name}"'.encode() in content for name in ("densities", "energies", "efermi"))
+
+
+def _structure(content: dict[str, Any], source: str) -> Atoms:
+    """Lattice, elements and positions; nothing else of what a file says about its structure is used."""
+    symbols = []
+    for number, site in enumerate(content["sites"]):
+        species = site["species"]
+        if len(species) != 1 or abs(float(species[0]["occu"]) - 1.0) > _WHOLE:
+            found = ", ".join(f"{one['element']} {float(one['occu']):g}" for one in species)
+            raise CalculationError(
+                source, f"expected every site fully occupied by one element, got {found} at {number}"
+            )
+        symbols.append(str(species[0]["element"]))
+    lattice = content["lattice"]
+    return Atoms(
+        symbols,
+        scaled_positions=[site["abc"] for site in content["sites"]],
+        cell=lattice["matrix"],
+        pbc=lattice.get("pbc", True),
+    )

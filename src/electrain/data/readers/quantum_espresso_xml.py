@@ -47,11 +47,13 @@ def _calculation(root: ElementTree.Element, source: str) -> Calculation:
         raise CalculationError(source, "expected results, got none (the run did not finish)")
     output = _found(root, "output")
     is_self_consistent = kind in _SELF_CONSISTENT
-    if is_self_consistent and _text(output, "convergence_info/scf_conv/convergence_achieved") != "true":
+    if is_self_consistent and not _is_converged(root):
         raise CalculationError(source, "expected a converged calculation, got one that did not converge")
     bands = _found(output, "band_structure")
     is_collinear, noncollinear = _text(bands, "lsda") == "true", _text(bands, "noncolin") == "true"
     k_points = bands.findall("ks_energies")
+    if not k_points:
+        raise CalculationError(source, "expected eigenvalues, got none")
     num_spins = 2 if is_collinear else 1
     coordinates = fractional([_numbers(k, "k_point") for k in k_points], _reciprocal_axes(output))
     # One list contains the states of the first spin, then those of the second.
@@ -84,6 +86,15 @@ def _calculation(root: ElementTree.Element, source: str) -> Calculation:
         source=source,
         code=f"Quantum ESPRESSO {_found(root, 'general_info/creator').get('VERSION', '')}".strip(),
     )
+
+
+def _is_converged(root: ElementTree.Element) -> bool:
+    """Files of pw.x before 6.4 only have the last error (in Hartree, as the threshold)."""
+    convergence = _found(root, "output/convergence_info/scf_conv")
+    achieved = convergence.find("convergence_achieved")
+    if achieved is not None:
+        return (achieved.text or "").strip() == "true"
+    return float(_text(convergence, "scf_error")) <= float(_text(root, "input/electron_control/conv_thr"))
 
 
 def _reciprocal_axes(output: ElementTree.Element) -> NDArray[np.float64]:
@@ -125,13 +136,14 @@ def _atoms(structure: ElementTree.Element) -> Atoms:
 
 
 def _fermi_level(bands: ElementTree.Element, source: str) -> float:
-    if _text(bands, "occupations_kind") == "fixed":
-        empty = bands.find("lowestUnoccupiedLevel")
-        highest = float(_text(bands, "highestOccupiedLevel"))
-        return middle_of_gap(highest, None if empty is None else float(str(empty.text))) * Hartree
     if bands.find("two_fermi_energies") is not None:
         levels = _numbers(bands, "two_fermi_energies") * Hartree
         raise CalculationError(source, f"expected one Fermi level, got {levels} eV (fixed magnetization)")
+    # Occupations that are fixed or read from the input have no level of their own.
+    if bands.find("fermi_energy") is None or _text(bands, "occupations_kind") == "fixed":
+        empty = bands.find("lowestUnoccupiedLevel")
+        highest = float(_text(bands, "highestOccupiedLevel"))
+        return middle_of_gap(highest, None if empty is None else float(str(empty.text))) * Hartree
     return float(_text(bands, "fermi_energy")) * Hartree
 
 

@@ -1,5 +1,9 @@
 """VASP's vasprun.xml, parsed with pymatgen."""
 
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,12 +14,13 @@ from ase.units import GPa
 from electrain.interface.quantities import ENERGY, FORCES, STRESS
 
 from ..calculation import Calculation, CalculationError
-from .common import States, normalised_states, reading
+from .common import States, finite, normalised_states, open_packed, reading
 
 if TYPE_CHECKING:
     from pymatgen.io.vasp import Vasprun
 
 _KILOBAR = 0.1 * GPa
+_UNPARSABLE = re.compile(rb'<i [^>]*>\s*\*+\s*</i>|<i (type="int" )?name="ALGO">\s*\d+\s*</i>')
 
 
 def read_vasp(path: str | Path) -> Calculation:
@@ -34,8 +39,27 @@ def read_vasp(path: str | Path) -> Calculation:
     source = str(path)
     with reading(source, "VASP's vasprun.xml"):
         # pymatgen reads the Fermi level only together with the density of states.
-        run = Vasprun(source, parse_dos=True, parse_eigen=True, parse_potcar_file=False)
+        with _parsable(Path(path)) as readable:
+            run = Vasprun(str(readable), parse_dos=True, parse_eigen=True, parse_potcar_file=False)
         return _calculation(run, source)
+
+
+@contextmanager
+def _parsable(path: Path) -> Iterator[Path]:
+    """The file, or a copy without what pymatgen stumbles over and nobody reads.
+
+    VASP writes asterisks for numbers that do not fit, and users choose ``ALGO`` by its number.
+    """
+    with open_packed(path) as file:
+        lines = (line for line in file if _UNPARSABLE.search(line))
+        if next(lines, None) is None:
+            yield path
+            return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "vasprun.xml"
+        with open_packed(path) as file, copy.open("wb") as target:
+            target.writelines(_UNPARSABLE.sub(b"", line) for line in file)
+        yield copy
 
 
 def _calculation(run: "Vasprun", source: str) -> Calculation:
@@ -47,6 +71,10 @@ def _calculation(run: "Vasprun", source: str) -> Calculation:
         raise CalculationError(source, "expected a Fermi level (written together with the density of states), got none")
     if not run.ionic_steps or not run.converged_electronic:
         raise CalculationError(source, "expected a converged calculation, got one that did not converge")
+    if run.is_spin and run.parameters.get("NUPDOWN", -1) >= 0:
+        raise CalculationError(
+            source, f"expected one Fermi level, got a fixed magnetization (NUPDOWN = {run.parameters['NUPDOWN']:g})"
+        )
     states, noncollinear = _states(run, source)
     step = run.ionic_steps[-1]
     structure = step["structure"]
@@ -67,9 +95,9 @@ def _calculation(run: "Vasprun", source: str) -> Calculation:
         num_electrons=float(run.parameters["NELECT"]),
         values={
             ENERGY: step["e_fr_energy"],
-            FORCES: step.get("forces"),
+            FORCES: finite(step.get("forces")),
             # VASP's stress has the opposite sign of ASE's.
-            STRESS: -np.array(step["stress"]) * _KILOBAR if "stress" in step else None,
+            STRESS: finite(-np.array(step["stress"]) * _KILOBAR) if "stress" in step else None,
         }
         if is_self_consistent
         else {},
