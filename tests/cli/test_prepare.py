@@ -7,6 +7,7 @@ import os
 
 import pytest
 from ase import Atoms
+from ase.build import bulk
 from ase.io import iread
 from typer.testing import CliRunner
 
@@ -39,6 +40,16 @@ def test_prepare_writes_and_summarises(ten_frames, make_frame, write_frames, tmp
     assert "frames.xyz, frame 10: expected the key 'kweights'" in result.output
     report = (tmp_path / "data" / "report.csv").read_text()
     assert 'frames.xyz,11,"expected 20 electrons' in report
+
+
+def test_valence_electrons_that_are_not_determined(make_frame, write_frames, tmp_path):
+    """Named, and written nowhere: what is in the options is used for physics."""
+    frames = [make_frame(bulk("SiC", "zincblende", a=4.3), id=str(seed), seed=seed) for seed in range(3)]
+    result = run(write_frames([*frames, make_frame(seed=9)]), "-o", tmp_path / "data")
+    assert "determined for" not in result.output  # Si alone, and SiC
+    result = run(write_frames(frames, "carbide.xyz"), "-o", tmp_path / "carbide")
+    assert "valence         number of electrons not determined for C Si\n" in result.output
+    assert "valence_electrons" not in (tmp_path / "carbide" / "options.yaml").read_text()
 
 
 def test_settings_arrive(ten_frames, write_frames, tmp_path):

@@ -154,6 +154,10 @@ def _show_summary(prepared: "PreparedDataset", shares: tuple[float, float, float
     unknown = sum(row.is_sampled for row in everything)
     if unknown:
         typer.echo(f"smearing        unknown for {_structures(unknown)} given as a density of states")
+    elements = {symbol for row in everything for symbol in row.identity.elements}
+    undetermined = sorted(elements - set(axis.valence_electrons))
+    if undetermined:
+        typer.echo(f"valence         number of electrons not determined for {' '.join(undetermined)}")
     if prepared.num_missing_bands:
         number = _structures(prepared.num_missing_bands)
         typer.echo(f"missing bands   in {number}, not trusted up to the Fermi level")

@@ -18,12 +18,11 @@ def valence_electrons(rows: Sequence[Row]) -> dict[str, float]:
     r"""Electrons of each element, from the numbers of electrons of whole structures.
 
     Numbers :math:`v_Z` minimise :math:`\sum_A |N_A - \sum_Z n_{AZ} v_Z|`: a few charged structures do not move them, as
-    they would move a least-squares fit. They are rounded where they are whole to 0.05 electrons. Elements that always
-    come in the same proportion (only SiO2) cannot be told apart; their numbers, not whole ones in general, are right
-    for this proportion alone.
+    they would move a least-squares fit. An element is left out if its number is not determined: it always comes in the
+    same proportion with others (only SiO2), or what comes out is not whole to 0.05 electrons.
 
     :param rows: structures; those of an unknown number of electrons are left out.
-    :return: by chemical symbol, in the order of the alphabet; elements without a known structure are missing.
+    :return: whole numbers by chemical symbol, in the order of the alphabet.
     """
     known = [row for row in rows if math.isfinite(row.num_electrons)]
     counts = [_composition(row) for row in known]
@@ -34,10 +33,20 @@ def valence_electrons(rows: Sequence[Row]) -> dict[str, float]:
     electrons = np.array([row.num_electrons for row in known])
     # Per atom, so that large cells do not weigh more
     sizes = matrix.sum(axis=1)
-    values = _least_absolute_deviations(matrix / sizes[:, None], electrons / sizes)
+    fractions = matrix / sizes[:, None]
+    values = _least_absolute_deviations(fractions, electrons / sizes)
     rounded = np.round(values)
-    values = np.where(np.abs(values - rounded) < _WHOLE, rounded, values)
-    return {symbol: round(float(value), 4) for symbol, value in zip(symbols, values, strict=True) if value > 0}
+    determined = _are_unique(fractions) & (np.abs(values - rounded) < _WHOLE) & (rounded > 0)
+    return {
+        symbol: float(number) for symbol, number, is_known in zip(symbols, rounded, determined, strict=True) if is_known
+    }
+
+
+def _are_unique(matrix: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Unknowns that no solution of the homogeneous system of equations changes, shape ``(num_unknowns,)``."""
+    _, sizes, directions = np.linalg.svd(matrix, full_matrices=True)
+    rank = int((sizes > 1e-9 * sizes[0]).sum())
+    return (np.abs(directions[rank:]) < 1e-6).all(axis=0)
 
 
 def _least_absolute_deviations(matrix: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
