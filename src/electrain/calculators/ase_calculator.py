@@ -1,5 +1,6 @@
 """An ASE calculator with the electronic structure beside energies and forces."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ class ElectronicStructureCalculator(MetatomicCalculator):
         super().__init__(loaded, device=device, **options)
         if path is not None:
             self.parameters["model"] = path  # ASE's `todict`
+        self._lock = threading.RLock()
         self._precision = MatmulPrecision(matmul_precision, self.model())
         self._electronic_structure = ElectronicStructureModel(
             self.model(), device=device, matmul_precision=matmul_precision
@@ -61,6 +63,11 @@ class ElectronicStructureCalculator(MetatomicCalculator):
             outputs = self.model().capabilities().outputs
             for name in ("energy", DIRECT_FORCE):
                 self._direct_outputs[name] = pick_output(name, outputs, variants.get(name, variants.get("energy")))
+
+    def get_property(self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True) -> Any:
+        """Compute what ASE asks for, and hand it out before another thread computes something else."""
+        with self._lock:
+            return super().get_property(name, atoms, allow_calculation)
 
     def calculate(self, atoms: Atoms, properties: list[str], system_changes: list[str]) -> None:
         """Compute what ASE asks for; see ``MetatomicCalculator``.

@@ -10,7 +10,7 @@ import torch
 from ase import Atoms
 from ase.data import chemical_symbols
 from metatensor.torch import TensorBlock
-from metatomic.torch import AtomisticModel, ModelEvaluationOptions, ModelOutput, pick_device
+from metatomic.torch import AtomisticModel, ModelEvaluationOptions, ModelOutput, System, pick_device
 from numpy.typing import NDArray
 from tqdm import tqdm
 from vesin.metatomic import neighbor_lists_for_model
@@ -35,6 +35,8 @@ class ElectronicStructureModel:
     >>> model = ElectronicStructureModel("model.pt")
     >>> silicon = model.predict(ase.build.bulk("Si"))
     >>> silicon.band_gap, silicon.energies, silicon.density_of_states
+
+    Several threads may use one model; they are served one after the other.
 
     :param model: the exported model: a ``.pt`` file, or a loaded one.
     :param device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``...; by default the first one that the model supports and
@@ -221,18 +223,13 @@ class ElectronicStructureModel:
         ]
 
     def _evaluate(self, batch: Sequence[Atoms], *, per_atom: bool) -> dict[str, TensorBlock]:
-        # Distances in double precision, whatever the model computes with.
-        systems = [to_system(atoms) for atoms in batch]
-        for calculator in self._neighbor_lists:
-            calculator.add_neighbor_list(systems)
-        for system, atoms in zip(systems, batch, strict=True):
-            add_inputs(system, atoms, self._inputs)
-        systems = [system.to(dtype=self._dtype, device=self.device) for system in systems]
         requested = {name: ModelOutput(sample_kind="system") for name in self._outputs}
         if per_atom:
             requested[DENSITY_OF_STATES] = ModelOutput(sample_kind="atom")
         options = ModelEvaluationOptions(length_unit="angstrom", outputs=requested)
+        # Neighbor lists keep what they found: they, too, serve one thread at a time.
         with torch.no_grad(), self._precision.in_use():
+            systems = self._systems(batch)
             try:
                 predicted = self._model(systems, options, check_consistency=False)
             except torch.jit.Error as error:
@@ -240,6 +237,15 @@ class ElectronicStructureModel:
                 reason = str(error).strip().rpartition("\n")[2]
                 raise ValueError(reason.removeprefix("builtins.ValueError: ")) from None
         return {name: values.block() for name, values in predicted.items()}
+
+    def _systems(self, batch: Sequence[Atoms]) -> list[System]:
+        # Distances in double precision, whatever the model computes with.
+        systems = [to_system(atoms) for atoms in batch]
+        for calculator in self._neighbor_lists:
+            calculator.add_neighbor_list(systems)
+        for system, atoms in zip(systems, batch, strict=True):
+            add_inputs(system, atoms, self._inputs)
+        return [system.to(dtype=self._dtype, device=self.device) for system in systems]
 
     def _grid(self, density_of_states: TensorBlock) -> EnergyGrid:
         grid = labels_to_grid(density_of_states.properties)

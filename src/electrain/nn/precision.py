@@ -1,11 +1,14 @@
 """Optional lower precision for more speed."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
+
+_ONE_THREAD = threading.RLock()
 
 MATMUL_PRECISIONS = ("highest", "high", "medium")
 
@@ -56,16 +59,20 @@ class MatmulPrecision:
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
-        """Use the precision inside a ``with`` block; afterwards the previous settings are restored."""
-        former_name = torch.get_float32_matmul_precision()
-        former_tokens = [network.bfloat16_tokens for network in self._networks]
-        torch.set_float32_matmul_precision(self.name)
-        for network in self._networks:
-            network.bfloat16_tokens = self._bfloat16
-        try:
-            with sdpa_kernel(self._attention):
-                yield
-        finally:
-            torch.set_float32_matmul_precision(former_name)
-            for network, tokens in zip(self._networks, former_tokens, strict=True):
-                network.bfloat16_tokens = tokens
+        """Use the precision inside a ``with`` block; afterwards the previous settings are restored.
+
+        One thread at a time: others wait, because these are settings of the process and of the model.
+        """
+        with _ONE_THREAD:
+            former_name = torch.get_float32_matmul_precision()
+            former_tokens = [network.bfloat16_tokens for network in self._networks]
+            torch.set_float32_matmul_precision(self.name)
+            for network in self._networks:
+                network.bfloat16_tokens = self._bfloat16
+            try:
+                with sdpa_kernel(self._attention):
+                    yield
+            finally:
+                torch.set_float32_matmul_precision(former_name)
+                for network, tokens in zip(self._networks, former_tokens, strict=True):
+                    network.bfloat16_tokens = tokens
