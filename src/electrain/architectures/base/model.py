@@ -21,7 +21,7 @@ from electrain.nn.batch import Batch
 from electrain.nn.network import Network
 from electrain.nn.selection import Selection, of_selected
 from electrain.nn.spectrum_convolution import SpectrumConvolution
-from electrain.uncertainty import registration as registration  # metatrain's `llpr` knows all our models
+from electrain.uncertainty.registration import SpectralUncertainty
 
 from . import checkpoints
 from .baselines import add_contribution, make_baselines, with_baselines, with_scales
@@ -52,6 +52,7 @@ class SpectralModel(ModelInterface):
 
     architecture = ""  # its name
     upgrades: Mapping[int, Upgrade] = {}  # of older checkpoints, by their version
+    uncertainty = SpectralUncertainty  # what metatrain's `llpr` becomes around the model
 
     __supported_devices__ = ["cuda", "cpu"]  # noqa: RUF012 (metatrain's interface)
     __supported_dtypes__ = [torch.float32, torch.float64]  # noqa: RUF012
