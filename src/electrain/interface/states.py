@@ -21,7 +21,7 @@ def read_states(systems: list[System]) -> torch.Tensor:
     for name, default in [("charge", 0.0), ("spin_multiplicity", 1.0)]:
         numbers: list[torch.Tensor] = []
         for i, system in enumerate(systems):
-            number = torch.full_like(system.positions[:1, 0], default)
+            number = torch.full([1], default, dtype=system.positions.dtype, device=system.positions.device)
             if name in system.known_data():
                 number = system.get_data(name).block().values.reshape(-1)
                 if len(number) != 1:

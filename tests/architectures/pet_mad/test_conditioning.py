@@ -7,6 +7,7 @@ import ase.io
 import numpy as np
 import pytest
 import torch
+from ase import Atoms
 from ase.build import molecule
 from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic_ase import MetatomicCalculator
@@ -111,6 +112,15 @@ def test_states_that_are_not_given(model):
     frames = [STRUCTURES["molecule"]]
     given = energies(model, systems_in_states(frames, [(0, 1)], model))
     torch.testing.assert_close(given, energies(model, to_systems(frames, model)), rtol=0, atol=0)
+
+
+def test_structures_without_atoms(model):
+    """Have a state, too: each structure keeps its own."""
+    frames = [Atoms(), STRUCTURES["molecule"], Atoms()]
+    expected = energies(model, systems_in_states(frames[1:2], [(2, 4)], model))
+    for states in ([None, (2, 4), None], [(1, 2), (2, 4), (0, 3)]):
+        found = energies(model, systems_in_states(frames, states, model))
+        torch.testing.assert_close(found, torch.cat([0 * expected, expected, 0 * expected]))
 
 
 def test_compiled(model):
