@@ -109,6 +109,29 @@ def test_attention_blocks_of_a_network(featurizer, target_modules):
     torch.testing.assert_close(pooled(network, batch), updated, rtol=1e-12, atol=1e-12)
 
 
+class Pair(nn.Module):
+    """A block with other layers than attention."""
+
+    LOW_RANK_LAYERS = tuple(f"layer_{i}" for i in range(6))
+
+    def __init__(self):
+        super().__init__()
+        for name in self.LOW_RANK_LAYERS:
+            setattr(self, name, nn.Linear(4, 4))
+
+
+def test_blocks_of_several_kinds():
+    """All settings are found again, and random numbers are drawn in the order of the layers in every process."""
+    network = nn.ModuleList([Pair(), Attention(4, 2, 1.0)])
+    torch.manual_seed(0)
+    add_low_rank(network, LowRank(2, 1.0))
+    assert find_low_rank(network) == LowRank(2, 1.0, (*Pair.LOW_RANK_LAYERS, *Attention.LOW_RANK_LAYERS))
+    torch.manual_seed(0)
+    for name in Pair.LOW_RANK_LAYERS:
+        expected = nn.init.uniform_(torch.empty(2, 4), -0.5, 0.5)
+        assert torch.equal(network.get_submodule(f"0.{name}").low_rank_a, expected)
+
+
 @pytest.mark.parametrize("rank", [0, -1])
 def test_rank_below_one(rank):
     with pytest.raises(ValueError, match=f"the rank of a low-rank update must be at least 1, got {rank}"):

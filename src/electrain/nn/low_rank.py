@@ -3,7 +3,7 @@
 Source: Hu et al., "LoRA: low-rank adaptation of large language models" (2021); PET-MAD paper, section IV.E.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -70,28 +70,22 @@ def add_low_rank(module: nn.Module, setup: LowRank) -> None:
 
     :raises ValueError: for a rank below 1, or names of layers that no block has.
     """
-    blocks: list[tuple[nn.Module, tuple[str, ...]]] = []
-    for child in module.modules():
-        layers = getattr(type(child), "LOW_RANK_LAYERS", None)
-        if layers is not None:
-            blocks.append((child, layers))
-    known = sorted({name for _, layers in blocks for name in layers})
+    blocks: list[Any] = [child for child in module.modules() if hasattr(child, "LOW_RANK_LAYERS")]
+    known = list(dict.fromkeys(name for block in blocks for name in block.LOW_RANK_LAYERS))
     names = known if setup.target_modules is None else list(setup.target_modules)
     if not names or not set(names) <= set(known):
         raise ValueError(f"target_modules must be some of {known}, got {names}")
-    for block, layers in blocks:
-        for name in set(names) & set(layers):
-            setattr(block, name, LowRankLinear(getattr(block, name), setup.rank, setup.alpha))
+    for block in blocks:
+        for name in block.LOW_RANK_LAYERS:
+            if name in names:
+                setattr(block, name, LowRankLinear(getattr(block, name), setup.rank, setup.alpha))
 
 
 def find_low_rank(module: nn.Module) -> LowRank | None:
     """The settings passed to :func:`add_low_rank`, or ``None`` if the module has no low-rank updates."""
-    for block in module.modules():
-        found = [name for name, child in block.named_children() if isinstance(child, LowRankLinear)]
-        if found:
-            layer = block.get_submodule(found[0])
-            assert isinstance(layer, LowRankLinear)
-            return LowRank(layer.rank, layer.alpha, tuple(found))
+    found = {name.split(".")[-1]: layer for name, layer in module.named_modules() if isinstance(layer, LowRankLinear)}
+    for layer in found.values():
+        return LowRank(layer.rank, layer.alpha, tuple(found))
     return None
 
 
