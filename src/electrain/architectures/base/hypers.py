@@ -47,7 +47,7 @@ class LongRangeHypers(TypedDict):
     enable: bool = False
     """Whether there are any."""
     smearing: float = 1.4
-    """Standard deviation of the Gaussian broadening of the targets, in eV; omit if unknown."""
+    """Standard deviation of the Gaussians that spread out the charges, in Angstrom."""
     kspace_resolution: float = 1.33
     """Resolution of the sum in reciprocal space, in Angstrom."""
     interpolation_nodes: int = 5
