@@ -24,21 +24,36 @@ class Network(nn.Module):
     Each network has features of a type of its own (a ``NamedTuple``), which its methods hand on; nobody else looks into
     them. TorchScript compiles :meth:`forward`, :meth:`predict` and :meth:`pooled_features`: a network writes down their
     types, decorates the last two with ``torch.jit.export``, and annotates no attribute of its own class, which would
-    hide the ones of this class.
+    hide the ones of this class. It has its heads in ``self.heads = nn.ModuleDict()``.
 
     Differentiable with respect to positions and cells, for forces and stress.
     """
 
     pairs: Cutoff  # which pairs of atoms are read; the batch has them up to the radius
-    averaged: List[str]  # outputs of the kind "mean"
+    averaged: List[str]  # outputs of the kind "mean", see `add_output`
 
     num_features = 0  # that enter the last linear map of an output
-    takes_long_range = False  # whether `node_features` and `add_long_range` are there
-    node_width = 0  # features that `node_features` gives
+    node_width = 0  # features that `node_features` gives, for networks that take long-range ones
     reads_states = False  # whether charges and spin multiplicities are (`Batch.states`)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.averaged = []
 
     def interaction_range(self) -> float:
         """How far away an atom can be and still change a prediction, in Angstrom; too little is wrong in silence."""
+        raise NotImplementedError
+
+    def make_head(self, size: int, kind: str) -> nn.Module:
+        """All parameters that belong to one target alone.
+
+        :param size: predicted values per atom or structure.
+        :param kind: see :meth:`add_output`.
+        """
+        raise NotImplementedError
+
+    def last_layer(self, name: str) -> List[str]:
+        """Names of the weights that map a target's last features linearly; none where the map is not linear."""
         raise NotImplementedError
 
     def add_output(self, name: str, size: int, kind: str) -> None:
@@ -49,19 +64,20 @@ class Network(nn.Module):
         :param kind: how a structure's values come from those of its atoms: ``"sum"``, ``"mean"``, or ``"spectrum"``, a
             sum whose values are channels of the energy axis.
         """
-        raise NotImplementedError
+        self._heads()[name] = self.make_head(size, kind)
+        self.averaged += [name] * (kind == "mean")
 
     def remove_output(self, name: str) -> None:
         """Forget a target."""
-        raise NotImplementedError
+        del self._heads()[name]
+        self.averaged = [other for other in self.averaged if other != name]
 
     def head(self, name: str) -> nn.Module:
-        """All parameters that belong to one target alone."""
-        raise NotImplementedError
+        """That of a target."""
+        return self._heads()[name]
 
-    def last_layer(self, name: str) -> List[str]:
-        """Names of the weights that map a target's last features linearly; none where the map is not linear."""
-        raise NotImplementedError
+    def _heads(self) -> Any:  # TorchScript: modules cannot be annotated in the class
+        return self.heads
 
     def forward(self, batch: Batch) -> Any:
         """Features of a batch."""

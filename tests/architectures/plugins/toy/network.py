@@ -43,7 +43,6 @@ class ToyNetwork(Network):
     def __init__(self, num_elements: int, cutoff: float, width: int) -> None:
         super().__init__()
         self.pairs = Cutoff(radius=float(cutoff), width=0.5)
-        self.averaged = []
         self.num_features = width
         self.embedding = nn.Embedding(num_elements, width)
         self.radial = nn.Linear(NUM_RADIAL, width)
@@ -55,21 +54,9 @@ class ToyNetwork(Network):
         """One cutoff."""
         return self.pairs.radius
 
-    def add_output(self, name: str, size: int, kind: str) -> None:
-        """A linear map of its own for each target."""
-        self.heads[name] = nn.Linear(self.num_features, size)
-        if kind == "mean":
-            self.averaged.append(name)
-
-    def remove_output(self, name: str) -> None:
-        """Forget the linear map."""
-        del self.heads[name]
-        if name in self.averaged:
-            self.averaged.remove(name)
-
-    def head(self, name: str) -> nn.Module:
-        """The linear map."""
-        return self.heads[name]
+    def make_head(self, size: int, kind: str) -> nn.Module:
+        """A linear map."""
+        return nn.Linear(self.num_features, size)
 
     def last_layer(self, name: str) -> list[str]:
         """Its weight."""

@@ -48,8 +48,6 @@ class PointEdgeTransformer(Network):
     :param states: known charges and spin multiplicities, for a network that reads them (``Batch.states``).
     """
 
-    takes_long_range = True
-
     def __init__(
         self,
         num_elements: int,
@@ -83,7 +81,6 @@ class PointEdgeTransformer(Network):
         self.reads_states = states is not None
         self.state_embedding = None if states is None else StateEmbedding(shape.node_width, states)
         self.heads = nn.ModuleDict()
-        self.averaged = []
         # Read at every call, also by exported models; `precision.MatmulPrecision` switches it.
         self.bfloat16_tokens = False
 
@@ -97,8 +94,8 @@ class PointEdgeTransformer(Network):
         reach = len(self.layers) + (0 if self.residual else 1) + (0 if self.pairs.num_neighbors is None else 1)
         return reach * self.pairs.radius
 
-    def add_output(self, name: str, size: int, kind: str) -> None:
-        """See :meth:`Network.add_output`."""
+    def make_head(self, size: int, kind: str) -> PooledHead:
+        """See :meth:`Network.make_head`."""
         head = PooledHead(
             node_width=self.node_width,
             edge_width=self.edge_width,
@@ -109,19 +106,7 @@ class PointEdgeTransformer(Network):
         if kind == "spectrum":
             # From random weights, every feature that training does not reach would add noise to all channels.
             head.start_from_zero()
-        if kind == "mean":
-            self.averaged.append(name)
-        self.heads[name] = head
-
-    def remove_output(self, name: str) -> None:
-        """See :meth:`Network.remove_output`."""
-        del self.heads[name]
-        if name in self.averaged:
-            self.averaged.remove(name)
-
-    def head(self, name: str) -> nn.Module:
-        """See :meth:`Network.head`."""
-        return self.heads[name]
+        return head
 
     def last_layer(self, name: str) -> list[str]:
         """See :meth:`Network.last_layer`."""
