@@ -59,6 +59,7 @@ ROWS = {
 CPU = torch.device("cpu")
 FRAMES = training_structures()
 EXTENSIVE = ("energy", DENSITY_OF_STATES)
+FEATURES = ("feature", *(last_layer_features_name(name) for name in EXTENSIVE))
 NEW = "mtt::new"
 
 
@@ -79,11 +80,16 @@ def hypers(architecture):
     return {**copy.deepcopy(get_default_hypers(architecture)["training"]), **changes}
 
 
-def make_model(architecture, targets=ALL_TARGETS, dtype=torch.float64, forces=False):
+def make_model(architecture, dtype=torch.float64, **options):
     """A model whose random weights are large enough for predictions to differ from structure to structure."""
     torch.manual_seed(0)
-    model_hypers = {**get_default_hypers(architecture)["model"], "energy_grid": GRID_HYPERS, **ROWS[architecture]}
-    model = import_architecture(architecture).__model__(copy.deepcopy(model_hypers), dataset_info(targets, forces))
+    model_hypers = {
+        **get_default_hypers(architecture)["model"],
+        "energy_grid": GRID_HYPERS,
+        **ROWS[architecture],
+        **options,
+    }
+    model = import_architecture(architecture).__model__(copy.deepcopy(model_hypers), dataset_info())
     with torch.no_grad():
         for parameter in model.network.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
@@ -160,6 +166,18 @@ def test_supercell(model):
     assert_equal(predict(model, [large]), expected)
 
 
+def test_means_over_atoms(architecture):
+    """A band gap that is read from features of atoms does not grow with the cell either; sums may follow it."""
+    model = make_model(architecture, band_gap_from="atoms")
+    model.non_negative.clear()
+    cell = structures()["bulk"]
+    expected = predict(model, [cell], [BAND_GAP])
+    assert expected[BAND_GAP].abs() > 1e-3
+    assert_equal(predict(model, [make_supercell(cell, 2 * np.eye(3))], [BAND_GAP]), expected)
+    model.remove_output(BAND_GAP)
+    assert not model.network.averaged
+
+
 def test_single_precision(architecture):
     atoms = list(structures().values())
     double, single = (make_model(architecture, dtype=dtype) for dtype in (torch.float64, torch.float32))
@@ -212,16 +230,17 @@ def test_interaction_range(model):
 
 
 def test_selected_atoms(model):
-    """Rows of the selected atoms, and structures made of them alone."""
+    """Rows of the selected atoms in the order of the structure, and structures made of them alone."""
+    names = (*EXTENSIVE, *FEATURES)
     atoms = list(structures().values())[:3]
-    of_atoms = model(to_systems(atoms, model), request(EXTENSIVE, "atom"))
+    of_atoms = model(to_systems(atoms, model), request(names, "atom"))
     samples = of_atoms["energy"].block().samples
     chosen = torch.tensor([0, 2, 3, len(atoms[0]) + 1])
-    selected = Labels(samples.names, samples.values[chosen])
-    found = predict(model, atoms, EXTENSIVE, "atom", selected)
-    assert_equal(found, {name: of_atoms[name].block().values[chosen] for name in EXTENSIVE})
+    selected = Labels(samples.names, samples.values[chosen.flip(0)])
+    found = predict(model, atoms, names, "atom", selected)
+    assert_equal(found, {name: of_atoms[name].block().values[chosen] for name in names})
     systems = samples.values[chosen, 0].long()
-    for name, values in predict(model, atoms, EXTENSIVE, "system", selected).items():
+    for name, values in predict(model, atoms, names, "system", selected).items():
         rows = of_atoms[name].block().values[chosen]
         sums = rows.new_zeros(values.shape).index_add(0, systems, rows)
         torch.testing.assert_close(values, sums, rtol=1e-10, atol=1e-10)
@@ -271,9 +290,10 @@ def test_unknown_elements(model):
 
 
 def test_outputs_alone_are_those_together(model):
+    names = (*ALL_TARGETS, *FEATURES)
     atoms = list(structures().values())
-    together = predict(model, atoms)
-    assert_equal({name: predict(model, atoms, [name])[name] for name in ALL_TARGETS}, together)
+    together = predict(model, atoms, names)
+    assert_equal({name: predict(model, atoms, [name])[name] for name in names}, together)
 
 
 def test_last_layers_are_linear(model):

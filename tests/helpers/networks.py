@@ -3,7 +3,7 @@
 import torch
 from structures import example_structures
 
-from electrain.architectures.pet_mad.model import make_network as network_of
+from electrain.architectures.pet_mad.model import PETMAD
 from electrain.architectures.pet_mad.network import PointEdgeTransformer
 from electrain.nn.pooling import pool_systems
 
@@ -44,7 +44,7 @@ KINDS = {
 def make_network(**options) -> PointEdgeTransformer:
     """A random network in float64 with a head of three values."""
     torch.manual_seed(0)
-    network = network_of({**SMALL, **options}, len(ELEMENTS))
+    network = PETMAD.make_network({**SMALL, **options}, len(ELEMENTS))
     network.add_output("scalar", 3, "sum")
     network.double().eval()
     # larger weights make predictions depend more strongly on the geometry

@@ -7,7 +7,7 @@ from metatrain.utils.data import DatasetInfo
 from metatrain.utils.data.target_info import get_generic_target_info
 
 from electrain.architectures.pet_mad.from_pet.network import network_options, network_state
-from electrain.architectures.pet_mad.model import make_network
+from electrain.architectures.pet_mad.model import PETMAD
 from electrain.architectures.pet_mad.network import PointEdgeTransformer
 
 ELEMENTS = [1, 6, 8, 14, 79]
@@ -37,7 +37,7 @@ def spread_weights(peer: PET) -> None:
 
 def our_network(peer: PET, targets: dict[str, int]) -> PointEdgeTransformer:
     """Our network with the peer's options and weights."""
-    network = make_network(network_options(peer.hypers), len(ELEMENTS))
+    network = PETMAD.make_network(network_options(peer.hypers), len(ELEMENTS))
     for name, size in targets.items():
         network.add_output(name, size, "sum")
     network.to(torch.float64).load_state_dict(network_state(peer.backend))

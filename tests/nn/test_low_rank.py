@@ -8,7 +8,7 @@ from networks import SMALL
 from structures import example_structures, to_batch
 from torch import nn
 
-from electrain.architectures.pet_mad.model import make_network as network_of
+from electrain.architectures.pet_mad.model import PETMAD
 from electrain.architectures.pet_mad.network import PointEdgeTransformer
 from electrain.architectures.pet_mad.network.transformer import Attention
 from electrain.nn.low_rank import LowRank, LowRankLinear, add_low_rank, find_low_rank, merge_low_rank
@@ -19,7 +19,7 @@ CUTOFF = 3.0
 
 def make_network(featurizer: str) -> PointEdgeTransformer:
     torch.manual_seed(0)
-    network = network_of({**SMALL, "num_attention_layers": 2, "featurizer": featurizer}, len(ELEMENTS))
+    network = PETMAD.make_network({**SMALL, "num_attention_layers": 2, "featurizer": featurizer}, len(ELEMENTS))
     return network.double().eval()
 
 

@@ -33,3 +33,11 @@ def of_samples(features: PooledFeatures, sample_kind: str, averaged: bool, selec
         return features
     summed = pool_systems(features, selection.system_of_atom, len(selection.num_atoms))
     return average_systems(summed) if averaged else summed
+
+
+def means_over_atoms(values: torch.Tensor, kind: str, selection: Selection) -> torch.Tensor:
+    """Values of selected atoms, or sums over those of each structure, as means over them; zero without atoms."""
+    num_systems = len(selection.num_atoms)
+    if kind == "atom":
+        values = values.new_zeros(num_systems, values.shape[1]).index_add(0, selection.system_of_atom, values)
+    return values / selection.num_atoms.clamp_min(1).to(values.dtype)

@@ -19,7 +19,7 @@ from electrain.interface.states import read_states, state_inputs
 from electrain.interface.systems import SampleLabels, features_output, select, systems_to_batch
 from electrain.nn.batch import Batch
 from electrain.nn.network import Network
-from electrain.nn.selection import Selection, of_selected
+from electrain.nn.selection import Selection, means_over_atoms, of_selected
 from electrain.nn.spectrum_convolution import SpectrumConvolution
 from electrain.uncertainty.registration import SpectralUncertainty
 
@@ -107,7 +107,8 @@ class SpectralModel(ModelInterface):
         self.density_of_states: str = DENSITY_OF_STATES  # TorchScript: constants of modules cannot be read
         self.new_targets, self.absent_targets = [], []
 
-    def make_network(self, hypers: Any, num_elements: int) -> Network:
+    @staticmethod
+    def make_network(hypers: Any, num_elements: int) -> Network:
         """The network of the architecture, without outputs; ``Batch.elements`` counts elements from 0."""
         raise NotImplementedError
 
@@ -245,7 +246,7 @@ class SpectralModel(ModelInterface):
                 spectrum = self.read_from[name]
                 # Detached: these heads read spectra and never change them.
                 completed[name] = spectrum_head(
-                    _means_over_atoms(completed[spectrum].detach(), kinds[spectrum], selection)
+                    means_over_atoms(completed[spectrum].detach(), kinds[spectrum], selection)
                 )
         for name in self.intensive:
             if name in completed:
@@ -341,11 +342,3 @@ class SpectralModel(ModelInterface):
     def export(self, metadata: Optional[ModelMetadata] = None) -> AtomisticModel:
         """Turn the model into a metatomic model for simulation engines; its metadata carries the energy axis."""
         return export_model(self, metadata)
-
-
-def _means_over_atoms(values: torch.Tensor, kind: str, selection: Selection) -> torch.Tensor:
-    """Values of selected atoms, or sums over those of each structure, as means over them; zero without atoms."""
-    num_systems = len(selection.num_atoms)
-    if kind == "atom":
-        values = values.new_zeros(num_systems, values.shape[1]).index_add(0, selection.system_of_atom, values)
-    return values / selection.num_atoms.clamp_min(1).to(values.dtype)

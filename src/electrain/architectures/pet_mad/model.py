@@ -31,29 +31,27 @@ class PETMAD(SpectralModel):
         }
     )
 
-    def make_network(self, hypers: Any, num_elements: int) -> PointEdgeTransformer:
+    @staticmethod
+    def make_network(hypers: Any, num_elements: int) -> PointEdgeTransformer:
         """The network with these hyperparameters."""
-        return make_network(hypers, num_elements)
-
-
-def make_network(hypers: Any, num_elements: int) -> PointEdgeTransformer:
-    """The network with these hyperparameters, without outputs."""
-    adaptive = hypers["num_neighbors_adaptive"]
-    return PointEdgeTransformer(
-        num_elements,
-        Cutoff(
-            radius=float(hypers["cutoff"]),
-            width=float(hypers["cutoff_width"]),
-            function=hypers["cutoff_function"],
-            num_neighbors=None if adaptive is None else float(adaptive),
-            count_width=float(hypers["cutoff_width_adaptive"]),
-            method=hypers["adaptive_cutoff_method"],
-        ),
-        TransformerShape(**{name: hypers[name] for name in TransformerShape._fields}),
-        featurizer=hypers["featurizer"],
-        num_message_passing_layers=hypers["num_message_passing_layers"],
-        head_width=hypers["head_width"],
-        states=(
-            StateRange(hypers["max_charge"], hypers["max_spin_multiplicity"]) if hypers["system_conditioning"] else None
-        ),
-    )
+        adaptive = hypers["num_neighbors_adaptive"]
+        return PointEdgeTransformer(
+            num_elements,
+            Cutoff(
+                radius=float(hypers["cutoff"]),
+                width=float(hypers["cutoff_width"]),
+                function=hypers["cutoff_function"],
+                num_neighbors=None if adaptive is None else float(adaptive),
+                count_width=float(hypers["cutoff_width_adaptive"]),
+                method=hypers["adaptive_cutoff_method"],
+            ),
+            TransformerShape(**{name: hypers[name] for name in TransformerShape._fields}),
+            featurizer=hypers["featurizer"],
+            num_message_passing_layers=hypers["num_message_passing_layers"],
+            head_width=hypers["head_width"],
+            states=(
+                StateRange(hypers["max_charge"], hypers["max_spin_multiplicity"])
+                if hypers["system_conditioning"]
+                else None
+            ),
+        )

@@ -16,7 +16,8 @@ class Toy(SpectralModel):
     __checkpoint_version__ = 1
     __default_metadata__ = ModelMetadata()
 
-    def make_network(self, hypers, num_elements):
+    @staticmethod
+    def make_network(hypers, num_elements):
         """The network with these hyperparameters."""
         return ToyNetwork(num_elements, hypers["cutoff"], hypers["width"])
 
