@@ -391,6 +391,8 @@ def test_fine_tuning(architecture, hypers, method, tmp_path):
     }
     assert bool(changed) == (method == "full")
     assert (find_low_rank(model.network) is not None) == (method == "lora")
+    updates = [parameter for name, parameter in model.named_parameters() if "low_rank_b" in name]
+    assert all(update.abs().max() > 0 for update in updates), "a layer that LoRA updates is not called as a module"
     assert any(not torch.equal(p, before[n]) for n, p in model.named_parameters() if NEW in n and n in before)
     exported = model_from_checkpoint(copy.deepcopy(model.get_checkpoint()), "export").eval()
     assert find_low_rank(exported.network) is None
