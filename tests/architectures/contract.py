@@ -296,6 +296,29 @@ def test_outputs_alone_are_those_together(model):
     assert_equal({name: predict(model, atoms, [name])[name] for name in names}, together)
 
 
+def test_heads_of_spectra_leave_the_network_alone(model):
+    outputs = model(to_systems(FRAMES, model), request([BAND_GAP, FERMI_LEVEL]))
+    sum(values.block().values.sum() for values in outputs.values()).backward()
+    assert all(parameter.grad is None for parameter in model.network.parameters())
+    assert all(parameter.grad is not None for parameter in model.spectrum_heads.parameters())
+
+
+def test_what_training_leaves_out(model):
+    """Baselines are for predictions, as is the cut of negative gaps, which would end their gradient."""
+    for block in model.additive_models[0].model.weights["energy"].blocks():
+        block.values[:] = 7.0
+    with torch.no_grad():
+        model.spectrum_heads[BAND_GAP].last.bias.fill_(-1e3)
+    names = ("energy", BAND_GAP)
+    predicted = predict(model, FRAMES, names)
+    model.train()
+    model.network.eval()
+    trained = predict(model, FRAMES, names)
+    sizes = torch.tensor([[len(atoms)] for atoms in FRAMES])
+    assert_equal(predicted, {"energy": trained["energy"] + 7.0 * sizes, BAND_GAP: torch.zeros(len(FRAMES), 1).double()})
+    assert (trained[BAND_GAP] < 0).all()
+
+
 def test_last_layers_are_linear(model):
     """What uncertainties rely on: predictions are the weights times the features, and a constant per atom."""
     for name in EXTENSIVE:
@@ -359,6 +382,7 @@ def test_checkpoint(architecture, model):
     atoms = list(structures().values())
     checkpoint = copy.deepcopy(model.get_checkpoint())
     assert checkpoint["architecture_name"] == architecture
+    checkpoint["model_state_dict"] = {}  # the latest state, to restart from; what is exported is the best one
     again = model_from_checkpoint(checkpoint, "export").eval()
     assert_equal(predict(again, atoms), predict(model, atoms), rtol=0, atol=0)
     checkpoint["model_ckpt_version"] = 0
