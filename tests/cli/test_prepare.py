@@ -106,7 +106,7 @@ def test_a_given_split_without_a_usable_training_set(ten_frames, make_frame, wri
     bad = make_frame(n_electrons=20.0, split="train")
     result = run(write_frames([ten_frames[0], bad]), "-o", tmp_path / "data", "--split", "given")
     assert result.exit_code == 1
-    assert "frame 0: expected structures whose split is train beside it, got none that can be used" in result.output
+    assert "frame 0: expected usable structures whose split is train in the same set, got none" in result.output
     assert "frame 1: expected 20 electrons" in result.output
 
 
@@ -173,12 +173,12 @@ def test_files_of_others_are_not_replaced(ten_frames, write_frames, tmp_path):
     (folder / "train.xyz").write_text("months of work")
     result = run(path, "-o", folder, "--overwrite")
     assert result.exit_code == 1
-    assert "expected no train.xyz in" in result.output
+    assert "not written by `electrain prepare`, which a data set would replace: train.xyz;" in result.output
     assert [file.name for file in folder.iterdir()] == ["train.xyz"]
     (folder / "manifest.json").write_text('{"name": "my web app"}')
     result = run(path, "-o", folder, "--overwrite")
     assert result.exit_code == 1
-    assert "expected no train.xyz, manifest.json in" in result.output
+    assert "which a data set would replace: train.xyz, manifest.json;" in result.output
     assert sorted(file.name for file in folder.iterdir()) == ["manifest.json", "train.xyz"]
 
 
@@ -189,7 +189,7 @@ def test_files_of_others_beside_a_data_set_are_not_removed(ten_frames, write_fra
     (folder / "train" / "model.ckpt").write_text("mine")
     result = run(tmp_path / "frames.xyz", "-o", folder, "--overwrite")
     assert result.exit_code == 1
-    assert "expected no train in" in result.output
+    assert "which a data set would replace: train;" in result.output
     assert (folder / "train" / "model.ckpt").read_text() == "mine"
 
 
@@ -198,7 +198,7 @@ def test_writing_into_the_folder_of_the_sources(ten_frames, write_frames, tmp_pa
     write_frames(ten_frames, "runs/frames.xyz")
     result = run(tmp_path / "runs", "-o", tmp_path / "runs", "--overwrite")
     assert result.exit_code == 1
-    assert "expected to write into another folder than" in result.output
+    assert "expected an output folder other than" in result.output
     result = run(tmp_path / "runs", "-o", tmp_path / "runs" / "frames.xyz" / "data")
     assert result.exit_code == 1
     assert "frames.xyz is a file" in result.output
@@ -217,7 +217,7 @@ def test_a_source_is_not_replaced(ten_frames, write_frames, tmp_path, name):
         os.replace(tmp_path / "frames.xyz", source)
     result = run(source, "-o", folder, "--overwrite")
     assert result.exit_code == 1
-    assert "expected to write into another folder: the source" in result.output
+    assert "expected another output folder, because" in result.output
     assert len(list(iread(source, ":"))) == 10
 
 
@@ -303,7 +303,7 @@ def test_a_folder_without_calculations(tmp_path):
     (tmp_path / "empty").mkdir()
     result = run(tmp_path / "empty", "-o", tmp_path / "data")
     assert result.exit_code == 1
-    assert "error: expected files of calculations in the folder" in result.output
+    assert "error: expected DFT output files in the folder" in result.output
 
 
 def test_stopping_it(ten_frames, write_frames, tmp_path, monkeypatch):

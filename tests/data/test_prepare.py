@@ -222,7 +222,7 @@ def test_a_single_calculation(make_frame, write_frames, tmp_path, monkeypatch):
     assert prepared.split.validates_on_training_set
     monkeypatch.chdir(prepared.folder)
     options = OmegaConf.load("options.yaml")
-    assert "errors on them say nothing" in (prepared.folder / "options.yaml").read_text()
+    assert "their errors say nothing" in (prepared.folder / "options.yaml").read_text()
     assert len(load(options, "training")[0]) == len(load(options, "validation")[0]) == 1
     assert "test_set" not in options
     assert options.architecture.training.batch_size == 1
@@ -383,7 +383,7 @@ def test_memory_mapped_single_atoms(ten_frames, make_frame, write_frames, tmp_pa
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"missing_bands": "maybe"}, "expected structures with missing bands to drop or keep, got 'maybe'"),
+        ({"missing_bands": "maybe"}, "expected drop or keep for structures with missing bands, got 'maybe'"),
         ({"form": "hdf5"}, "expected a format, one of xyz, zip, memmap, got 'hdf5'"),
         ({"workers": 0}, "expected at least one worker, got 0"),
         ({"grid": (3.0, 2.0)}, "expected an energy grid from a lower to a higher energy in eV, got 3 to 2"),

@@ -172,7 +172,7 @@ def test_files_that_came_meanwhile_are_not_replaced(sources, tmp_path, monkeypat
 
     with monkeypatch.context() as patch:
         patch.setattr(dataset, "plot_summary", lambda *arguments: (arguments[-1].touch(), write()))
-        with pytest.raises(ValueError, match=r"expected no report\.csv in"):
+        with pytest.raises(ValueError, match=r"which a data set would replace: report\.csv;"):
             prepare_dataset(sources, tmp_path / "data")
     assert (tmp_path / "data" / "report.csv").read_text() == "mine"
     (tmp_path / "data" / "report.csv").unlink()
@@ -245,6 +245,6 @@ def test_a_worker_with_another_version(sources, tmp_path, threads, monkeypatch):
     monkeypatch.setattr(workers, "_version", lambda: "0.0.1")
     with (
         threads(n_workers=1, dashboard_address=":0") as cluster,
-        pytest.raises(ValueError, match=r"expected electrain .* on every worker of Dask, got 0\.0\.1 on "),
+        pytest.raises(ValueError, match=r"expected electrain .* on every Dask worker, got 0\.0\.1 on "),
     ):
         prepare_dataset(sources, tmp_path / "data", scheduler=cluster.scheduler_address)

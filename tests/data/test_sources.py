@@ -160,5 +160,5 @@ def test_finding_files(tmp_path):
     found = find_sources([tmp_path / "runs" / "b", tmp_path / "runs" / "a.xyz", tmp_path / "runs" / "b" / "2.xyz"])
     assert [source.name for source in found] == ["b/1.extxyz", "b/2.xyz", "b/deep/3.xyz.gz", "a.xyz"]
     assert all(Path(source.path).is_absolute() for source in found)
-    with pytest.raises(FileNotFoundError, match="expected a file or folder of calculations, but there is no"):
+    with pytest.raises(FileNotFoundError, match="expected a DFT output file or a folder of them, but"):
         find_sources([tmp_path / "nothing"])

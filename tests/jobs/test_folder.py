@@ -135,7 +135,7 @@ def test_the_example_works(tmp_path, monkeypatch):
     """A third job, as the documentation of the package shows it."""
     monkeypatch.chdir(tmp_path)
     _, begin, rest = electrain.jobs.__doc__.partition("    def predict_chunk")
-    example = textwrap.dedent(begin + rest.partition("\n\nKilled")[0])
+    example = textwrap.dedent(begin + rest.partition("\n\nIf it is killed")[0])
     names = {
         **{"Path": Path, "Atoms": object, "np": np, "atomically": atomically},
         **{"open_job": open_job, "make_chunks": make_chunks},

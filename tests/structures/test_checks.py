@@ -32,8 +32,8 @@ def test_occupancies_of_an_ordered_crystal_are_fine():
 @pytest.mark.parametrize(
     ("cell", "message"),
     [
-        ([1e12, 1e12, 1e12], r"cell vectors that reach over at most 1000 A, got 1e\+12 A: wrong units"),
-        ([5, 5, 2e3], "cell vectors that reach over at most 1000 A, got 2000 A"),
+        ([1e12, 1e12, 1e12], r"cell vectors that extend over at most 1000 A, got 1e\+12 A: wrong units"),
+        ([5, 5, 2e3], "cell vectors that extend over at most 1000 A, got 2000 A"),
         ([5, 5, 1e-9], r"at least 0.045 A\^3 per atom, got 2.5e-08 A\^3: wrong units"),
         ([500, 500, 0.04], "a cell at least 0.05 A thick, got 0.04 A: wrong units"),
         ([0.3, 5, 5], "atom 0 .* and its own periodic image are 0.300 A apart"),
@@ -54,7 +54,7 @@ def test_a_thin_oblique_cell_is_fine():
 @pytest.mark.parametrize("pbc", [[True, True, False], [True, False, False], False])
 def test_atoms_far_apart(pbc):
     check_structure(Atoms("Si2", positions=[[0, 0, 0], [0, 100, 100]], cell=[5, 5, 5], pbc=pbc))
-    with pytest.raises(ValueError, match="expected atoms that reach over at most 1000 A, got 100000 A: wrong units"):
+    with pytest.raises(ValueError, match="expected atoms that extend over at most 1000 A, got 100000 A: wrong units"):
         check_structure(Atoms("Si2", positions=[[0, 0, 0], [0, 0, 1e5]], cell=[5, 5, 5], pbc=pbc))
 
 

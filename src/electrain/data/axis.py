@@ -12,7 +12,7 @@ from electrain.spectra.grid import EnergyGrid
 
 
 def fitted_axis(lowest: float, highest: float, *, step: float, smearing: float, max_shift: float) -> EnergyAxis:
-    """Return the axis for states from ``lowest`` on that can be trusted up to ``highest``, with room on both sides.
+    """Return the axis for states from ``lowest`` to the highest trusted energy ``highest``, with margins at both ends.
 
     All in eV; see :func:`electrain.data.choose_axis`.
     """
@@ -22,7 +22,7 @@ def fitted_axis(lowest: float, highest: float, *, step: float, smearing: float, 
 def chosen_axis(low: float, high: float, *, step: float, smearing: float, max_shift: float) -> EnergyAxis:
     """Return the axis whose target grid goes from ``low`` to ``high`` (all in eV).
 
-    :raises ValueError: if the energies are no ascending multiples of the step.
+    :raises ValueError: if the energies are not ascending multiples of the step.
     """
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise ValueError(f"expected an energy grid from a lower to a higher energy in eV, got {low:g} to {high:g}")
@@ -37,14 +37,14 @@ def chosen_axis(low: float, high: float, *, step: float, smearing: float, max_sh
 def _axis(targets: EnergyGrid, max_shift: float, smearing: float) -> EnergyAxis:
     channels = round(max_shift / targets.step)
     extended = targets.extended_below(channels)
-    # Short axes grow at the upper end: all heads must be able to read the result.
+    # Short axes are extended at the upper end, because all heads must be able to read the result.
     size = max(extended.size, SpectrumConvolution.min_channels())
     grid = EnergyGrid(round(extended.start, 6), targets.step, size)  # -80.2, not -80.20000000000002
     return EnergyAxis(grid=grid, max_shift=channels, smearing=smearing)
 
 
 def axis_to_manifest(axis: EnergyAxis) -> dict[str, Any]:
-    """What a manifest says of the energy axis."""
+    """Return the entries of a manifest that describe the energy axis."""
     return {
         "energy_grid": {**asdict(axis.grid), "unit": "eV"},
         "max_shift": {"channels": axis.max_shift, "eV": round(axis.max_shift * axis.grid.step, 6)},
@@ -54,15 +54,15 @@ def axis_to_manifest(axis: EnergyAxis) -> dict[str, Any]:
 
 
 def axis_from_manifest(manifest: Mapping[str, Any]) -> EnergyAxis:
-    """Undo :func:`axis_to_manifest`."""
+    """Read the energy axis from a manifest: the inverse of :func:`axis_to_manifest`."""
     smearing, channels = manifest["smearing"]["value"], manifest["max_shift"]["channels"]
     return EnergyAxis.from_dict({**manifest["energy_grid"], "max_shift": channels, "smearing": smearing})
 
 
 def check_settings(*, step: float, smearing: float, max_shift: float) -> None:
-    """Check what :func:`electrain.data.choose_axis` takes (all in eV).
+    """Check the arguments of :func:`electrain.data.choose_axis` (all in eV).
 
-    :raises ValueError: for a smearing or step that is not positive, a step that is no multiple of 1e-6 eV, or
+    :raises ValueError: for a smearing or step that is not positive, a step that is not a multiple of 1e-6 eV, or
         a negative shift.
     """
     for what, value in {"step": step, "smearing": smearing}.items():
@@ -75,4 +75,4 @@ def check_settings(*, step: float, smearing: float, max_shift: float) -> None:
             f"expected a step of at most the smearing, {smearing:g} eV, so that the density of states integrates to "
             f"the number of states, got {step:g} eV"
         )
-    grid_to_labels(EnergyGrid(0.0, step, 2))  # refuses a step that the files cannot hold
+    grid_to_labels(EnergyGrid(0.0, step, 2))  # refuses a step that the files cannot represent

@@ -16,20 +16,20 @@ from electrain.structures.checks import check_structure
 
 from .zone import check_zone
 
-WEIGHT_TOLERANCE = 1e-3  # rounded weights of a thousand k-points still add up to within this
+WEIGHT_TOLERANCE = 1e-3  # rounded weights of a thousand k-points still add up to within this tolerance
 ELECTRON_TOLERANCE = 0.15
 MISPLACED_TOLERANCE = 0.005  # part of all electrons, where that is more
 OCCUPATION_TOLERANCE = 0.01  # electrons; codes write occupations with four digits or more
-# How far the Fermi level may be from the energy that counts the right electrons: it depends on the smearing
-# of the DFT code, and where a partly filled level lies exactly there, a count at one energy is off.
+# How far the Fermi level may be from the energy that gives the right number of electrons: it depends on the smearing of
+# the DFT code, and if a partly filled level lies exactly there, counting states at a single energy fails.
 FERMI_TOLERANCE = 0.2  # eV
 
 
 class CalculationError(ValueError):
-    """A calculation that cannot be read or cannot be right.
+    """A calculation that cannot be read or is inconsistent.
 
-    :param source: the file and, if it holds several, the frame.
-    :param reason: what was expected and what came.
+    :param source: the file and, if it contains several frames, the frame.
+    :param reason: what was expected and what was found.
     """
 
     def __init__(self, source: str, reason: str) -> None:
@@ -43,10 +43,10 @@ class CalculationError(ValueError):
 
 @dataclass(frozen=True)
 class Rejected:
-    """A calculation that cannot be used, and why; readers return it so that the others are still read.
+    """A calculation that cannot be used, and why; readers return it so that the others can still be read.
 
-    :param source: the file and, if it holds several, the frame.
-    :param reason: what was expected and what came.
+    :param source: the file and, if it contains several frames, the frame.
+    :param reason: what was expected and what was found.
     """
 
     source: str
@@ -55,27 +55,28 @@ class Rejected:
 
 @dataclass(frozen=True, eq=False)
 class Calculation:
-    """Eigenvalues and k-point weights of one structure, and what else is learned of it.
+    """Eigenvalues and k-point weights of one structure, and its other training targets.
 
-    The weights are those of one spin channel: they sum to the electrons that a state can hold, 2 without spin
-    polarisation and 1 with it, collinear or not. Summing occupied states over spins, k-points and bands then
-    gives the number of electrons.
+    The weights are those of one spin channel: they sum to the number of electrons that a state can hold, which is 2
+    without spin polarisation and 1 with it, collinear or not. The weighted sum of occupied states over spins, k-points
+    and bands is then the number of electrons.
 
-    :param atoms: the structure (positions in A); ``info`` may hold ``id``, ``subset`` and ``parent``.
-    :param eigenvalues: shape ``(num_spins, num_k, num_bands)``, in eV; two spins if they are collinear.
-    :param weights: shape ``(num_k,)``.
-    :param fermi_level: on the axis of the eigenvalues, in eV.
-    :param source: where it came from, for messages ("bulk.xyz, frame 12").
-    :param num_electrons: electrons in the calculation, without those of frozen cores.
-    :param values: of the other :func:`given_quantities` by name, in their units; kept as arrays, without those that are
-        ``None``. Energies on the axis of a spectrum are given on that of the eigenvalues. A spectrum is given as a
-        weight for each state, of the shape of the eigenvalues (with one more dimension for atoms in front), and is
-        broadened like the density of states. A stress is positive if the cell would rather shrink (as in ASE).
-    :param occupations: of the states, between 0 and 1, of the shape of the eigenvalues.
+    :param atoms: the structure (positions in A); ``info`` may contain ``id``, ``subset`` and ``parent``.
+    :param eigenvalues: shape ``(num_spins, num_k, num_bands)``, in eV; two spins if the calculation is collinear.
+    :param weights: weights of the k-points, shape ``(num_k,)``.
+    :param fermi_level: Fermi level in eV, relative to the same zero as the eigenvalues.
+    :param source: where the calculation came from, for messages ("bulk.xyz, frame 12").
+    :param num_electrons: number of electrons in the calculation, without those of frozen cores.
+    :param values: values of the other :func:`given_quantities` by name, in their units; stored as arrays, without those
+        that are ``None``. Energies on the axis of a spectrum are relative to the same zero as the eigenvalues. A
+        spectrum is given as a weight for each state, in the shape of the eigenvalues (with an additional first
+        dimension for atoms), and is broadened like the density of states. A stress is positive if the cell tends to
+        shrink (as in ASE).
+    :param occupations: occupations of the states, between 0 and 1, in the shape of the eigenvalues.
     :param k_points: fractional coordinates in the reciprocal lattice, shape ``(num_k, 3)``, ``None`` if unknown.
     :param noncollinear: whether the states are spinors, which hold one electron each.
     :param code: name and version of the DFT code, ``""`` if unknown.
-    :raises CalculationError: if anything in it cannot be right; see :meth:`check`.
+    :raises CalculationError: if the data are inconsistent; see :meth:`check`.
     """
 
     atoms: Atoms
@@ -109,21 +110,21 @@ class Calculation:
 
     @property
     def electrons_per_state(self) -> int:
-        """How many electrons a state can hold, which is what the weights sum to."""
+        """Number of electrons that a state can hold, which is the sum of the weights."""
         return 2 if self.spin_treatment == "unpolarised" else 1
 
     @property
     def electrons_in_pairs(self) -> float | None:
-        """Electrons as :mod:`electrain.spectra.gap` counts them: two in every state of a single channel."""
+        """Number of electrons as counted by :mod:`electrain.spectra.gap`: two in every state of a single channel."""
         if self.num_electrons is None:
             return None
         return self.num_electrons * (2 if self.noncollinear else 1)
 
     def zero(self) -> float:
-        """Zero of the energies that are learned, in eV on the axis of the eigenvalues: the Fermi level.
+        """Zero of energy of the targets, in eV on the axis of the eigenvalues: the Fermi level, or the middle of a gap.
 
-        Inside of a gap a code's level may be anywhere, also a tenth of an electronvolt from an edge, where a broadened
-        density of states does not count the right electrons. There it is the middle of the gap.
+        A DFT code may put the Fermi level anywhere in a gap, even a tenth of an electronvolt from a band edge, where a
+        broadened density of states does not give the right number of electrons.
         """
         if self.electrons_in_pairs is None:
             return self.fermi_level
@@ -144,9 +145,9 @@ class Calculation:
         return torch.from_numpy(self.weights)
 
     def check(self) -> None:
-        """Check structure, weights and eigenvalues, and that they count the electrons of the calculation.
+        """Check structure, weights and eigenvalues, and that they give the number of electrons of the calculation.
 
-        :raises CalculationError: saying what was expected, what came and where.
+        :raises CalculationError: with what was expected, what was found, and where.
         """
         try:
             check_structure(self.atoms)
@@ -205,7 +206,7 @@ class Calculation:
             )
 
     def _check_filling(self, occupations: NDArray[np.float64], num_electrons: float) -> None:
-        """Known occupations tell more than the count of states: a wide smearing or a coarse mesh is no error."""
+        """Occupations tell more than a count of states: a wide smearing or a coarse mesh is not an error."""
         total = self._count(occupations)
         if abs(total - num_electrons) > OCCUPATION_TOLERANCE:
             raise ValueError(
@@ -224,12 +225,12 @@ class Calculation:
             )
 
     def _count(self, states: NDArray) -> float:
-        """Sum over states with their weights."""
+        """Weighted sum over states."""
         return float(np.einsum("k,skn->", self.weights, states))
 
 
 def given_quantities() -> list[Quantity]:
-    """The quantities that a calculation may come with; the others follow from its eigenvalues."""
+    """Return the quantities that a calculation may provide; the others follow from its eigenvalues."""
     return [quantity for quantity in in_data_sets() if quantity.name not in (DENSITY_OF_STATES, FERMI_LEVEL)]
 
 

@@ -1,4 +1,4 @@
-"""The first pass: a chunk of calculations is read and checked, and what is needed of it goes into one file."""
+"""The first pass: read and check a chunk of calculations, and write the data needed later into one file."""
 
 import json
 import math
@@ -22,11 +22,11 @@ from .targets import Sample, TrustedSpectrum, make_sample
 
 
 class ChunkTable(NamedTuple):
-    """What a chunk's file says of its calculations.
+    """Table of calculations in a chunk's file.
 
-    :param rows: of those that can be used.
-    :param dropped: the others.
-    :param num_frames: of every source in the chunk, and its SHA-256 if the whole source is in it.
+    :param rows: rows of the usable calculations.
+    :param dropped: all other calculations.
+    :param num_frames: number of frames of every source in the chunk, and its SHA-256 if the chunk contains all of it.
     """
 
     rows: list[Row]
@@ -35,13 +35,13 @@ class ChunkTable(NamedTuple):
 
 
 def read_chunk(pieces: Sequence[Piece], names: Sequence[str], step: float, smearing: float, path: str) -> None:
-    """Read pieces of sources and write their table and samples into a file, unless it exists.
+    """Read pieces of sources and write their table and samples to a file, unless it exists.
 
     :param pieces: what to read.
-    :param names: of their sources.
-    :param step: distance between two channels, in eV.
+    :param names: names of their sources.
+    :param step: spacing of the channels, in eV.
     :param smearing: standard deviation of the Gaussians, in eV.
-    :param path: of the file.
+    :param path: the file.
     """
     if os.path.exists(path):
         return

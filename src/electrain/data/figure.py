@@ -1,4 +1,4 @@
-"""A picture of a data set: some densities of states, how far they can be trusted, and which elements there are."""
+"""Overview figure of a data set: some densities of states, the energies up to which they are trusted, the elements."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -24,10 +24,10 @@ _WINDOW = (-15.0, 15.0)  # eV from the Fermi level
 def plot_summary(samples: Sequence[Sample], rows: Sequence[Row], axis: EnergyAxis, path: Path) -> None:
     """Draw the summary of a data set.
 
-    :param samples: a few of its structures.
-    :param rows: all of them.
+    :param samples: a few structures of the data set.
+    :param rows: all its structures.
     :param axis: the energy axis.
-    :param path: of the picture.
+    :param path: file of the figure.
     """
     from matplotlib.figure import Figure
 
@@ -78,7 +78,7 @@ def _plot_trusted_energies(panel: "Axes", rows: Sequence[Row]) -> None:
 
 
 def _plot_elements(panel: "Axes", rows: Sequence[Row]) -> None:
-    """The periodic table; color: in how many structures an element is."""
+    """Draw the periodic table, colored by the number of structures that contain each element."""
     from matplotlib.colors import LogNorm
 
     counts: Counter[str] = Counter()

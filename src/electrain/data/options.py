@@ -1,4 +1,4 @@
-"""The options file that comes with a data set: ``mtt train options.yaml`` runs as it is."""
+"""The options file that comes with a data set, ready for ``mtt train options.yaml``."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -10,29 +10,29 @@ from .targets import ELECTRONIC
 from .writing import SUFFIXES
 
 _HEAD = """\
-# Training options for this data set. Inside of this folder, run:
+# Training options for this data set. In this folder, run:
 #
 #     mtt train options.yaml
 #
-# Everything not given here has a default; more settings of the network go under `model`, more of the training
+# Everything not given here has a default. Further settings of the network go under `model`, those of the training
 # under `training`.
 
 architecture:
   name: pet_mad
   model:
-    # The energy axis, in eV, on which the model predicts. The files were made for it: do not change it here,
-    # but run `electrain prepare` again. Zero is the DFT Fermi level of each structure, the middle of a gap.
+    # The energy axis, in eV, on which the model predicts. The files were made for it, so do not change it here;
+    # run `electrain prepare` again instead. Zero is the DFT Fermi level of each structure, or the middle of its gap.
     energy_grid:
-{energy_grid}    # band_gap_from: atoms # instead of from the density of states: worth a try with few structures
+{energy_grid}    # band_gap_from: atoms # instead of the density of states; worth trying with few structures
   training:
     num_epochs: {num_epochs}
     batch_size: {batch_size}
-    learning_rate: 1.0e-4 # with a few hundred structures rather 1e-3, batches of 4 and a narrower network
-    warmup_epochs: {warmup_epochs} # the learning rate grows linearly, ...
-    halving_epochs: {halving_epochs} # ... then it is halved every so many epochs
+    learning_rate: 1.0e-4 # for a few hundred structures use 1e-3, batches of 4 and a narrower network
+    warmup_epochs: {warmup_epochs} # the learning rate increases linearly, ...
+    halving_epochs: {halving_epochs} # ... and is then halved every time this number of epochs has passed
 
-# metatrain's final evaluation compares densities of states point by point, without aligning them: the errors in
-# the training log are the ones to look at.
+# metatrain's final evaluation compares densities of states point by point, without aligning them. Use the errors in the
+# training log instead.
 final_eval: false
 
 """
@@ -46,9 +46,9 @@ training_set:
 """
 
 _OTHERS = """\
-    # The files hold {content}, too; NaN where unknown. To learn them as well, remove the "#", and put
+    # The files also contain {content}; NaN where unknown. To train on them as well, remove the "#", and put
     #     loss: {{"{dos}": {{weight: 0.05}}}}
-    # under `training`: the loss of a density of states begins with about 20, that of {first} with 1.
+    # under `training`, because the loss of a density of states starts at about 20 and that of {first} at 1.
 """
 
 _OTHER_SET = """\
@@ -62,8 +62,8 @@ _OTHER_SET = """\
 
 _NOT_HELD_OUT = """\
 
-# No structure could be held out: these are the training structures again, and errors on them say nothing about
-# others. Add more structures of the same elements.
+# No structure could be held out. These are the training structures again, and their errors say nothing about other
+# structures. Add more structures of the same elements.
 """
 
 NUM_EPOCHS = 200
@@ -82,16 +82,16 @@ def options_yaml(
     """Return the text of ``options.yaml``.
 
     :param axis: the energy axis of the data set.
-    :param contents: names of the quantities that the files hold beside density of states, band gap and Fermi level.
+    :param contents: names of the quantities in the files in addition to density of states, band gap and Fermi level.
     :param form: format of the files.
-    :param num_train: structures in the training set.
+    :param num_train: number of structures in the training set.
     :param with_test_set: whether there is a test set.
-    :param validates_on_training_set: whether the training set is the validation set, too.
+    :param validates_on_training_set: whether the training set is also used as validation set.
     """
     text = (_HEAD + _TARGETS).format(
         energy_grid="".join(f"      {line}\n" for line in _energy_grid(axis)),
         num_epochs=NUM_EPOCHS,
-        batch_size=min(BATCH_SIZE, num_train),  # metatrain takes no more
+        batch_size=min(BATCH_SIZE, num_train),  # metatrain accepts no larger ones
         warmup_epochs=NUM_EPOCHS // 10,
         halving_epochs=NUM_EPOCHS // 4,
         suffix=SUFFIXES[form],
@@ -118,10 +118,10 @@ def options_yaml(
 def _energy_grid(axis: EnergyAxis) -> Iterator[str]:
     for name, value in axis.to_dict().items():
         if name == "valence_electrons":
-            yield "# of each element, from the numbers of electrons of these calculations; does not enter the training"
-        # JSON is YAML, with the quotes that "No" needs not to be a false.
+            yield "# of each element, from the numbers of electrons in these calculations; not used in training"
+        # JSON is YAML, with the quotes that keep "No" (nobelium) from being read as false.
         text = value if isinstance(value, str) else json.dumps(value)
-        comment = " # channels that a prediction may be shifted to fit its target" if name == "max_shift" else ""
+        comment = " # largest shift of a prediction to match its target, in channels" if name == "max_shift" else ""
         yield f"{name}: {text}{comment}"
 
 
@@ -141,13 +141,13 @@ def _target(quantity: Quantity, axis: EnergyAxis, form: str) -> Iterator[str]:
 
 
 def _other_target(quantity: Quantity, contents: Sequence[str], axis: EnergyAxis, form: str) -> Iterator[str]:
-    """Lines of an energy, with its gradients, or of something else."""
+    """Lines of an energy with its gradients, or of any other quantity."""
     gradients = gradients_of(quantity.name)
     if not gradients:
         yield from _target(quantity, axis, form)
         return
     yield from (f"{quantity.name}:", "  quantity: energy", f"  unit: {quantity.unit}")
     for gradient in gradients:
-        # metatrain's writer of memory-mapped files names them so
+        # the name that metatrain's writer of memory-mapped files gives them
         is_there = f"{{key: {quantity.name}_{gradient.name}}}" if form == "memmap" else "true"
         yield f"  {gradient.name}: {is_there if gradient.name in contents else 'false'}"

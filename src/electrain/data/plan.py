@@ -1,4 +1,4 @@
-"""Between the passes: the plan of a data set, from the table of everything that was read."""
+"""Between the passes: the plan of a data set, made from the table of everything that was read."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -21,11 +21,11 @@ from .writing import Place, format_for
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file that calculations came from.
+    """A file that contains calculations.
 
-    :param name: relative to the folder that all sources have in common.
-    :param sha256: of its content.
-    :param num_frames: all frames in it, used or not.
+    :param name: path relative to the common folder of all sources.
+    :param sha256: SHA-256 of its content.
+    :param num_frames: number of all frames in it, used or not.
     """
 
     name: str
@@ -33,20 +33,20 @@ class SourceFile:
     num_frames: int
 
     def frame_name(self, frame: int) -> str:
-        """Name of one of its frames."""
+        """Return the name of one of its frames."""
         is_only = self.num_frames == 1 and not has_frames(Path(self.name))
         return self.name if is_only else f"{self.name}, frame {frame}"
 
 
 @dataclass(frozen=True)
 class Found:
-    """All that was read, in the order of the sources.
+    """Everything that was read, in the order of the sources.
 
-    :param rows: of usable structures.
-    :param chunks: chunk of each row and its place there.
-    :param dropped: the others.
-    :param num_frames: of each source.
-    :param hashes: SHA-256 of each source that is no extended XYZ file.
+    :param rows: rows of the usable structures.
+    :param chunks: chunk of each row and the row's index in it.
+    :param dropped: all other frames.
+    :param num_frames: number of frames in each source.
+    :param hashes: SHA-256 of each source that is not an extended XYZ file.
     """
 
     rows: list[Row]
@@ -58,16 +58,16 @@ class Found:
 
 @dataclass(frozen=True)
 class DatasetPlan:
-    """What the data set will be: which structures, in which part of the split, and with what.
+    """The plan of a data set: its structures, their part of the split, and the quantities.
 
     :param rows: all structures of the set, in the order of the sources.
-    :param chunks: chunk of each row and its place there.
+    :param chunks: chunk of each row and the row's index in it.
     :param dropped: all frames that are left out.
     :param axis: the energy axis.
     :param split: indices into ``rows``.
-    :param contents: names of the quantities that are written beside the electronic ones: those that any structure has.
+    :param contents: names of the quantities to write in addition to the electronic ones: those that any structure has.
     :param form: format of the files.
-    :param num_missing_bands: structures of the set that cannot be trusted up to their Fermi level.
+    :param num_missing_bands: number of structures in the set that cannot be trusted up to their Fermi level.
     """
 
     rows: list[Row]
@@ -80,14 +80,14 @@ class DatasetPlan:
     num_missing_bands: int
 
     def parts(self) -> dict[str, list[int]]:
-        """Indices of the rows of every part that is written; one that repeats another is not."""
+        """Indices of the rows of every part that is written; a part that repeats another one is not."""
         parts = {part: getattr(self.split, part) for part in PARTS}
         if self.split.validates_on_training_set:
             parts["validation"] = []
         return {part: indices for part, indices in parts.items() if indices}
 
     def places(self, num_chunks: int) -> list[list[Place]]:
-        """Where the structures of each chunk go."""
+        """Return where the structures of each chunk go."""
         places: list[list[Place]] = [[] for _ in range(num_chunks)]
         for part, indices in self.parts().items():
             for number, index in enumerate(indices):
@@ -115,16 +115,16 @@ def collect(paths: Sequence[Path], damages: Sequence[Damage]) -> Found:
 
 
 def plan_dataset(found: Found, settings: Settings, files: Sequence[SourceFile]) -> DatasetPlan | list[Dropped]:
-    """Drop what cannot be used together; choose axis, split and format.
+    """Drop structures that cannot be used in one set; choose axis, split and format.
 
-    :return: if nothing is left, what was dropped.
-    :raises ValueError: if the format cannot hold the set.
+    :return: the plan, or, if no structure is left, the dropped frames.
+    :raises ValueError: if the format cannot represent the set.
     """
     dropped = list(found.dropped)
     rows, chunks = _without(found.rows, found.chunks, dropped, _unfit(found.rows, settings))
     rows, chunks = _without(rows, chunks, dropped, _copies(rows, settings, files))
     if settings.shares is None and not any(row.identity.part == "train" for row in rows):
-        reason = "expected structures whose split is train beside it, got none that can be used"
+        reason = "expected usable structures whose split is train in the same set, got none"
         rows, chunks = _without(rows, chunks, dropped, dict.fromkeys(range(len(rows)), reason))
     dropped.sort(key=lambda frame: (frame.source, frame.frame))
     if not rows:
@@ -167,7 +167,7 @@ def _axis(rows: Sequence[Row], settings: Settings) -> EnergyAxis:
 
 
 def _unfit(rows: Sequence[Row], settings: Settings) -> dict[int, str]:
-    """Rows that miss bands, lie below the chosen grid or are of no part of a given split, and the reasons."""
+    """Rows that lack bands, have states below the chosen grid or are in no part of a given split, with the reasons."""
     reasons = {}
     lowest = None if settings.grid is None else _axis([], settings).lowest_state
     for index, row in enumerate(rows):
@@ -188,7 +188,7 @@ def _unfit(rows: Sequence[Row], settings: Settings) -> dict[int, str]:
 
 
 def _copies(rows: Sequence[Row], settings: Settings, files: Sequence[SourceFile]) -> dict[int, str]:
-    """Rows whose structure is there twice, and the reasons."""
+    """Rows that duplicate the structure of another row, and the reasons."""
     is_given = settings.shares is None
     reasons = {}
     for index, original in duplicates(rows, split_is_given=is_given).items():
@@ -207,12 +207,12 @@ def _without(
 
 
 def _check_memmap(plan: DatasetPlan) -> None:
-    """Metatrain takes a target for one per atom if there are as many atoms as structures."""
+    """Refuse parts with as many atoms as structures: metatrain would take every target for one per atom."""
     if plan.form != "memmap":
         return
     for part, indices in plan.parts().items():
         if all(plan.rows[index].num_atoms == 1 for index in indices):
             raise ValueError(
                 f"expected a structure of more than one atom in the {part} set, which metatrain's memory-mapped "
-                "format needs: choose another format"
+                "format needs; choose another format"
             )

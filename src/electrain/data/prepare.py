@@ -1,9 +1,9 @@
-"""Data sets on disk: from files of calculations to what ``mtt train`` takes, at any scale.
+"""Data sets on disk: from DFT output files to input for ``mtt train``, at any scale.
 
-Two passes over chunks of a hundred structures. The first reads and checks; what is needed of a structure goes into a
-file, and a row about it into a table. From the table alone the axis, the split and the duplicates follow. The second
-pass writes the targets on that axis. Both run in parallel, and every result is a file that is complete or not there:
-a preparation that was killed goes on where it was, and ends with the same bytes.
+There are two passes over chunks of a hundred structures. The first reads and checks; it writes the data needed of each
+structure to a file, and a row about it to a table. The axis, the split and the duplicates follow from the table alone.
+The second pass writes the targets on that axis. Both run in parallel, and every result is a file that is complete or
+does not exist, so a preparation that was killed continues where it stopped and ends with the same bytes.
 """
 
 from collections import defaultdict
@@ -37,7 +37,7 @@ _NUM_SHOWN_SPECTRA = 6
 class NothingUsableError(ValueError):
     """No frame passed the checks.
 
-    :param rejected: all of them, with their reasons.
+    :param rejected: all frames, with the reasons.
     """
 
     def __init__(self, rejected: list[Rejected]) -> None:
@@ -47,17 +47,18 @@ class NothingUsableError(ValueError):
 
 @dataclass(frozen=True)
 class PreparedDataset:
-    """A data set as it was written.
+    """A data set that was written to disk.
 
-    :param folder: where.
+    :param folder: its folder.
     :param form: format of its files, ``"xyz"``, ``"zip"`` or ``"memmap"``.
     :param parts: a row of the table for each structure of the training, validation and test set.
-    :param rejected: frames that were left out, with their reasons.
+    :param rejected: frames that were left out, with the reasons.
     :param axis: the energy axis.
-    :param split: indices into all structures, in the order they were read.
-    :param contents: names of the quantities that were written beside density of states, band gap and Fermi level.
-    :param num_missing_bands: structures that cannot be trusted up to their Fermi level.
-    :param sources: the files that it was made of.
+    :param split: indices into all structures, in the order in which they were read.
+    :param contents: names of the quantities that were written in addition to density of states, band gap and Fermi
+        level.
+    :param num_missing_bands: number of structures that cannot be trusted up to their Fermi level.
+    :param sources: the files it was made from.
     """
 
     folder: Path
@@ -71,11 +72,11 @@ class PreparedDataset:
     sources: list[Source]
 
     def path(self, part: str) -> Path:
-        """File or folder that holds a part."""
+        """Return the file or folder that contains a part."""
         return self.folder / part_name(part, self.form)
 
     def calculations(self, part: str) -> Iterator[Calculation]:
-        """Read the calculations of a part from their sources again, in the order of its file.
+        """Read the calculations of a part from their sources again, in the order of the part's file.
 
         :raises ValueError: for a structure without eigenvalues, whose source is a density of states.
         """
@@ -108,32 +109,36 @@ def prepare_dataset(
     overwrite: bool = False,
     progress: bool = False,
 ) -> PreparedDataset:
-    """Turn files of calculations into a data set that ``mtt train`` can use.
+    """Make a data set for ``mtt train`` from DFT output files.
 
-    A preparation that was interrupted continues when it is called again with the same sources and settings; files
-    appear in their place when all are complete. Energies, forces and stresses are written if any structure has them,
-    NaN for the others. Memory is needed for a row of a table (about 1 kB) per structure and a chunk per worker.
+    A preparation that was interrupted continues when it is called again with the same sources and settings; the files
+    are moved into place when all are complete. Energies, forces and stresses are written if any structure has them,
+    as NaN for structures without them. Memory is needed for one row of a table (about 1 kB) per structure and one chunk
+    per worker.
 
     :param sources: files, or folders that are searched for them.
-    :param folder: where to write; new or empty unless ``overwrite``.
+    :param folder: folder to write to; new or empty unless ``overwrite``.
     :param smearing: standard deviation of the Gaussians, in eV.
-    :param step: distance between two channels, in eV.
-    :param max_shift: how far a prediction may be shifted to fit its target, in eV.
-    :param grid: lowest and highest energy of the targets relative to the Fermi level, in eV; by default fitted.
-    :param shares: of training, validation and test set; ``None`` if every structure's key ``split`` tells its part.
-    :param seed: of the split.
-    :param missing_bands: ``"drop"`` or ``"keep"`` structures with too few bands for a density of states that can be
-        trusted up to the Fermi level.
+    :param step: spacing of the channels, in eV.
+    :param max_shift: how far a prediction may be shifted to match its target, in eV.
+    :param grid: lowest and highest energy of the targets relative to the Fermi level, in eV; default: fitted to the
+        data.
+    :param shares: shares of training, validation and test set; ``None`` if every structure's key ``split`` names its
+        part.
+    :param seed: random seed of the split.
+    :param missing_bands: ``"drop"`` or ``"keep"`` structures with too few bands to trust their density of states up to
+        the Fermi level.
     :param form: ``"xyz"``, ``"zip"`` or ``"memmap"``; by default chosen by the number of structures.
-    :param workers: processes on this machine; more than one need Dask. A script that asks for them must protect its
-        entry with ``if __name__ == "__main__":``.
-    :param scheduler: address of a Dask scheduler to use instead; its workers share this machine's files.
+    :param workers: number of processes on this machine; more than one require Dask. A script that uses them must
+        protect its entry point with ``if __name__ == "__main__":``.
+    :param scheduler: address of a Dask scheduler to use instead; its workers must share this machine's files.
     :param overwrite: replace a data set in the folder.
     :param progress: show progress bars on a terminal.
     :raises NothingUsableError: if no frame passed the checks.
-    :raises BlockingIOError: if another process works in the folder.
-    :raises FileExistsError: if the folder is not empty, or holds an unfinished data set of other sources or settings.
-    :raises ValueError: for settings that make no sense, or if files would be replaced that are not of a data set.
+    :raises BlockingIOError: if another process is working in the folder.
+    :raises FileExistsError: if the folder is not empty, or contains an unfinished data set from other sources or with
+        other settings.
+    :raises ValueError: for invalid settings, or if files would be replaced that do not belong to a data set.
     :raises ImportError: if Dask or a package that a reader needs is missing.
     :raises OSError: if a file cannot be read or written.
     """
@@ -214,7 +219,7 @@ def _write_documents(
     *,
     command: str,
 ) -> None:
-    """Write everything beside the data."""
+    """Write all files except the data."""
     options = options_yaml(
         prepared.axis,
         prepared.contents,

@@ -1,4 +1,4 @@
-"""Reading the parts of a data set that ``electrain prepare`` wrote, structure by structure."""
+"""Reading the parts of a data set written by ``electrain prepare``, structure by structure."""
 
 import csv
 import json
@@ -29,12 +29,12 @@ _Frame: TypeAlias = tuple[Atoms, dict[str, NDArray[np.float64]]]
 
 
 class Entry(NamedTuple):
-    """What the table of structures says about one of a part.
+    """Entry of the table of structures for one structure of a part.
 
     :param name: its ``id``, or ``"structure 12"``.
-    :param formula: reduced, as the table has it.
-    :param subset: ``"all"`` for a data set without subsets.
-    :param num_electrons: of the calculation, NaN if unknown.
+    :param formula: reduced formula, as in the table.
+    :param subset: its subset, ``"all"`` for a data set without subsets.
+    :param num_electrons: number of electrons in the calculation, NaN if unknown.
     """
 
     name: str
@@ -47,10 +47,10 @@ class Entry(NamedTuple):
 class LabelledStructure:
     """A structure with its targets.
 
-    :param entry: what the table of structures says.
-    :param atoms: lengths in A.
-    :param values: of all quantities of data sets by name, in their units; NaN for what is unknown. Spectra are on the
-        prediction grid, shape ``(..., axis.grid.size)``, NaN where not trusted.
+    :param entry: its entry in the table of structures.
+    :param atoms: the structure; lengths in A.
+    :param values: values of all quantities of data sets by name, in their units; NaN if unknown. Spectra are on the
+        prediction grid, shape ``(..., axis.grid.size)``, and NaN where not trusted.
     """
 
     entry: Entry
@@ -61,10 +61,10 @@ class LabelledStructure:
 class PreparedPart:
     """One part of a data set.
 
-    :param folder: that ``electrain prepare`` wrote.
+    :param folder: folder written by ``electrain prepare``.
     :param part: ``"train"``, ``"validation"`` or ``"test"``.
-    :raises FileNotFoundError: if the folder is none, or a file is missing.
-    :raises ValueError: for another part, or one without structures.
+    :raises FileNotFoundError: if the folder is not a data set, or a file is missing.
+    :raises ValueError: for another part, or a part without structures.
     """
 
     def __init__(self, folder: Path, part: str) -> None:
@@ -73,7 +73,7 @@ class PreparedPart:
         manifest = folder / MANIFEST
         if not manifest.is_file():
             raise FileNotFoundError(
-                f"expected a folder that `electrain prepare` wrote, but there is no {MANIFEST} in {folder}"
+                f"expected a folder written by `electrain prepare`, but there is no {MANIFEST} in {folder}"
             )
         settings = json.loads(manifest.read_text(encoding="utf-8"))
         self.folder, self.part = folder, part
@@ -90,7 +90,7 @@ class PreparedPart:
             raise ValueError(f"expected structures in the part {part!r} of {folder}, which has none ({parts})")
         self.path = folder / part_name(part, self.form)
         if not self.path.exists():
-            raise FileNotFoundError(f"the manifest in {folder} speaks of {self.path.name}, but there is no such file")
+            raise FileNotFoundError(f"the manifest in {folder} lists {self.path.name}, which does not exist")
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -98,7 +98,7 @@ class PreparedPart:
     def structures(self) -> Iterator[LabelledStructure]:
         """Read all structures, one at a time, in the order of the file.
 
-        :raises ValueError: if their number or their number of channels is not what manifest and table say.
+        :raises ValueError: if the number of structures or channels does not agree with table and manifest.
         """
         count = 0
         for atoms, known in _READERS[self.form](self):
@@ -120,7 +120,7 @@ class PreparedPart:
             raise ValueError(f"{self.path}: expected {len(self.entries)} structures as in {STRUCTURES}, got {count}")
 
     def quantities(self) -> list[Quantity]:
-        """The quantities in its files."""
+        """Return the quantities in its files."""
         return [quantity for quantity in in_data_sets() if self.has.get(quantity.name, True)]
 
 
@@ -166,7 +166,7 @@ def _read_zip(part: PreparedPart) -> Iterator[_Frame]:
 
 
 def _read_memmap(part: PreparedPart) -> Iterator[_Frame]:
-    """Layout of metatrain's ``MemmapDataset``; open directions have no cell vector."""
+    """Read the layout of metatrain's ``MemmapDataset``; open directions have no cell vector."""
     ends = np.load(part.path / "na.npy")
     count, num_atoms = len(ends) - 1, int(ends[-1])
 

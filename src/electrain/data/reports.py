@@ -1,4 +1,4 @@
-"""What comes with a data set beside the data: manifest and tables."""
+"""The files that come with the data of a data set: manifest and tables."""
 
 import csv
 import hashlib
@@ -24,11 +24,11 @@ _FORMAT_VERSION = 2
 def write_manifest(
     path: Path, plan: DatasetPlan, files: Sequence[SourceFile], settings: Settings, *, command: str, folder: Path
 ) -> None:
-    """Write everything needed to understand and repeat a data set, as JSON.
+    """Write everything needed to understand and reproduce a data set, as JSON.
 
-    :param path: of the manifest.
-    :param command: that makes the same data set.
-    :param folder: that holds the other files.
+    :param path: file of the manifest.
+    :param command: command that makes the same data set.
+    :param folder: folder that contains the other files.
     """
     units = {name: QUANTITIES[name].unit for name in ELECTRONIC} | {"positions": "angstrom"}
     units |= {name: QUANTITIES[name].unit for name in plan.contents}
@@ -72,7 +72,7 @@ def write_report(path: Path, files: Sequence[SourceFile], plan: DatasetPlan) -> 
 
 
 def write_structures(path: Path, files: Sequence[SourceFile], plan: DatasetPlan) -> None:
-    """Write the table of structures; number is that in the file of the part."""
+    """Write the table of structures; the number of a structure is its index in the file of its part."""
     header = (
         *("part", "number", "id", "source", "frame", "formula", "subset", "parent", "atoms", "spins", "k-points"),
         *("bands", "electrons", "lowest state (eV)", "highest trusted energy (eV)", "band gap (eV)"),

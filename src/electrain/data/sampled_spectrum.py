@@ -1,4 +1,4 @@
-"""A density of states that came on a grid, not as eigenvalues."""
+"""A density of states given on a grid, not as eigenvalues."""
 
 import math
 from dataclasses import dataclass
@@ -14,20 +14,20 @@ from .calculation import CalculationError
 
 @dataclass(frozen=True, eq=False)
 class SampledSpectrum:
-    r"""Density of states of one structure on the grid of whoever computed it, with unknown smearing.
+    r"""Density of states of one structure on the grid on which it was computed, with unknown smearing.
 
-    A value stands for the cell around its energy, which ends half-way to the next one: the density integrates to
-    :math:`\sum_i \mathrm{DOS}_i\, w_i` with the widths :math:`w_i` of the cells.
+    Each value stands for the cell around its energy, which ends halfway to the next energy, so the density integrates
+    to :math:`\sum_i \mathrm{DOS}_i\, w_i` with the widths :math:`w_i` of the cells.
 
-    :param atoms: the structure (positions in A); ``info`` may hold ``id``, ``subset`` and ``parent``.
-    :param energies: increasing, shape ``(num_energies,)``, in eV.
-    :param values: shape ``(num_spins, num_energies)``, in states/eV of the whole structure.
-    :param fermi_level: on the axis of the energies, in eV.
-    :param highest_trusted: highest energy up to which all states are known, relative to the Fermi level, in eV. A
-        density of states does not tell how many bands were computed.
+    :param atoms: the structure (positions in A); ``info`` may contain ``id``, ``subset`` and ``parent``.
+    :param energies: increasing energies, shape ``(num_energies,)``, in eV.
+    :param values: shape ``(num_spins, num_energies)``, in states/eV for the whole structure.
+    :param fermi_level: Fermi level in eV, relative to the same zero as the energies.
+    :param highest_trusted: energy up to which all states are known, relative to the Fermi level, in eV. It must be
+        given, because a density of states does not tell how many bands were computed.
     :param source: where it came from, for messages.
     :param code: name and version of the DFT code, ``""`` if unknown.
-    :raises CalculationError: if anything in it cannot be right.
+    :raises CalculationError: if the data are inconsistent.
     """
 
     atoms: Atoms
@@ -57,14 +57,15 @@ class SampledSpectrum:
         return float(self._edges()[first] - self.fermi_level)
 
     def resampled(self, step: float) -> tuple[int, NDArray[np.float64]]:
-        r"""Density of states of both spins on the multiples of a step, relative to the Fermi level.
+        r"""Density of states, summed over spins, on the multiples of a step, relative to the Fermi level.
 
-        Every channel keeps its integral: with the cumulative :math:`N(E)`, piecewise linear as the density is constant
-        in every cell, the value of channel :math:`j` is :math:`[N((j + ½)s) - N((j - ½)s)] / s`.
+        Every channel conserves its integral: with the cumulative :math:`N(E)`, which is piecewise linear because the
+        density is constant in every cell, the value of channel :math:`j` is
+        :math:`[N((j + ½)s) - N((j - ½)s)] / s`.
 
         :param step: :math:`s`, in eV.
-        :return: number of the first channel, whose energy is that many steps, and the values in states/eV. They
-            reach from the lowest cell with states to :attr:`highest_trusted`.
+        :return: index of the first channel, in steps from the Fermi level, and the values in states/eV. They range
+            from the lowest cell with states to :attr:`highest_trusted`.
         """
         edges = self._edges() - self.fermi_level
         counts = np.concatenate([[0.0], np.cumsum(self.values.sum(axis=0) * np.diff(edges))])

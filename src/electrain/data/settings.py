@@ -1,4 +1,4 @@
-"""What decides the content of a data set."""
+"""The settings that determine the content of a data set."""
 
 import shlex
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ MISSING_BANDS = ("drop", "keep")
 class Settings:
     """Settings of :func:`electrain.data.prepare_dataset`; see there.
 
-    :raises ValueError: for settings that make no sense.
+    :raises ValueError: for invalid settings.
     """
 
     smearing: float
@@ -38,7 +38,7 @@ class Settings:
             raise ValueError(f"expected a seed of at least 0, got {self.seed}")
         if self.missing_bands not in MISSING_BANDS:
             choices = " or ".join(MISSING_BANDS)
-            raise ValueError(f"expected structures with missing bands to {choices}, got {self.missing_bands!r}")
+            raise ValueError(f"expected {choices} for structures with missing bands, got {self.missing_bands!r}")
         if self.form is not None and self.form not in FORMATS:
             raise ValueError(f"expected a format, one of {', '.join(FORMATS)}, got {self.form!r}")
 

@@ -1,4 +1,4 @@
-"""Files of calculations: which there are, and how they are cut into chunks of work."""
+"""DFT output files: finding them, and cutting them into chunks of work."""
 
 import hashlib
 import os
@@ -14,16 +14,16 @@ from .readers.common import DAMAGED, is_packed, open_packed
 from .readers.extended_xyz import number_of_atoms
 
 _XYZ = (".xyz", ".extxyz")
-# What is kept of a file whose frames can no longer be told apart: enough to say what is wrong.
+# Bytes kept of a file whose frames can no longer be told apart; enough to report what is wrong.
 _BROKEN_BYTES = 2**20
 _BLOCK = 2**20
 
 
 class Source(NamedTuple):
-    """A file that holds calculations.
+    """A file that contains calculations.
 
-    :param path: absolute.
-    :param name: relative to the folder that all sources have in common, for messages and tables.
+    :param path: absolute path.
+    :param name: path relative to the common folder of all sources, for messages and tables.
     """
 
     path: str
@@ -34,11 +34,11 @@ class Piece(NamedTuple):
     """Some frames of a file.
 
     :param source: index of the source.
-    :param path: of the source, or of its unpacked copy.
+    :param path: path of the source, or of its unpacked copy.
     :param begin: first byte, or ``None`` for the whole file.
     :param end: byte after the last one.
-    :param first_frame: number of the first frame in the source.
-    :param num_frames: how many there are; for a whole file 1, whatever is in it.
+    :param first_frame: index of the first frame in the source.
+    :param num_frames: number of frames; always 1 for a whole file, whatever it contains.
     """
 
     source: int
@@ -58,35 +58,32 @@ class Damage(NamedTuple):
 
 
 def find_sources(paths: Sequence[Path], output: Path | None = None) -> list[Source]:
-    """List files, those in folders sorted by name; no file twice.
+    """List files without repetition; those in folders are sorted by name.
 
-    :param paths: files, or folders that are searched with everything below them; hidden files and links to folders
-        aside.
-    :param output: folder that is left out where it is below one that is searched.
+    :param paths: files, or folders that are searched recursively, except for hidden files and links to folders.
+    :param output: folder to leave out of the search.
     :raises FileNotFoundError: if a path does not exist.
-    :raises ValueError: if a folder holds no file that could be read, or is the output.
+    :raises ValueError: if a folder contains no file that can be read, or is the output folder.
     """
     files: dict[str, None] = {}
     for path in paths:
         if path.is_dir():
             if output is not None and output.resolve() == path.resolve():
-                raise ValueError(
-                    f"expected to write into another folder than {path}, which is searched for calculations"
-                )
+                raise ValueError(f"expected an output folder other than {path}, which is searched for calculations")
             found = [os.path.abspath(path / name) for name in _visible_files(path, output) if is_source(path / name)]
             if not found:
-                raise ValueError(f"expected files of calculations in the folder {path}, got none that can be read")
+                raise ValueError(f"expected DFT output files in the folder {path}, got none that can be read")
             files.update(dict.fromkeys(found))
         elif path.exists():
             files[os.path.abspath(path)] = None
         else:
-            raise FileNotFoundError(f"expected a file or folder of calculations, but there is no {path}")
+            raise FileNotFoundError(f"expected a DFT output file or a folder of them, but {path} does not exist")
     common = os.path.commonpath([os.path.dirname(file) for file in files])
     return [Source(file, _printable(os.path.relpath(file, common))) for file in files]
 
 
 def _visible_files(folder: Path, output: Path | None) -> Iterator[Path]:
-    """Files below a folder, relative to it; hidden ones and those in hidden folders are left out."""
+    """Files below a folder, relative to it, without hidden files and those in hidden folders."""
     unwanted = None
     if output is not None and folder.resolve() in output.resolve().parents:
         unwanted = folder / output.resolve().relative_to(folder.resolve())
@@ -99,18 +96,18 @@ def _visible_files(folder: Path, output: Path | None) -> Iterator[Path]:
 
 
 def _printable(name: str) -> str:
-    """File names may hold bytes that are no text."""
+    """Make a file name printable: it may contain bytes that are not text."""
     return os.fsencode(name).decode(errors="replace")
 
 
 def has_frames(path: Path) -> bool:
-    """Whether a file is an extended XYZ file, which is cut into chunks."""
+    """Whether a file is an extended XYZ file, which can be cut into chunks."""
     name = path.with_suffix("") if is_packed(path) else path
     return name.suffix.lower() in _XYZ
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file's content, empty if it cannot be read: its reader says why."""
+    """SHA-256 of a file's content, empty if it cannot be read; its reader reports why."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -119,12 +116,12 @@ def sha256_of(path: Path) -> str:
 
 
 def cut_into_pieces(index: int, source: Source, unpacked: Path, size: int) -> tuple[list[Piece], list[Damage]]:
-    """Cut one extended XYZ file into pieces of some frames.
+    """Cut one extended XYZ file into pieces of several frames.
 
-    :param index: of the source.
+    :param index: index of the source.
     :param source: the file.
-    :param unpacked: where to write a compressed file's content.
-    :param size: frames in a piece.
+    :param unpacked: path for the unpacked content of a compressed file.
+    :param size: number of frames in a piece.
     :return: the pieces, and what is wrong with the file.
     """
     path, reason = Path(source.path), None
@@ -135,7 +132,7 @@ def cut_into_pieces(index: int, source: Source, unpacked: Path, size: int) -> tu
     if is_packed(path):
         reason = _unpack(path, unpacked)
         path = unpacked
-    # The last offset is that after the last complete frame.
+    # The last offset is the byte after the last complete frame.
     *offsets, complete = _frame_offsets(path)
     ends = [*offsets[size::size], complete]
     pieces = []
@@ -146,14 +143,14 @@ def cut_into_pieces(index: int, source: Source, unpacked: Path, size: int) -> tu
         return pieces, [Damage(index, len(offsets), reason)]
     end = path.stat().st_size
     if complete < end or not offsets:
-        # Its reader says what is wrong with the rest.
+        # The reader reports what is wrong with the rest.
         broken = Piece(index, str(path), complete, min(end, complete + _BROKEN_BYTES), len(offsets), 1)
         pieces.append(broken)
     return pieces, []
 
 
 def _unpack(path: Path, target: Path) -> str | None:
-    """Unpack a file as far as possible; say what is wrong with the rest."""
+    """Unpack a file as far as possible; return what is wrong with the rest."""
     with open_packed(path) as file, atomically(target) as unfinished, unfinished.open("wb") as copy:
         while True:
             try:
@@ -166,7 +163,7 @@ def _unpack(path: Path, target: Path) -> str | None:
 
 
 def _frame_offsets(path: Path) -> list[int]:
-    """First byte of every complete frame, and the end of the last one."""
+    """Offset in bytes of every complete frame, and of the end of the last one."""
     offsets: list[int] = []
     position = 0
     with path.open("rb") as file:
@@ -188,14 +185,14 @@ def _frame_offsets(path: Path) -> list[int]:
 
 
 def read_piece(piece: Piece, name: str, folder: Path) -> Iterator[Frame]:
-    """Read the calculations of a piece, at least one.
+    """Read the calculations of a piece; at least one is returned.
 
-    A file that makes its reader fail comes back as :class:`Rejected`.
+    A file that its reader cannot read is returned as :class:`Rejected`.
 
-    :param piece: what to read.
-    :param name: of the source.
-    :param folder: for a temporary file.
-    :raises ImportError: if the package is missing that parses the format.
+    :param piece: the piece to read.
+    :param name: name of the source.
+    :param folder: folder for a temporary file.
+    :raises ImportError: if the package that parses the format is missing.
     """
     path = Path(piece.path)
     if piece.begin is not None:
@@ -210,7 +207,7 @@ def read_piece(piece: Piece, name: str, folder: Path) -> Iterator[Frame]:
             number += 1
     except ImportError:
         raise
-    except Exception as error:  # one broken file of a million must not stop the others
+    except Exception as error:  # one broken file in a million must not stop the others
         yield Rejected(name, f"not readable ({type(error).__name__}: {error})")
         number += 1
     if number == 0:

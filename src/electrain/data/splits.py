@@ -14,20 +14,20 @@ from scipy.sparse.csgraph import connected_components
 
 PARTS = ("train", "validation", "test")
 
-# An element is held out only if the training set has it in this many groups: errors for elements that training hardly
-# saw say nothing about a model. (metatrain demands one.)
+# An element is held out only if the training set has it in this many groups, because errors for elements that are rare
+# in training say nothing about a model. (metatrain requires one.)
 _MIN_TRAINING_GROUPS = 3
 
 
 class Identity(NamedTuple):
-    """What a split has to know of a structure.
+    """What a split needs to know about a structure.
 
-    :param formula: reduced, in Hill order.
-    :param elements: symbols, in alphabetic order.
-    :param subset: such as ``"bulk"``.
+    :param formula: reduced formula, in Hill order.
+    :param elements: chemical symbols, in alphabetical order.
+    :param subset: its subset, e.g. ``"bulk"``.
     :param parent: name of the structure that this one was made from, or ``None``.
     :param name: its own ``id``, or ``None``.
-    :param part: that its ``split`` says it belongs to, or ``None``.
+    :param part: the part given by its ``split``, or ``None``.
     """
 
     formula: str
@@ -43,10 +43,10 @@ class Split:
     """Which structure belongs to which part.
 
     :param train: indices of the structures, ascending.
-    :param validation: indices of the structures, ascending; those of ``train`` if none could be held out.
-    :param test: indices of the structures, ascending; empty if no share was asked for or none could be held out.
-    :param grouped_by: ``"parent or formula"``; with too few groups ``"parent"``, and with too few parents
-        ``"structure"``; ``"given"`` if nothing was chosen here.
+    :param validation: indices of the structures, ascending; the same as ``train`` if none could be held out.
+    :param test: indices of the structures, ascending; empty if its share is 0 or none could be held out.
+    :param grouped_by: ``"parent or formula"``; ``"parent"`` if that gives too few groups, and ``"structure"`` if there
+        are too few parents; ``"given"`` if the split was given.
     """
 
     train: list[int]
@@ -77,26 +77,26 @@ def identity_of(atoms: Atoms) -> Identity:
 def split_structures(
     structures: Sequence[Atoms], *, shares: tuple[float, float, float] = (8, 1, 1), seed: int = 0
 ) -> Split:
-    """Split by groups of related structures, near the shares in every subset; see :func:`split_identities`."""
+    """Split by groups of related structures, close to the shares in every subset; see :func:`split_identities`."""
     return split_identities([identity_of(atoms) for atoms in structures], shares=shares, seed=seed)
 
 
 def split_identities(
     identities: Sequence[Identity], *, shares: tuple[float, float, float] = (8, 1, 1), seed: int = 0
 ) -> Split:
-    """Split by groups of related structures, near the shares in every subset.
+    """Split by groups of related structures, close to the shares in every subset.
 
-    One group are the structures of the same ``parent`` (and that parent) or of the same reduced formula: rattled and
-    strained copies never end up on two sides. Where that makes fewer groups than parts (a single compound), one
-    group are those of the same parent, and then every structure. Every element of the validation and test set
-    occurs in at least three groups of the training set (in one at least, where a set has too few groups).
+    A group contains the structures with the same ``parent`` (and that parent) or the same reduced formula, so rattled
+    and strained copies always stay together. If this gives fewer groups than parts (a single compound), structures are
+    grouped by parent only, and, if there are still too few, not at all. Every element of the validation and test set
+    occurs in at least three groups of the training set (at least one, if a set has too few groups).
 
-    What cannot be held out is not: the test set is then empty, and the validation set that of training.
+    If no structures can be held out, the test set is empty, and the validation set is the training set.
 
     :param identities: at least one.
-    :param shares: of training, validation and test set, in any scale; only the test share may be 0.
-    :param seed: of the random order of groups.
-    :raises ValueError: for no structures, or shares that make no sense.
+    :param shares: shares of training, validation and test set, in any scale; only the test share may be 0.
+    :param seed: random seed of the order of groups.
+    :raises ValueError: for no structures, or invalid shares.
     """
     check_shares(shares)
     if not identities:
@@ -111,9 +111,9 @@ def split_identities(
 
 
 def given_split(identities: Sequence[Identity]) -> Split:
-    """Split as the structures' own ``split`` says; the validation set is that of training if there is none.
+    """Split as given by the structures' own ``split``; without a validation set, the training set takes its place.
 
-    :param identities: with a ``part`` each, at least one of which is ``"train"``.
+    :param identities: identities with a ``part`` each, at least one of them ``"train"``.
     """
     train, validation, test = (
         [index for index, identity in enumerate(identities) if identity.part == part] for part in PARTS
@@ -128,11 +128,13 @@ def check_shares(shares: tuple[float, float, float]) -> None:
     """
     valid = len(shares) == 3 and min(shares[:2]) > 0 and shares[2] >= 0 and math.isfinite(sum(shares))
     if not valid:
-        raise ValueError(f"expected shares train:validation:test such as 8:1:1, only the last may be 0, got {shares}")
+        raise ValueError(
+            f"expected shares train:validation:test, e.g. 8:1:1, of which only the last may be 0, got {shares}"
+        )
 
 
 def _groups(identities: Sequence[Identity], num_parts: int) -> tuple[list[list[int]], str]:
-    """Groups of related structures, at least as many as parts if there are as many structures."""
+    """Groups of related structures: at least as many as parts, unless there are fewer structures."""
     groups = _related(identities, by_formula=True)
     if len(groups) >= num_parts:
         return groups, "parent or formula"
@@ -143,7 +145,7 @@ def _groups(identities: Sequence[Identity], num_parts: int) -> tuple[list[list[i
 
 
 def _related(identities: Sequence[Identity], *, by_formula: bool) -> list[list[int]]:
-    """Connected by the same parent (or by being it) or the same formula, also through others."""
+    """Groups of structures connected, also indirectly, by a parent (including the parent itself) or a formula."""
     parents = {identity.parent for identity in identities if identity.parent is not None}
     nodes: dict[tuple[str, str], int] = {}  # parents and formulas, numbered after the structures
     pairs = []
@@ -168,7 +170,7 @@ def _elements(group: Sequence[int], identities: Sequence[Identity]) -> set[str]:
 
 
 def _assign(order: list[list[int]], identities: Sequence[Identity], fractions: np.ndarray) -> list[list[list[int]]]:
-    """Collect a training set that knows every element first, then put each group where it is missed most."""
+    """First collect a training set with every element, then put each group where it is needed most."""
     sizes = Counter(identity.subset for identity in identities)
     missing = {subset: n * fractions for subset, n in sizes.items()}
     parts: list[list[list[int]]] = [[], [], []]
@@ -193,7 +195,7 @@ def _assign(order: list[list[int]], identities: Sequence[Identity], fractions: n
 
 
 def _fill_empty_parts(parts: list[list[list[int]]], identities: Sequence[Identity], fractions: np.ndarray) -> None:
-    """Small sets: move the smallest group into a part that got nothing, if others still hold its elements."""
+    """Small sets: move the smallest group into a part that is empty, if other groups still contain its elements."""
     for part in (1, 2):
         if fractions[part] == 0 or parts[part]:
             continue

@@ -1,4 +1,4 @@
-"""One row for every structure: all that is needed to choose axis, split and duplicates."""
+"""One row for every structure, with all that is needed to choose the axis and the split and to find duplicates."""
 
 import hashlib
 import math
@@ -19,29 +19,29 @@ from .splits import PARTS, Identity, identity_of
 from .targets import Sample
 from .zone import find_mesh
 
-# Coordinates that differ by less are the same structure, written with other digits.
+# Coordinates that differ by less are taken to be the same, written with a different number of digits.
 _SAME = 1e-3  # A
-# Atoms of symmetric crystals sit at round numbers; edges between equal and unequal must not.
+# Atoms of symmetric crystals sit at round numbers, so the edges of the bins must not.
 _ODD = 0.3819660112501051
 
 
 class Row(NamedTuple):
-    """A structure that passed the checks of its own; energies are relative to the Fermi level, in eV.
+    """A structure that passed its own checks; energies are relative to the Fermi level, in eV.
 
     :param source: index of the file.
-    :param frame: in the file.
-    :param identity: formula, elements and relatives.
+    :param frame: index of the frame in the file.
+    :param identity: formula, elements and related structures.
     :param num_atoms: number of atoms.
     :param fingerprint: equal for equal structures.
     :param lowest: lowest state.
     :param highest: highest trusted energy.
-    :param band_gap: NaN if unknown.
-    :param num_electrons: NaN if unknown.
+    :param band_gap: band gap, NaN if unknown.
+    :param num_electrons: number of electrons, NaN if unknown.
     :param spins: ``"unpolarised"``, ``"collinear"`` (both are summed) or ``"noncollinear"``.
     :param num_k: number of k-points, 0 if the source is a density of states.
-    :param num_zone: number of points in the whole Brillouin zone that the k-points stand for, as far as is known.
-    :param num_bands: number of bands, 0 likewise.
-    :param known: names of the quantities, beside the density of states, that are known of it.
+    :param num_zone: number of points in the whole Brillouin zone that the k-points represent, as far as is known.
+    :param num_bands: number of bands, 0 if the source is a density of states.
+    :param known: names of its known quantities other than the density of states.
     :param code: DFT code and its version, ``""`` if unknown.
     """
 
@@ -63,7 +63,7 @@ class Row(NamedTuple):
 
     @property
     def is_sampled(self) -> bool:
-        """Whether it came as a density of states, whose smearing is unknown, not as eigenvalues."""
+        """Whether it was given as a density of states with unknown smearing, not as eigenvalues."""
         return self.num_k == 0
 
 
@@ -71,8 +71,8 @@ class Dropped(NamedTuple):
     """A frame that is left out, and why.
 
     :param source: index of the file.
-    :param frame: in the file.
-    :param reason: what was expected and what came.
+    :param frame: index of the frame in the file.
+    :param reason: what was expected and what was found.
     """
 
     source: int
@@ -110,7 +110,7 @@ def make_row(source: int, frame: int, calculation: Calculation | SampledSpectrum
 
 
 def row_from_list(values: Sequence[Any]) -> Row:
-    """Undo the conversion to JSON, which knows lists only."""
+    """Restore a row from JSON, which has only lists."""
     source, frame, (formula, elements, subset, parent, name, part) = values[:3]
     identity = Identity(
         formula=sys.intern(formula),
@@ -125,10 +125,10 @@ def row_from_list(values: Sequence[Any]) -> Row:
 
 
 def fingerprint(atoms: Atoms) -> str:
-    """Hash of elements, cell and positions: equal for equal structures up to 1e-3 A.
+    """Hash of elements, cell and positions, which is the same for structures that agree to 1e-3 A.
 
-    It does not depend on the order of the atoms or on the periodic image of each. It does on the origin, the
-    orientation and the choice of the cell: copies of a calculation are found, not equivalent structures.
+    It does not depend on the order of the atoms or on the periodic image of each. It depends on the origin, the
+    orientation and the choice of the cell, so it finds copies of a calculation, not equivalent structures.
     """
     cell = Cell(atoms.cell[:] * atoms.pbc[:, None])
     complete = cell.complete()  # unit vectors in the open directions
@@ -146,11 +146,11 @@ def _bins(lengths: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def duplicates(rows: Sequence[Row], *, split_is_given: bool = False) -> dict[int, int]:
-    """Rows with the structure of another one that stays, and which: indices to indices.
+    """Rows that duplicate the structure of another row, with the row that is kept: indices to indices.
 
-    Of equal structures the one stays that samples the Brillouin zone best, of these the one of which most is known, the
-    first of several. With a given split that of the test
-    set stays, then that of the validation set: one that is trained on tests nothing.
+    Of equal structures the one that samples the Brillouin zone best is kept, of these the most complete one, and the
+    first of several. With a given split, one in the test set is preferred, then one in the validation set, because a
+    structure in the training set tests nothing.
     """
     copies: dict[str, list[int]] = {}
     for index, row in enumerate(rows):
@@ -163,6 +163,6 @@ def duplicates(rows: Sequence[Row], *, split_is_given: bool = False) -> dict[int
 
 
 def _rank(row: Row, split_is_given: bool) -> tuple[int, bool, int, int]:
-    """Part of a given split, eigenvalues, points in the zone, and how many quantities are known, electrons included."""
+    """Part of a given split, eigenvalues or not, points in the zone, and number of known quantities and electrons."""
     part = PARTS.index(row.identity.part) if split_is_given and row.identity.part in PARTS else 0
     return part, not row.is_sampled, row.num_zone, len(row.known) + math.isfinite(row.num_electrons)

@@ -1,4 +1,4 @@
-"""From calculations to the targets that a model learns."""
+"""From calculations to training targets."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,19 +29,20 @@ from .axis import check_settings, fitted_axis
 from .calculation import Calculation
 from .sampled_spectrum import SampledSpectrum
 
-# What is written for every structure; all else if any structure of a data set has it
+# Written for every structure; all other quantities are written if any structure of a data set has them
 ELECTRONIC = (DENSITY_OF_STATES, BAND_GAP, FERMI_LEVEL)
 
-# Below the lowest state by this much, a Gaussian is lost in the round-off of its peak (exp(-8**2 / 2) is 1e-14).
+# This far below the lowest state, a Gaussian is smaller than the round-off of its peak (exp(-8**2 / 2) is 1e-14).
 _TAIL_IN_SMEARINGS = 8.0
 
 
 @dataclass(frozen=True)
 class TrustedSpectrum:
-    """Density of states from where it begins to where it can be trusted; zero below, unknown above.
+    """Density of states from its lower end to the highest trusted energy; zero below, unknown above.
 
     :param first_channel: energy of the first value relative to the Fermi level, in steps.
-    :param values: shape ``(num_channels,)``, in states/eV of the whole structure, or those of several spectra.
+    :param values: shape ``(num_channels,)``, in states/eV for the whole structure, or the values of several spectra,
+        shape ``(..., num_channels)``.
     :param lowest: lowest state, relative to the Fermi level, in eV.
     :param highest: highest trusted energy, relative to the Fermi level, in eV.
     """
@@ -54,16 +55,16 @@ class TrustedSpectrum:
     def on(self, axis: EnergyAxis) -> torch.Tensor:
         """Values on a prediction grid of the same step, shape ``(..., axis.grid.size)``; NaN where not trusted.
 
-        Zero in the lowest ``axis.max_shift`` channels.
+        The values are zero in the lowest ``axis.max_shift`` channels.
 
-        :raises ValueError: if states lie below the target grid, or the channels are no multiples of the step.
+        :raises ValueError: if states lie below the target grid, or the channels are not multiples of the step.
         """
         if abs(axis.grid.start - axis.first_channel * axis.grid.step) > 1e-6 * axis.grid.step:
             raise ValueError(
                 f"expected an energy axis that starts at a multiple of its step, {axis.grid.step:g} eV, got "
                 f"{axis.grid.start:g} eV"
             )
-        # The tolerance is for an axis made for exactly this lowest state.
+        # The tolerance allows for round-off in an axis made for exactly this lowest state.
         if self.lowest < axis.lowest_state - 1e-6 * axis.grid.step:
             raise ValueError(
                 f"expected no state below {axis.lowest_state:.2f} eV (from the Fermi level), where the axis has no "
@@ -82,12 +83,12 @@ class TrustedSpectrum:
 
 @dataclass(frozen=True)
 class Sample:
-    """A structure and what a model learns of it, before the energy axis is known.
+    """A structure and its targets, before the energy axis is known.
 
-    :param atoms: lengths in A.
+    :param atoms: the structure; lengths in A.
     :param spectrum: its density of states.
-    :param values: of all other quantities of data sets by name, NaN where unknown (a stress also without a volume);
-        spectra on the channels of ``spectrum``.
+    :param values: values of all other quantities of data sets by name, NaN if unknown (and for a stress without a
+        volume); spectra on the channels of ``spectrum``.
     """
 
     atoms: Atoms
@@ -97,7 +98,7 @@ class Sample:
     def on(self, axis: EnergyAxis) -> dict[str, NDArray[np.float64]]:
         """Values of all quantities by name, spectra on the prediction grid.
 
-        :raises ValueError: as :meth:`TrustedSpectrum.on`.
+        :raises ValueError: as for :meth:`TrustedSpectrum.on`.
         """
         placed = {DENSITY_OF_STATES: self.spectrum.on(axis).numpy()}
         for name, values in self.values.items():
@@ -110,10 +111,10 @@ class Sample:
 
 
 def make_sample(calculation: Calculation | SampledSpectrum, *, step: float, smearing: float) -> Sample:
-    """Compute everything that is learned from a calculation.
+    """Compute all targets of a calculation.
 
-    :param calculation: with eigenvalues, or a density of states, which keeps its own smearing.
-    :param step: distance between two channels, in eV.
+    :param calculation: eigenvalues, or a density of states, which keeps its own smearing.
+    :param step: spacing of the channels, in eV.
     :param smearing: standard deviation of the Gaussians, in eV.
     :raises ValueError: if the density of states cannot be trusted anywhere.
     """
@@ -135,7 +136,7 @@ def make_sample(calculation: Calculation | SampledSpectrum, *, step: float, smea
 
 
 def _learned(calculation: Calculation, grid: EnergyGrid, smearing: float) -> Iterator[tuple[str, NDArray[np.float64]]]:
-    """Values that came with a calculation, as they are learned."""
+    """Values given with a calculation, as they are used as targets."""
     for name, values in calculation.values.items():
         quantity = QUANTITIES[name]
         if quantity.gradient_parameter == "strain" and not calculation.atoms.pbc.all():
@@ -154,13 +155,13 @@ def choose_axis(calculations: Sequence[Calculation], *, step: float, smearing: f
     """Find the axis from 1.5 eV below the lowest state of a set to 1.5 eV above its highest trusted energy.
 
     :param calculations: at least one.
-    :param step: distance between two channels, in eV, a multiple of 1e-6 eV.
+    :param step: spacing of the channels, in eV, a multiple of 1e-6 eV.
     :param smearing: standard deviation of the Gaussians, in eV.
-    :param max_shift: length, in eV, by which the prediction grid is longer below; rounded to whole channels.
-    :raises ValueError: for an empty set, a calculation without a trusted range, or as :func:`check_settings`.
+    :param max_shift: length, in eV, by which the prediction grid extends further down; rounded to whole channels.
+    :raises ValueError: for an empty set, a calculation without a trusted range, or as for :func:`check_settings`.
     """
     if not calculations:
-        raise ValueError("expected at least one calculation to choose an energy axis for, got none")
+        raise ValueError("expected at least one calculation to choose an energy axis, got none")
     check_settings(step=step, smearing=smearing, max_shift=max_shift)
     ranges = [trusted_range(calculation, smearing) for calculation in calculations]
     lowest, highest = min(low for low, _ in ranges), max(high for _, high in ranges)
@@ -186,9 +187,9 @@ def trusted_range(calculation: Calculation, smearing: float) -> tuple[float, flo
 def trusted_spectrum(calculation: Calculation, *, step: float, smearing: float) -> TrustedSpectrum:
     """Broaden the eigenvalues of a calculation on the multiples of a step; two spins are summed.
 
-    :param step: in eV.
+    :param step: spacing of the channels, in eV.
     :param smearing: standard deviation of the Gaussians, in eV.
-    :raises ValueError: as :func:`trusted_range`.
+    :raises ValueError: as for :func:`trusted_range`.
     """
     lowest, highest = trusted_range(calculation, smearing)
     first = math.floor((lowest - _TAIL_IN_SMEARINGS * smearing) / step)
@@ -202,12 +203,13 @@ def trusted_spectrum(calculation: Calculation, *, step: float, smearing: float) 
 def dos_target(calculation: Calculation, axis: EnergyAxis) -> torch.Tensor:
     """Density of states of the whole cell on the prediction grid.
 
-    Zero in the lowest ``axis.max_shift`` channels, NaN above the highest trusted energy of the calculation.
+    The values are zero in the lowest ``axis.max_shift`` channels, and NaN above the highest trusted energy of the
+    calculation.
 
     :return: shape ``(axis.grid.size,)``, in states/eV.
-    :raises ValueError: if states lie below the target grid, or none in the trusted range.
+    :raises ValueError: if states lie below the target grid, or there are none in the trusted range.
     """
-    assert axis.smearing is not None  # data sets know it
+    assert axis.smearing is not None  # always set for data sets
     spectrum = trusted_spectrum(calculation, step=axis.grid.step, smearing=axis.smearing)
     try:
         return spectrum.on(axis)
@@ -216,7 +218,7 @@ def dos_target(calculation: Calculation, axis: EnergyAxis) -> torch.Tensor:
 
 
 def band_gap(calculation: Calculation) -> float:
-    """Return the band gap that came with a calculation or that of its eigenvalues, in eV; else NaN."""
+    """Return the band gap given with a calculation, otherwise that of its eigenvalues, in eV; NaN without either."""
     if BAND_GAP in calculation.values:
         return float(calculation.values[BAND_GAP])
     if calculation.electrons_in_pairs is None:
@@ -228,13 +230,14 @@ def band_gap(calculation: Calculation) -> float:
 
 
 def make_targets(sample: Sample, axis: EnergyAxis, names: Iterable[str]) -> dict[str, TensorMap]:
-    """Targets for metatrain in the units of their quantities; NaN for what is unknown.
+    """Make targets for metatrain, in the units of their quantities; unknown values are NaN.
 
-    The property labels of a spectrum are its energy axis, see :mod:`electrain.interface.axis_labels`. Gradients are in
-    the block of their energy: by positions minus the forces, in eV/A; by strain the stress times the volume, in eV.
+    The property labels of a spectrum are its energy axis, see :mod:`electrain.interface.axis_labels`. Gradients are
+    part of the block of their energy: the gradient with respect to positions is minus the forces, in eV/A; that with
+    respect to strain is the stress times the volume, in eV.
 
-    :param names: of quantities.
-    :raises ValueError: as :meth:`TrustedSpectrum.on`.
+    :param names: names of the quantities.
+    :raises ValueError: as for :meth:`TrustedSpectrum.on`.
     """
     values, names = sample.on(axis), set(names)
     targets = {}

@@ -1,4 +1,4 @@
-"""How many electrons each element brings into the calculations of a data set."""
+"""The number of valence electrons of each element in the calculations of a data set."""
 
 import math
 from collections.abc import Sequence
@@ -9,20 +9,21 @@ from numpy.typing import NDArray
 
 from .table import Row
 
-_WHOLE = 0.05  # electrons; pseudopotentials leave whole numbers of them
-_EXACT = 1e-3  # electrons; residuals below count as none
+_WHOLE = 0.05  # electrons; with pseudopotentials, the number of valence electrons is an integer
+_EXACT = 1e-3  # electrons; smaller residuals count as zero
 _NUM_ITERATIONS = 50
 
 
 def valence_electrons(rows: Sequence[Row]) -> dict[str, float]:
-    r"""Electrons of each element, from the numbers of electrons of whole structures.
+    r"""Number of valence electrons of each element, from the numbers of electrons of whole structures.
 
-    Numbers :math:`v_Z` minimise :math:`\sum_A |N_A - \sum_Z n_{AZ} v_Z|`: a few charged structures do not move them, as
-    they would move a least-squares fit. An element is left out if its number is not determined: it always comes in the
-    same proportion with others (only SiO2), or what comes out is not whole to 0.05 electrons.
+    The numbers :math:`v_Z` minimise :math:`\sum_A |N_A - \sum_Z n_{AZ} v_Z| / n_A`, with :math:`n_A` atoms in structure
+    A. Unlike a least-squares fit, this is not affected by a few charged structures. An element is left out if its
+    number is not determined, because it always occurs in the same proportion with others (only SiO2), or because the
+    result is not within 0.05 electrons of an integer.
 
-    :param rows: structures; those of an unknown number of electrons are left out.
-    :return: whole numbers by chemical symbol, in the order of the alphabet.
+    :param rows: structures; those with an unknown number of electrons are ignored.
+    :return: integers by chemical symbol, in alphabetical order.
     """
     known = [row for row in rows if math.isfinite(row.num_electrons)]
     counts = [_composition(row) for row in known]
@@ -31,7 +32,7 @@ def valence_electrons(rows: Sequence[Row]) -> dict[str, float]:
         return {}
     matrix = np.array([[count.get(symbol, 0.0) for symbol in symbols] for count in counts])
     electrons = np.array([row.num_electrons for row in known])
-    # Per atom, so that large cells do not weigh more
+    # Per atom, so that large cells do not have more weight
     sizes = matrix.sum(axis=1)
     fractions = matrix / sizes[:, None]
     values = _least_absolute_deviations(fractions, electrons / sizes)
@@ -50,7 +51,7 @@ def _are_unique(matrix: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def _least_absolute_deviations(matrix: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Least squares with weights of one over the deviation, again and again."""
+    """Iteratively reweighted least squares, with weights of one over the deviation."""
     weights = np.ones(len(target))
     values: NDArray[np.float64] = np.zeros(matrix.shape[1])
     for _ in range(_NUM_ITERATIONS):
@@ -62,6 +63,6 @@ def _least_absolute_deviations(matrix: NDArray[np.float64], target: NDArray[np.f
 
 
 def _composition(row: Row) -> dict[str, float]:
-    """Atoms of each element in the cell."""
+    """Number of atoms of each element in the cell."""
     count = Formula(row.identity.formula).count()
     return {symbol: number * row.num_atoms / sum(count.values()) for symbol, number in count.items()}

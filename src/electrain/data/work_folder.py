@@ -1,4 +1,4 @@
-"""The folder in which a data set grows, so that a killed preparation goes on where it was."""
+"""The folder in which a data set is built, so that a killed preparation can continue where it stopped."""
 
 import hashlib
 import json
@@ -26,21 +26,21 @@ FIGURE = "summary.png"
 _DOCUMENTS = (OPTIONS, STRUCTURES, SOURCES, REPORT, FIGURE, MANIFEST)
 _ALL_NAMES = (*(part_name(part, form) for form in FORMATS for part in PARTS), *_DOCUMENTS)
 
-# Structures in a chunk: what is lost when a process is killed, and what is in memory at one time.
+# Number of structures in a chunk: lost when a process is killed, and in memory at one time.
 CHUNK_SIZE = 100
 
 Plan = tuple[list[list[Piece]], list[Damage]]
 
 
 class WorkFolder:
-    """Everything that is not finished, in a hidden folder inside of the one to write.
+    """The unfinished data set, in a hidden folder inside the output folder.
 
-    :param job: in the hidden folder.
-    :param settings: what decides the data set's content.
-    :param sources: what it is made of.
-    :param overwrite: whether a data set in the folder, or a preparation of another one, may be replaced.
+    :param job: job in the hidden folder.
+    :param settings: settings that determine the content of the data set.
+    :param sources: files from which it is made.
+    :param overwrite: whether to replace a data set, or the preparation of another one, in the folder.
     :raises FileExistsError: if there are files in the folder.
-    :raises ValueError: if files would be replaced that are a source or not of a data set.
+    :raises ValueError: if files would be replaced that are a source or do not belong to a data set.
     """
 
     def __init__(self, job: JobFolder, settings: Settings, sources: Sequence[Source], *, overwrite: bool) -> None:
@@ -50,12 +50,12 @@ class WorkFolder:
         fingerprint = _fingerprint(settings, sources)
         is_other = job.begun != fingerprint
         if is_other and self.is_ready:
-            self._finish()  # another data set, all of which is written
+            self._finish()  # another data set, which is complete
         if is_other and not overwrite:
             if any(job.path.glob("read/*.npz")):
                 raise FileExistsError(
                     f"expected the settings and files of the unfinished data set in {self.folder} to continue it, "
-                    "but they are others or have changed"
+                    "but they differ or have changed"
                 )
             if any(path.name != NAME for path in self.folder.iterdir()):
                 raise FileExistsError(f"expected a new or empty folder, but there are files in {self.folder}")
@@ -64,7 +64,7 @@ class WorkFolder:
         job.begin(fingerprint)
 
     def plan(self) -> Plan:
-        """Cut the sources into chunks of work; only once for each data set."""
+        """Cut the sources into chunks of work, once for each data set."""
         path = self._job.path / "plan.json"
         if not path.exists():
             unpacked = self._job.path / "unpacked"
@@ -76,15 +76,15 @@ class WorkFolder:
         return [[Piece(*piece) for piece in chunk] for chunk in chunks], [Damage(*damage) for damage in damages]
 
     def chunk(self, index: int) -> Path:
-        """File with what was read of a chunk."""
+        """Return the file for what was read of a chunk."""
         return self._job.chunk("read", index, ".npz")
 
     def written(self, index: int, form: str) -> Path:
-        """Folder with the targets of a chunk."""
+        """Return the folder for the targets of a chunk."""
         return self._job.chunk("written", index, f"-{form}")
 
     def final(self, name: str) -> Path:
-        """Where a file of the data set waits for the others."""
+        """Return where a file of the data set is kept until all are complete."""
         return self._job.path / "final" / name
 
     @property
@@ -97,10 +97,10 @@ class WorkFolder:
         return self._job.path / "ready.json"
 
     def publish(self, names: Sequence[str]) -> None:
-        """Put the finished data set into its place and remove everything else that was made for it.
+        """Move the finished data set into place and remove everything else that was made for it.
 
-        :param names: of all its files and folders, the manifest last: where it is, the data set is complete.
-        :raises ValueError: if files would be replaced that are a source or not of a data set.
+        :param names: names of all its files and folders, the manifest last; if it exists, the data set is complete.
+        :raises ValueError: if files would be replaced that are a source or do not belong to a data set.
         """
         if not self.is_ready:
             with atomically(self._ready) as unfinished:
@@ -108,47 +108,45 @@ class WorkFolder:
         self._finish()
 
     def _finish(self) -> None:
-        """Publish what is ready, or the rest of it."""
+        """Move everything that is ready, or the rest of it, into place."""
         names = json.loads(self._ready.read_text())
         if self.final(MANIFEST).exists():
-            remove(self.folder / MANIFEST)  # from now on there is no older data set
+            remove(self.folder / MANIFEST)  # from here on the older data set no longer exists
         for name in set(names["older"]) - set(names["new"]):
             remove(self.folder / name)
         for name in names["new"]:
-            if self.final(name).exists():  # else it came into its place before an interruption
+            if self.final(name).exists():  # otherwise it was moved before an interruption
                 remove(self.folder / name)
                 os.replace(self.final(name), self.folder / name)
         self._job.clear()
 
     def _older_data_set(self) -> list[str]:
-        """Names of the files of the data set in the folder.
+        """Return the names of the files of the data set in the folder.
 
-        :raises ValueError: if there are others of such names, which are not ours to remove, or a source is among them.
+        :raises ValueError: if other files have such names, which must not be removed, or a source is among them.
         """
         older = _names_of_data_set(self.folder)
         others = [name for name in _ALL_NAMES if name not in older and (self.folder / name).exists()]
         if others:
             raise ValueError(
-                f"expected no {', '.join(others)} in {self.folder} but those of a data set that electrain wrote (which "
-                f"its {MANIFEST} tells): a data set has files of these names; move yours, or write into another folder"
+                f"{self.folder} contains files not written by `electrain prepare`, which a data set would replace: "
+                f"{', '.join(others)}; move them or choose another folder"
             )
         places = {name: (self.folder / name).resolve() for name in older}
         for source in self._sources if older else ():
             path = Path(source.path).resolve()
             for name, place in places.items():
                 if place == path or place in path.parents:
-                    raise ValueError(
-                        f"expected to write into another folder: the source {path} is in the way of {name}"
-                    )
+                    raise ValueError(f"expected another output folder, because {name} would replace the source {path}")
         return older
 
     def discard(self) -> None:
-        """Remove everything that was made."""
+        """Remove everything that was made so far."""
         self._job.clear()
 
 
 def _names_of_data_set(folder: Path) -> list[str]:
-    """Names of the files of the data set in a folder; none if there is no manifest of ours."""
+    """Names of the files of the data set in a folder; none without a manifest written by electrain."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -160,7 +158,7 @@ def _names_of_data_set(folder: Path) -> list[str]:
 
 
 def _fingerprint(settings: Settings, sources: Sequence[Source]) -> dict[str, Any]:
-    """What must be the same for an unfinished preparation to continue."""
+    """What must be unchanged for an unfinished preparation to continue."""
     digest = hashlib.sha256()
     for source in sources:
         status = os.stat(source.path)

@@ -1,7 +1,7 @@
-"""The second pass: targets on the common axis, in metatrain's own formats.
+"""The second pass: write targets on the common axis, in metatrain's own formats.
 
 Every chunk is written to a folder of its own, in parallel; then the pieces of a part are joined in the order of the
-chunks, so that the result does not depend on who wrote what and when.
+chunks, so that the result does not depend on which process wrote what and when.
 """
 
 import shutil
@@ -27,14 +27,14 @@ from .targets import ELECTRONIC, Sample, make_targets
 
 FORMATS = ("xyz", "zip", "memmap")
 SUFFIXES = {"xyz": ".xyz", "zip": ".zip", "memmap": ""}
-# metatrain reads extended XYZ into memory as a whole, once for every target, and a zip file's list of contents.
+# metatrain reads a whole extended XYZ file into memory, once for every target, and the list of contents of a zip file.
 _MAX_IN_XYZ = 1_000
 _MAX_IN_ZIP = 100_000
 _ATOM_COUNTS = "metadata/atom_counts.npy"
 
 
 class Place(NamedTuple):
-    """Where a structure goes: row of a chunk, part of the split, and number in that part."""
+    """Where a structure goes: row of a chunk, part of the split, and index in that part."""
 
     row: int
     part: str
@@ -42,7 +42,7 @@ class Place(NamedTuple):
 
 
 def format_for(num_structures: int) -> str:
-    """Format for a set of some size."""
+    """Return the format for a set of this size."""
     if num_structures <= _MAX_IN_XYZ:
         return "xyz"
     return "zip" if num_structures <= _MAX_IN_ZIP else "memmap"
@@ -53,12 +53,12 @@ def write_chunk(
 ) -> None:
     """Write the structures of a chunk into a new folder, one file (or folder) for each part.
 
-    :param chunk: file that :func:`electrain.data.chunks.read_chunk` wrote.
+    :param chunk: file written by :func:`electrain.data.chunks.read_chunk`.
     :param places: which of its structures to write, ascending in row and number.
     :param axis: the energy axis of the data set.
-    :param contents: names of the quantities to write beside the electronic ones.
+    :param contents: names of the quantities to write in addition to the electronic ones.
     :param form: one of ``FORMATS``.
-    :param folder: where; nothing is done if it exists.
+    :param folder: folder to write; nothing is done if it exists.
     """
     if Path(folder).exists():
         return
@@ -80,10 +80,10 @@ def write_chunk(
 
 
 def join_chunks(folders: Sequence[Path], part: str, form: str, target: Path) -> None:
-    """Join what was written of one part.
+    """Join the pieces of one part.
 
-    :param folders: of all chunks, in order.
-    :param part: such as ``"train"``.
+    :param folders: folders of all chunks, in order.
+    :param part: name of the part, e.g. ``"train"``.
     :param form: one of ``FORMATS``.
     :param target: file or folder to write.
     """
@@ -98,13 +98,15 @@ class _XYZWriter:
         self._file = path.open("w", encoding="utf-8")
 
     def write(self, sample: Sample, row: Row, axis: EnergyAxis, contents: Sequence[str]) -> None:
-        # metatomic takes no cell vectors of open directions
+        # metatomic accepts no cell vectors in open directions
         cell = sample.atoms.cell[:] * sample.atoms.pbc[:, None]
         atoms = Atoms(sample.atoms.numbers, positions=sample.atoms.positions, cell=cell, pbc=sample.atoms.pbc)
         relatives = {"id": row.identity.name, "subset": row.identity.subset, "parent": row.identity.parent}
         atoms.info = {key: value for key, value in relatives.items() if value is not None}
         values, results = sample.on(axis), {}
-        for quantity in sorted(in_data_sets(), key=lambda quantity: quantity.is_spectrum):  # long lines end with these
+        for quantity in sorted(
+            in_data_sets(), key=lambda quantity: quantity.is_spectrum
+        ):  # spectra last: they make long lines
             name, key = quantity.name, quantity.key
             if name not in (*ELECTRONIC, *contents):
                 continue
@@ -150,7 +152,7 @@ def _join_zip(pieces: Sequence[Path], target: Path) -> None:
                         with piece.open(info) as file:
                             atom_counts.append(np.load(file))
                         continue
-                    # A new entry carries no date: equal data make equal files.
+                    # A new entry carries no date, so that equal data give equal files.
                     joined.writestr(zipfile.ZipInfo(info.filename), piece.read(info))
         with joined.open(zipfile.ZipInfo(_ATOM_COUNTS), "w") as file:
             np.save(file, np.concatenate(atom_counts))
@@ -177,5 +179,5 @@ _JOINERS = {"xyz": _join_xyz, "zip": _join_zip, "memmap": _join_memmap}
 
 
 def part_name(part: str, form: str) -> str:
-    """Name of the file or folder that holds a part of a data set."""
+    """Return the name of the file or folder that contains a part of a data set."""
     return f"{part}{SUFFIXES[form]}"

@@ -1,7 +1,7 @@
-"""Long work in small pieces: in parallel, with progress, and resumed where it was stopped.
+"""Long work in small pieces: in parallel, with progress, and resumed where it stopped.
 
-A job is a folder. What decides the result is written down in it, results are chunks that are complete or not there,
-and one process at a time may work in it. A screening of many structures, say, would be::
+A job is a folder. It contains a record of everything that determines the result, and chunks of results that are
+complete or do not exist. Only one process at a time may work in it. For example, a screening of many structures::
 
     def predict_chunk(model: Path, structures: list[Atoms], path: Path) -> None:
         with atomically(path) as unfinished, unfinished.open("wb") as file:
@@ -15,6 +15,6 @@ and one process at a time may work in it. A screening of many structures, say, w
         make_chunks(predict_chunk, tasks, paths, [100] * len(paths), what="predicting", client=client)
         gaps = np.concatenate([np.load(path)["gaps"] for path in paths])
 
-Killed in the middle, it goes on where it was. :meth:`~electrain.jobs.folder.JobFolder.begin` replaces the job of
-another model or other structures; :attr:`~electrain.jobs.folder.JobFolder.begun` tells before.
+If it is killed, it continues where it stopped. :meth:`~electrain.jobs.folder.JobFolder.begin` replaces the job of
+another model or other structures; check :attr:`~electrain.jobs.folder.JobFolder.begun` first to prevent that.
 """

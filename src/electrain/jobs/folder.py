@@ -1,4 +1,4 @@
-"""The folder in which long work grows, so that a killed job goes on where it was."""
+"""The folder for long work, so that a killed job can continue where it stopped."""
 
 import contextlib
 import json
@@ -17,20 +17,20 @@ from .progress import progress_bar
 from .workers import run_tasks
 
 _MARKER = "job.json"
-# The holder is not written into the lock, which belongs to the library: it may empty it, or keep records of its own.
+# The holder is not written into the lock file, because the library may empty that file or keep its own records there.
 _LOCK, _HOLDER = ".lock", ".lock.holder"
 
 
 @contextlib.contextmanager
 def open_job(path: Path) -> Iterator["JobFolder"]:
-    """Give the folder of a job, and keep other processes out of it meanwhile.
+    """Open the folder of a job, and lock it against other processes meanwhile.
 
-    The operating system lets go of the lock when the process ends, however it ends.
+    The operating system releases the lock when the process ends, however it ends.
 
-    :param path: made unless it exists; at the end, it is removed if it is empty, and so are the folders around it that
-        were made for it.
-    :raises BlockingIOError: if another process works in it.
-    :raises NotADirectoryError: if there is a file in the way.
+    :param path: the folder, created if it does not exist. At the end it is removed if it is empty, together with the
+        parent folders that were created for it.
+    :raises BlockingIOError: if another process is working in it.
+    :raises NotADirectoryError: if the path, or one of its parents, is a file.
     """
     for file in (path, *path.parents):
         if file.exists() and not file.is_dir():
@@ -48,7 +48,7 @@ def open_job(path: Path) -> Iterator["JobFolder"]:
         yield JobFolder(path)
     finally:
         holder.unlink(missing_ok=True)
-        # Before the lock is released: afterwards, the file may be that of another process.
+        # Before the lock is released, because afterwards the file may belong to another process.
         (path / _LOCK).unlink(missing_ok=True)
         lock.release()
         with contextlib.suppress(OSError):
@@ -57,7 +57,7 @@ def open_job(path: Path) -> Iterator["JobFolder"]:
 
 
 class JobFolder:
-    """A locked folder with ``job.json``, which tells what is made in it, and chunks of results.
+    """A locked folder with ``job.json``, which identifies the job, and chunks of results.
 
     :param path: the folder, see :func:`open_job`.
     """
@@ -67,19 +67,19 @@ class JobFolder:
 
     @property
     def begun(self) -> Any | None:
-        """Fingerprint of the job in the folder, ``None`` if there is none."""
+        """Fingerprint of the job in the folder; ``None`` if there is none."""
         marker = self.path / _MARKER
         return json.loads(marker.read_text()) if marker.is_file() else None
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is in the folder."""
+        """Whether the folder is empty, apart from the lock."""
         return not self._content()
 
     def begin(self, fingerprint: Any) -> None:
-        """Go on with a job, or remove all that is in the folder and begin it.
+        """Continue a job, or remove everything in the folder and start the job.
 
-        :param fingerprint: of all that decides the result, as JSON gives it back.
+        :param fingerprint: everything that determines the result, in types that JSON preserves.
         """
         if self.begun == fingerprint:
             remove_unfinished(self.path)
@@ -89,16 +89,16 @@ class JobFolder:
             unfinished.write_text(json.dumps(fingerprint))
 
     def chunk(self, kind: str, number: int, ending: str) -> Path:
-        """File or folder of one chunk of results, complete if it exists.
+        """Return the path of one chunk of results, a file or folder that is complete if it exists.
 
-        :param kind: of results; chunks of a kind are in a folder of this name.
-        :param number: of the chunk, or of the first structure in it.
-        :param ending: of the name.
+        :param kind: kind of results; chunks of one kind are in a folder of this name.
+        :param number: index of the chunk, or of the first structure in it.
+        :param ending: ending of the name.
         """
         return self.path / kind / f"{number:08d}{ending}"
 
     def clear(self) -> None:
-        """Remove everything but the lock; half removed, it does not look like a job to go on with."""
+        """Remove everything but the lock, the marker first: a half removed job must not look like one to continue."""
         remove(self.path / _MARKER)
         for path in self._content():
             remove(path)
@@ -117,15 +117,16 @@ def make_chunks(
     client: Any | None = None,
     progress: bool = True,
 ) -> None:
-    """Make those chunks that are not there yet, and show a progress bar.
+    """Make the chunks that do not exist yet, and show a progress bar.
 
     :param function: takes the arguments of a task and the path of its chunk, which it writes with
-        :func:`~electrain.files.replacing.atomically`; importable if there is a client.
-    :param tasks: arguments for each chunk; those after the last missing chunk are not asked for.
-    :param paths: of all chunks.
-    :param sizes: structures in each chunk.
-    :param what: stands before the progress bar.
-    :param client: of Dask, see :func:`~electrain.jobs.workers.dask_client`; ``None`` runs everything here.
+        :func:`~electrain.files.replacing.atomically`; must be importable if there is a client.
+    :param tasks: arguments for each chunk; those after the last missing chunk are not requested.
+    :param paths: paths of all chunks.
+    :param sizes: number of structures in each chunk.
+    :param what: label of the progress bar.
+    :param client: Dask client, see :func:`~electrain.jobs.workers.dask_client`; ``None`` runs everything in this
+        process.
     :param progress: whether to show the bar.
     """
     missing = [index for index, path in enumerate(paths) if not path.exists()]

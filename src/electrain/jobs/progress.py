@@ -8,13 +8,13 @@ from tqdm import tqdm
 
 @contextmanager
 def progress_bar(what: str, total: int, *, shown: bool = True) -> Iterator[Callable[[int], object]]:
-    """Show how many structures are done, on a terminal; nothing is shown where nobody is watching.
+    """Show how many structures are done, if the output is a terminal.
 
-    :param what: stands before the bar.
+    :param what: label of the bar.
     :param total: number of structures.
-    :param shown: whether to show it at all.
-    :return: a function that takes the number of structures that were done since its last call.
+    :param shown: whether to show the bar at all.
+    :return: a function that takes the number of structures done since its last call.
     """
-    # disable=None: no bar where nobody is watching
+    # disable=None: no bar if the output is not a terminal
     with tqdm(total=total, desc=what, unit=" structures", disable=None if shown else True) as bar:
         yield bar.update

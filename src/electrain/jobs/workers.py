@@ -8,8 +8,8 @@ from typing import Any
 
 from electrain import __version__
 
-# Tasks waiting beside those that run, per worker: enough to keep all of them busy, few enough that a scheduler never
-# holds a million.
+# Waiting tasks per worker, in addition to the running one: enough to keep all workers busy, and few enough that the
+# scheduler never has to hold a million.
 _WAITING = 2
 
 
@@ -22,10 +22,10 @@ def run_tasks(
 ) -> None:
     """Call a function with the arguments of each task.
 
-    :param function: importable, so that it can be sent to other processes.
+    :param function: must be importable, so that it can be sent to other processes.
     :param tasks: arguments, small enough to be sent.
     :param done: called with the index of every finished task, in any order.
-    :param client: of Dask, see :func:`dask_client`; ``None`` runs everything here.
+    :param client: Dask client, see :func:`dask_client`; ``None`` runs everything in this process.
     """
     if client is None:
         for index, task in enumerate(tasks):
@@ -41,7 +41,7 @@ def run_tasks(
         index, task = next(remaining, (None, ()))
         if index is None:
             return None
-        # Tasks write files: a result from an earlier call must not stand for a task of the same arguments.
+        # Tasks write files, so the result of an earlier call must not be reused for a task with the same arguments.
         future = client.submit(function, *task, pure=False)
         indices[future.key] = index
         return future
@@ -57,9 +57,9 @@ def run_tasks(
 
 
 def check_workers(workers: int, address: str | None) -> None:
-    """Check what :func:`dask_client` takes, before anything is done.
+    """Check the arguments of :func:`dask_client` before any work is done.
 
-    :raises ValueError: for no workers.
+    :raises ValueError: for fewer than one worker.
     :raises ModuleNotFoundError: if Dask is needed and missing.
     """
     if workers < 1:
@@ -72,11 +72,12 @@ def check_workers(workers: int, address: str | None) -> None:
 
 @contextmanager
 def dask_client(workers: int, address: str | None) -> Iterator[Any | None]:
-    """Connect to a scheduler of Dask, or start one on this machine for more than one worker.
+    """Connect to a Dask scheduler, or start one on this machine if there is more than one worker.
 
-    :param workers: processes on this machine; with one, and no address, nothing is started and ``None`` returned.
-    :param address: of a scheduler, such as ``"tcp://10.0.0.1:8786"``; its workers share this machine's files.
-    :raises ValueError: for workers with another version of this package.
+    :param workers: number of processes on this machine; with one and no address, nothing is started and ``None`` is
+        returned.
+    :param address: address of a scheduler, e.g. ``"tcp://10.0.0.1:8786"``; its workers must share this machine's files.
+    :raises ValueError: for workers with another version of this package, or a scheduler without workers.
     :raises OSError: if the scheduler cannot be reached.
     """
     if address is None and workers == 1:
@@ -89,7 +90,7 @@ def dask_client(workers: int, address: str | None) -> Iterator[Any | None]:
             _check_versions(client)
             yield client
         return
-    # Any free port: a fixed one may be taken. Without dashboard.
+    # Any free port, because a fixed one may be in use. Without dashboard.
     with (
         LocalCluster(
             n_workers=workers,
@@ -106,10 +107,10 @@ def dask_client(workers: int, address: str | None) -> Iterator[Any | None]:
 def _check_versions(client: Any) -> None:
     versions = client.run(_version)
     if not versions:
-        raise ValueError("expected a Dask scheduler with workers, got one that has none")
+        raise ValueError("expected a Dask scheduler with workers, got one without")
     for worker, version in versions.items():
         if version != __version__:
-            raise ValueError(f"expected electrain {__version__} on every worker of Dask, got {version} on {worker}")
+            raise ValueError(f"expected electrain {__version__} on every Dask worker, got {version} on {worker}")
 
 
 def _version() -> str:

@@ -1,1 +1,1 @@
-"""Atomic structures: checks before anything is computed, and files."""
+"""Atomic structures: checks before any computation, and files."""

@@ -1,4 +1,4 @@
-"""Atomic structures: checks before anything is computed, and the conversion for metatomic."""
+"""Checks of atomic structures before any computation."""
 
 from collections.abc import Collection
 from typing import NamedTuple
@@ -10,20 +10,20 @@ from ase.geometry import complete_cell, minkowski_reduce
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-MIN_DISTANCE = 0.4  # A; the shortest bond there is, H-H, measures 0.74 A
-# Beyond what anybody computes, and within what neighbour lists can be built of in little time and memory.
+MIN_DISTANCE = 0.4  # A; the shortest bond, H-H, is 0.74 A long
+# Larger than anything people compute, and small enough for neighbor lists that take little time and memory.
 _MAX_EXTENT = 1000.0  # A
-_MIN_HEIGHT = 0.05  # A, between the faces of a cell; high indices make thin ones
-_MIN_VOLUME = MIN_DISTANCE**3 / 2**0.5  # A^3 per atom, of the densest packing of spheres
+_MIN_HEIGHT = 0.05  # A, between the faces of a cell; high Miller indices make thin cells
+_MIN_VOLUME = MIN_DISTANCE**3 / 2**0.5  # A^3 per atom, in the densest packing of spheres
 
 
 def check_structure(atoms: Atoms) -> None:
-    """Check that a structure can be real: atoms, finite numbers, a cell, and no two atoms in one place.
+    """Check that a structure is physically possible: atoms, finite numbers, a cell, and no atoms on top of each other.
 
-    Takes 0.3 ms for a hundred atoms, and time in proportion to their number for more.
+    This takes 0.3 ms for a hundred atoms, and scales linearly with their number.
 
-    :param atoms: lengths in A; neighbours across periodic boundaries count.
-    :raises ValueError: saying what was expected, what came and which atom.
+    :param atoms: lengths in A; neighbors across periodic boundaries are included.
+    :raises ValueError: with what was expected, what was found, and for which atom.
     """
     if len(atoms) == 0:
         raise ValueError("expected at least one atom, got an empty structure")
@@ -48,12 +48,13 @@ def check_structure(atoms: Atoms) -> None:
 
 
 class _Lattice(NamedTuple):
-    """Cell of a structure, with unit vectors, normal to all others, in the open directions.
+    """Cell of a structure, with unit vectors normal to all others in the open directions.
 
-    :param cell: rows are vectors, in A; shape ``(3, 3)``.
-    :param inverse: of the cell: positions times this are coordinates along its vectors, in A along the unit vectors.
+    :param cell: vectors as rows, in A; shape ``(3, 3)``.
+    :param inverse: inverse of the cell: positions times this matrix are fractional coordinates, or coordinates in A in
+        the open directions.
     :param heights: distances between opposite faces, in A; infinite in open directions; shape ``(3,)``.
-    :param pbc: which vectors are periods.
+    :param pbc: which vectors are periodic.
     """
 
     cell: NDArray[np.float64]
@@ -68,12 +69,12 @@ class _Lattice(NamedTuple):
     @classmethod
     def make(cls, cell: NDArray[np.float64], pbc: NDArray[np.bool_]) -> "_Lattice":
         inverse = np.asarray(np.linalg.inv(cell), dtype=np.float64)
-        # Columns of the inverse are normal to the faces, as long as one over the height.
+        # Columns of the inverse are normal to the faces, with a length of one over the height.
         heights = (inverse**2).sum(axis=0) ** -0.5
         return cls(cell, inverse, np.where(pbc, heights, np.inf), pbc)
 
     def reduced(self) -> "_Lattice":
-        """The same lattice by its shortest vectors: its cell is then about as thick as the shortest is long."""
+        """The same lattice with its shortest vectors, so that the cell is about as thick as the shortest is long."""
         return self.make(np.asarray(minkowski_reduce(self.cell, self.pbc)[0]), self.pbc)
 
 
@@ -87,13 +88,13 @@ def _check_extents(lattice: _Lattice, coordinates: NDArray[np.float64]) -> None:
     periodic = lattice.cell[lattice.pbc]
     extents = {
         "cell vectors": np.linalg.norm(periodic, axis=1),
-        # in periodic directions atoms are in the cell, whatever image of it their positions are in
+        # in periodic directions atoms are in the cell, whichever image their positions are in
         "atoms": np.ptp(coordinates[:, ~lattice.pbc], axis=0),
     }
     for what, lengths in extents.items():
         if (lengths > _MAX_EXTENT).any():
             raise ValueError(
-                f"expected {what} that reach over at most {_MAX_EXTENT:g} A, got {lengths.max():g} A: wrong units?"
+                f"expected {what} that extend over at most {_MAX_EXTENT:g} A, got {lengths.max():g} A: wrong units?"
             )
     volume = abs(np.linalg.det(periodic)) / len(coordinates) if len(periodic) == 3 else np.inf
     if volume < _MIN_VOLUME:
@@ -104,19 +105,19 @@ def _check_extents(lattice: _Lattice, coordinates: NDArray[np.float64]) -> None:
 
 
 def _check_occupancies(atoms: Atoms) -> None:
-    """ASE reads a disordered site as its most abundant element and keeps the shares beside it."""
+    """Refuse disordered sites, which ASE reads as their most abundant element, with the occupancies in ``info``."""
     for site, shares in atoms.info.get("occupancy", {}).items():
         if len(shares) != 1 or abs(next(iter(shares.values())) - 1) > 1e-3:
             occupied = ", ".join(f"{symbol} {share:g}" for symbol, share in shares.items())
             raise ValueError(
                 f"expected every site fully occupied by one element, got {occupied} at site {site}: "
-                "make an ordered structure of it first"
+                "convert it to an ordered structure first"
             )
 
 
 def _check_distances(atoms: Atoms, lattice: _Lattice, coordinates: NDArray[np.float64]) -> None:
     if lattice.heights.min() < MIN_DISTANCE:
-        # In a thin cell, images many cells away may be near. In the reduced one those next to it are, or next but one.
+        # In a thin cell, images many cells away may be close. In the reduced cell only those one or two cells away are.
         lattice = lattice.reduced()
         coordinates = atoms.positions @ lattice.inverse
         shortest = np.linalg.norm(lattice.cell[lattice.pbc], axis=1).min()
@@ -124,12 +125,12 @@ def _check_distances(atoms: Atoms, lattice: _Lattice, coordinates: NDArray[np.fl
             raise _too_close(atoms, 0, 0, shortest)
     coordinates, owners = _with_near_images(coordinates, lattice)
     points = coordinates @ lattice.cell
-    # Without vesin: with a cutoff this short, it needs seconds for slabs and dies of some long cells.
+    # Not with vesin: with a cutoff this short, it takes seconds for slabs and crashes for some long cells.
     distances, neighbours = KDTree(points).query(points[: len(atoms)], k=2, distance_upper_bound=MIN_DISTANCE)
-    nearest = distances[:, 1]  # the other one is the atom itself; infinite if there is none
+    nearest = distances[:, 1]  # column 0 is the atom itself; infinite if there is no neighbor
     closest = nearest.min()
     if closest < MIN_DISTANCE:
-        first = int(np.argmax(nearest <= closest + 1e-9))  # the first atom, whatever way equal distances are rounded
+        first = int(np.argmax(nearest <= closest + 1e-9))  # the first atom, however equal distances are rounded
         second = next(int(point) for point in neighbours[first] if point != first)
         raise _too_close(atoms, first, int(owners[second]), closest)
 
@@ -137,9 +138,9 @@ def _check_distances(atoms: Atoms, lattice: _Lattice, coordinates: NDArray[np.fl
 def _with_near_images(
     coordinates: NDArray[np.float64], lattice: _Lattice
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Atoms in the cell, and after them all images that are within the shortest distance of it.
+    """Atoms in the cell, followed by all images within ``MIN_DISTANCE`` of the cell.
 
-    :return: coordinates, and the atom that each is an image of.
+    :return: coordinates, and the index of the atom of which each is an image.
     """
     coordinates = np.where(lattice.pbc, coordinates - np.floor(coordinates), coordinates)
     owners = np.arange(len(coordinates))
@@ -147,7 +148,7 @@ def _with_near_images(
         margin = MIN_DISTANCE / lattice.heights[axis] + 1e-9
         reach = int(np.ceil(margin))
         images, their_owners = [], []
-        for shift in sorted(range(-reach, reach + 1), key=abs):  # none first: atoms stay before their images
+        for shift in sorted(range(-reach, reach + 1), key=abs):  # zero first, so that atoms precede their images
             shifted = coordinates + shift * np.eye(3)[axis]
             is_near = (shifted[:, axis] > -margin) & (shifted[:, axis] < 1 + margin)
             images.append(shifted[is_near])
@@ -179,5 +180,5 @@ def check_known_elements(atoms: Atoms, known_numbers: Collection[int]) -> None:
 
 
 def formula_of(atoms: Atoms) -> str:
-    """Chemical formula with as many atoms as the structure has, metals first: ``"NaCl"``, ``"Si2"``."""
+    """Return the chemical formula, not reduced, with metals first: ``"NaCl"``, ``"Si2"``."""
     return str(atoms.get_chemical_formula(mode="metal"))

@@ -1,4 +1,4 @@
-"""Read structures from any file that ASE knows, one at a time, with the name of each."""
+"""Read structures from any file that ASE can read, one at a time, with the name of each."""
 
 import warnings
 from collections.abc import Iterator
@@ -11,9 +11,9 @@ from ase.io.formats import UnknownFileTypeError, parse_filename
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A file, or the rest of one, that cannot be read.
+    """A file, or the rest of a file, that cannot be read.
 
-    :param name: the file, and the frame if earlier ones could be read.
+    :param name: the file, and the frame if earlier frames could be read.
     :param reason: what is wrong.
     """
 
@@ -22,11 +22,11 @@ class Unreadable:
 
 
 def read_structures(source: str) -> Iterator[tuple[str, Atoms] | Unreadable]:
-    """Read all structures of a file, or those that ASE's index syntax selects (``"md.xyz@0:100:10"``).
+    """Read all structures of a file, or those selected with ASE's index syntax (``"md.xyz@0:100:10"``).
 
-    :param source: a file and, after ``@``, a number or a slice.
-    :return: name and structure. The name is the file, for a file of several structures with the number of the
-        frame from 0: ``"md.xyz, frame 10"``.
+    :param source: a file, optionally followed by ``@`` and a number or a slice.
+    :return: name and structure. The name is the file; for a file with several structures, it includes the frame,
+        counted from 0: ``"md.xyz, frame 10"``.
     """
     path, index, problem = _split(source)
     if problem:
@@ -60,7 +60,7 @@ def read_structures(source: str) -> Iterator[tuple[str, Atoms] | Unreadable]:
 def _split(source: str) -> tuple[str, slice, str]:
     """Path, selected frames, and what is wrong with them."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # ASE warns about a wrong index, the answer below is clearer
+        warnings.simplefilter("ignore")  # ASE warns about a wrong index; the message below is clearer
         path, index = parse_filename(source)
     if index is None:
         return path, slice(None), ""
@@ -82,7 +82,7 @@ def _reason(error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return "no such file"
     if isinstance(error, UnknownFileTypeError):
-        return f"no format that ASE knows ({error})" if str(error) else "no format that ASE knows"
+        return f"not in a format that ASE knows ({error})" if str(error) else "not in a format that ASE knows"
     if isinstance(error, OSError) and error.strerror:
         return f"cannot be read: {error.strerror}"
     text = str(error).strip().partition("\n")[0]
