@@ -351,7 +351,7 @@ def test_another_axis(prepare, level_file, tmp_path):
     with pytest.raises(ValueError, match=message):
         evaluate_models([level_file], part, tmp_path / "report", num_rotated=0)
     smeared = PreparedPart(prepare(smearing=0.25), "train")
-    with pytest.raises(ValueError, match=r"smeared by 0.3 eV, those of .* are smeared by 0.25 eV"):
+    with pytest.raises(ValueError, match=r"with a smearing of 0.3 eV, but that in .* is 0.25 eV"):
         evaluate_models([level_file], smeared, tmp_path / "report", num_rotated=0)
 
 
@@ -360,7 +360,7 @@ def test_wrong_data(dataset, level_file, tmp_path):
         PreparedPart(dataset, "tests")
     with pytest.raises(ValueError, match=r"expected structures in the part 'test' of .*, which has none \(train 5"):
         PreparedPart(dataset, "test")
-    with pytest.raises(FileNotFoundError, match="expected a folder that `electrain prepare` wrote, but there is no"):
+    with pytest.raises(FileNotFoundError, match="expected a folder written by `electrain prepare`, but there is no"):
         PreparedPart(tmp_path, "test")
     copy = shutil.copytree(dataset, tmp_path / "copy")
     lines = (copy / "structures.csv").read_text().splitlines(keepends=True)
@@ -368,7 +368,7 @@ def test_wrong_data(dataset, level_file, tmp_path):
     with pytest.raises(ValueError, match=r"train.zip: expected 4 structures as in structures.csv, got more"):
         list(PreparedPart(copy, "train").structures())
     (copy / "train.zip").unlink()
-    with pytest.raises(FileNotFoundError, match=r"speaks of train.zip, but there is no such file"):
+    with pytest.raises(FileNotFoundError, match=r"lists train.zip, which does not exist"):
         PreparedPart(copy, "train")
 
 

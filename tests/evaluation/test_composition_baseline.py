@@ -123,7 +123,7 @@ def test_errors_say_what_is_wrong():
         baseline.fit(compositions, targets, trusted.long(), MAX_SHIFT, STEP)
     with pytest.raises(ValueError, match="at least one atom in every composition"):
         baseline.fit(0 * compositions, targets, trusted, MAX_SHIFT, STEP)
-    with pytest.raises(ValueError, match="without holes"):
+    with pytest.raises(ValueError, match="without gaps"):
         baseline.fit(compositions, targets, lower_channels([50] * 4, 100).flip(1), MAX_SHIFT, STEP)
     with pytest.raises(ValueError, match="at least one structure with trusted channels"):
         baseline.fit(compositions, targets, torch.zeros_like(trusted), MAX_SHIFT, STEP)

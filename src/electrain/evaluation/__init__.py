@@ -1,4 +1,4 @@
-"""Predictions compared with data and with simple baselines."""
+"""Comparison of predictions with reference data and simple baselines."""
 
 from .composition_baseline import CompositionBaseline
 

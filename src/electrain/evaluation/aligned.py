@@ -19,7 +19,7 @@ class Aligned(NamedTuple):
 
     alignment: float  # the alignment term AL | states^2/eV, PET-MAD-DOS paper, eqs. 3 and 4
     electrons: float  # in the trusted range of the target | eq. 9
-    fermi_level: float  # where the one of DFT, zero of the target, lies on the prediction's axis | eV
+    fermi_level: float  # position of the DFT one, the zero of the target, on the prediction's axis | eV
     predicted: torch.Tensor  # (num_channels,) | states/eV, on the target grid
 
     @property
@@ -29,11 +29,11 @@ class Aligned(NamedTuple):
 
 
 def align(prediction: torch.Tensor, target: torch.Tensor, axis: EnergyAxis) -> Aligned:
-    """Find the shift at which a prediction fits its target best, and its error there.
+    """Find the shift at which a prediction matches its target best, and the error at this shift.
 
     :param prediction: shape ``(axis.grid.size,)``, in states/eV.
     :param target: the same shape, NaN where it is not trusted, empty in its first ``axis.max_shift`` channels.
-    :param axis: of both.
+    :param axis: energy axis of both.
     """
     row, true = prediction.double().unsqueeze(0), target.double().unsqueeze(0)
     window, trusted = axis.window(true)

@@ -1,4 +1,4 @@
-"""Errors at each energy, PET-MAD-DOS paper, figure S7."""
+"""Errors at each energy (PET-MAD-DOS paper, figure S7)."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,21 +16,21 @@ from .structure_errors import StructureErrors
 class ChannelErrors(NamedTuple):
     """Root mean squares over structures at each channel of the target grid, each of shape ``(num_channels,)``.
 
-    NaN where no structure has a trusted target.
+    They are NaN where no structure has a trusted target.
     """
 
     energies: NDArray[np.float64]  # eV from the DFT Fermi level
-    rmse: NDArray[np.float64]  # states/eV, of whole structures
+    rmse: NDArray[np.float64]  # states/eV, for whole structures
     rmse_per_atom: NDArray[np.float64]  # states/eV/atom
     target_per_atom: NDArray[np.float64]  # states/eV/atom, root mean square of the true density of states
-    num_structures: NDArray[np.int64]  # that are trusted there
+    num_structures: NDArray[np.int64]  # number of structures with trusted targets at this energy
 
 
 def channel_errors(files: Sequence[Path], part: PreparedPart) -> ChannelErrors | None:
-    """Compute errors at each channel, at the shift that fits each structure best, over all chunks.
+    """Compute errors at each channel over all chunks, at the best shift of each structure.
 
-    :param files: of the chunks.
-    :param part: that was evaluated.
+    :param files: files of the chunks.
+    :param part: the evaluated part of the data set.
     :return: ``None`` if no density of states was predicted.
     """
     grid = part.axis.target_grid

@@ -1,4 +1,4 @@
-"""Predictions on disk: chunks of structures that are complete or not there, so that an evaluation can go on."""
+"""Predictions on disk: chunks of structures that are complete or do not exist, so that an evaluation can continue."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -20,18 +20,18 @@ from .structure_errors import Compared, StructureErrors, compare_structures
 from .tested_model import TestedModel
 
 FOLDER = "predictions"
-# Structures in a chunk: what is in memory at one time, and what is lost when a process is killed.
+# Number of structures in a chunk: in memory at one time, and lost when a process is killed.
 CHUNK_SIZE = 64
 
 
 class Chunk(NamedTuple):
-    """What is known of consecutive structures of a part.
+    """Results for consecutive structures of a part.
 
-    :param errors: shape ``(num_structures, num_numbers)``, the columns of :class:`StructureErrors`; NaN if left out,
-        but for the number of atoms.
+    :param errors: shape ``(num_structures, num_numbers)``, the columns of :class:`StructureErrors`; NaN for structures
+        that were left out, except the number of atoms.
     :param reasons: why a structure was left out, ``""`` if it was not; shape ``(num_structures,)``.
     :param predicted: aligned densities of states, shape ``(num_structures, num_channels)``, in states/eV.
-    :param target: likewise.
+    :param target: target densities of states, of the same shape and unit.
     """
 
     errors: NDArray[np.float64]
@@ -42,11 +42,11 @@ class Chunk(NamedTuple):
 
 @contextmanager
 def open_folder(report: Path, part: PreparedPart, num_rotated: int, *, overwrite: bool) -> Iterator[JobFolder]:
-    """Make the folder for predictions, or find the one of an evaluation of the same data set to go on with.
+    """Create the folder for predictions, or open that of an unfinished evaluation of the same data set.
 
-    :return: the folder; no other process can work in it meanwhile.
-    :raises BlockingIOError: if another process works in the folder.
-    :raises FileExistsError: if there are files of something else in the report's folder.
+    :return: the folder, locked against other processes.
+    :raises BlockingIOError: if another process is working in the folder.
+    :raises FileExistsError: if the report's folder contains other files.
     """
     manifest = hashlib.sha256((part.folder / MANIFEST).read_bytes()).hexdigest()
     fingerprint = {"version": __version__, "manifest": manifest, "part": part.part, "num_rotated": num_rotated}
@@ -55,7 +55,7 @@ def open_folder(report: Path, part: PreparedPart, num_rotated: int, *, overwrite
         if not (job.begun == fingerprint or is_new or overwrite):
             raise FileExistsError(
                 f"expected a new or empty folder, or an evaluation of {part.folder} ({part.part}, {num_rotated} "
-                f"rotated structures in each subset) to continue, but {report} has other files; "
+                f"rotated structures in each subset) to continue, but {report} contains other files; "
                 "--overwrite replaces the evaluation"
             )
         job.begin(fingerprint)
@@ -65,13 +65,13 @@ def open_folder(report: Path, part: PreparedPart, num_rotated: int, *, overwrite
 def evaluate_part(
     model: TestedModel, path: Path, part: PreparedPart, job: JobFolder, rotate: Sequence[bool]
 ) -> list[Path]:
-    """Predict all structures of a part that were not predicted before.
+    """Predict all structures of a part that have not been predicted before.
 
     :param model: the model.
-    :param path: its file, by whose content predictions are found again.
-    :param part: of a data set.
-    :param job: for predictions of this part.
-    :param rotate: for which structures to compute the rotational discrepancy.
+    :param path: its file, whose content identifies its predictions.
+    :param part: part of a data set.
+    :param job: job folder for predictions of this part.
+    :param rotate: for each structure, whether to compute the rotational discrepancy.
     :return: the files of all chunks, in order.
     """
     with path.open("rb") as content:
@@ -126,7 +126,7 @@ def read_chunks(files: Sequence[Path]) -> Iterator[Chunk]:
 
 
 def read_spectra(files: Sequence[Path], index: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Aligned prediction and target of one structure, shape ``(num_channels,)`` each, in states/eV."""
+    """Read the aligned prediction and the target of one structure, shape ``(num_channels,)`` each, in states/eV."""
     with np.load(files[index // CHUNK_SIZE]) as arrays:
         row = index % CHUNK_SIZE
         return arrays["predicted"][row].astype(np.float64), arrays["target"][row].astype(np.float64)

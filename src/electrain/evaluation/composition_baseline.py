@@ -1,14 +1,14 @@
-"""The best density of states that knows only the composition: what a model has to beat."""
+"""The best density of states from the composition alone: the baseline that a model has to beat."""
 
 import torch
 
 from electrain.spectra import spectral_loss_terms
 
-# Sweeps end when the loss falls by less than this fraction, or after this many.
+# Sweeps stop when the loss decreases by less than this fraction, or after this number.
 _RELATIVE_IMPROVEMENT = 1e-4
 _MAX_SWEEPS = 30
 
-# Sizes of the blocks that are in memory at once.
+# Sizes of the blocks that are in memory at one time.
 _STRUCTURES_PER_BLOCK = 256
 _CHANNELS_PER_BLOCK = 512
 
@@ -18,9 +18,9 @@ class CompositionBaseline:
 
     The spectra minimise the mean over structures of the alignment term per atom,
     :math:`AL_A / N_A` (see :func:`~electrain.spectra.spectral_loss_terms`), plus
-    :math:`e\,\lambda \sum_{Z,E} d_Z(E)^2` divided by the number of structures. Two steps alternate, neither
-    of which can raise that sum: the best shift of every structure for given spectra, and linear least squares
-    for given shifts. They end in a local minimum, which need not be the lowest.
+    :math:`e\,\lambda \sum_{Z,E} d_Z(E)^2` divided by the number of structures. Two steps alternate, neither of which
+    can increase that sum: finding the best shift of every structure for given spectra, and linear least squares for
+    given shifts. They converge to a local minimum, which is not necessarily the global one.
 
     :param ridge: :math:`\lambda`, in atoms. It sets a spectrum to zero where no structure has data.
     """
@@ -44,16 +44,16 @@ class CompositionBaseline:
     ) -> "CompositionBaseline":
         """Fit the spectra, starting with all structures in the middle of the range of shifts.
 
-        Structures without trusted channels are left out.
+        Structures without trusted channels are ignored.
 
-        :param compositions: atoms of each element, shape ``(num_structures, num_elements)``.
+        :param compositions: number of atoms of each element, shape ``(num_structures, num_elements)``.
         :param targets: in states/eV, shape ``(num_structures, num_channels)``; any value where not trusted.
         :param trusted: bool, shape ``(num_structures, num_channels)``: the lowest channels of each structure.
         :param max_shift: number of channels by which the prediction is longer than the target.
-        :param step: distance between two channels, in eV.
+        :param step: spacing of the channels, in eV.
         :return: this object.
-        :raises ValueError: for shapes that do not fit, a structure without atoms, or trusted channels above
-            channels that are not trusted.
+        :raises ValueError: for inconsistent shapes, a structure without atoms, or trusted channels above channels that
+            are not trusted.
         """
         _check(compositions, targets, trusted)
         used = trusted.any(dim=1)
@@ -74,20 +74,20 @@ class CompositionBaseline:
         return self
 
     def predict(self, compositions: torch.Tensor) -> torch.Tensor:
-        """Spectra of other structures.
+        """Predict the spectra of other structures.
 
-        :param compositions: atoms of each element, shape ``(num_structures, num_elements)``.
+        :param compositions: number of atoms of each element, shape ``(num_structures, num_elements)``.
         :return: in states/eV, float64, shape ``(num_structures, num_channels + max_shift)``.
         :raises RuntimeError: before :meth:`fit`.
         """
         if self.spectra is None:
-            raise RuntimeError("the composition baseline has no spectra yet: call fit first")
+            raise RuntimeError("the composition baseline has no spectra yet; call fit first")
         return compositions.to(self.spectra) @ self.spectra
 
     def _align(
         self, counts: torch.Tensor, targets: torch.Tensor, trusted: torch.Tensor, step: float
     ) -> tuple[torch.Tensor, float]:
-        """Best shifts, shape ``(num_structures,)``, and the mean alignment term per atom at them."""
+        """Best shifts, shape ``(num_structures,)``, and the mean alignment term per atom at these shifts."""
         shifts, losses = [], []
         blocks = zip(*(values.split(_STRUCTURES_PER_BLOCK) for values in (counts, targets, trusted)), strict=True)
         for block_counts, block_targets, block_trusted in blocks:
@@ -113,7 +113,7 @@ class CompositionBaseline:
         identity = torch.eye(num_elements, dtype=torch.float64, device=counts.device)
         normal = self.ridge * identity
         spectra = torch.zeros(num_elements, num_predicted, dtype=torch.float64, device=counts.device)
-        # Downwards, so that the matrix of a channel is that of the channel above plus what ends there.
+        # From the top down, so that the matrix of a channel is that of the channel above plus what ends there.
         for stop in range(num_predicted, 0, -_CHANNELS_PER_BLOCK):
             start = max(0, stop - _CHANNELS_PER_BLOCK)
             ending = (ends > start) & (ends <= stop)
@@ -131,7 +131,7 @@ class CompositionBaseline:
 def _right_sides(
     weighted: torch.Tensor, targets: torch.Tensor, shifts: torch.Tensor, num_predicted: int
 ) -> torch.Tensor:
-    """Targets moved to their shifts and summed with weights, shape ``(num_elements, num_predicted)``."""
+    """Weighted sums of the shifted targets, shape ``(num_elements, num_predicted)``."""
     total = weighted.new_zeros(weighted.shape[1], num_predicted)
     channels = torch.arange(targets.shape[1], device=targets.device)
     blocks = zip(*(values.split(_STRUCTURES_PER_BLOCK) for values in (weighted, targets, shifts)), strict=True)
@@ -156,6 +156,6 @@ def _check(compositions: torch.Tensor, targets: torch.Tensor, trusted: torch.Ten
     if not (compositions.sum(dim=1) > 0).all() or (compositions < 0).any():
         raise ValueError("expected at least one atom in every composition and no negative count")
     if (trusted[:, 1:] & ~trusted[:, :-1]).any():
-        raise ValueError("expected the trusted channels to be the lowest of each structure, without holes")
+        raise ValueError("expected the trusted channels to be the lowest of each structure, without gaps")
     if not trusted.any():
         raise ValueError("expected at least one structure with trusted channels")

@@ -1,4 +1,4 @@
-"""Figures of how errors are distributed: among structures, with examples, and among elements."""
+"""Figures of the distribution of errors among structures, with examples, and among elements."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 _PERCENTILES = (10, 25, 50, 75, 90, 100)
 WINDOW = (-15.0, 10.0)  # eV from the Fermi level
 
-# Aligned prediction and target of a structure, by its number.
+# Aligned prediction and target of a structure, by its index.
 Spectra = Callable[[int], tuple[NDArray[np.float64], NDArray[np.float64]]]
 
 
 def at_percentiles(errors: NDArray[np.float64]) -> dict[int, list[int]]:
-    """Structures at chosen percentiles of the known errors: number of the structure -> its percentiles.
+    """Find structures at chosen percentiles of the known errors: index of the structure -> its percentiles.
 
-    The first one at or above each percentile; 100 is the worst.
+    Each is the first structure at or above the percentile; 100 is the worst.
     """
     order = np.argsort(errors, kind="stable")[: int(np.isfinite(errors).sum())]
     found: dict[int, list[int]] = {}
@@ -37,11 +37,11 @@ def at_percentiles(errors: NDArray[np.float64]) -> dict[int, list[int]]:
 
 
 def error_distribution(table: ErrorTable, energies: NDArray[np.float64], spectra: Spectra) -> NamedFigure | None:
-    """Cumulative distribution of errors, and examples from it, figure 2 of the paper.
+    """Plot the cumulative distribution of errors, and examples from it (figure 2 of the paper).
 
     :param table: all structures.
-    :param energies: of the target grid, in eV from the Fermi level.
-    :param spectra: reads the densities of states of one structure.
+    :param energies: energies of the target grid, in eV from the Fermi level.
+    :param spectra: function that reads the densities of states of one structure.
     :return: ``None`` without densities of states.
     """
     from matplotlib.figure import Figure
@@ -70,8 +70,8 @@ def error_distribution(table: ErrorTable, energies: NDArray[np.float64], spectra
         if panel not in panels[-2:]:
             panel.set_xlabel("")
     caption = (
-        "Top: fraction of structures with errors (root of the alignment term per electron) up to a value, for each "
-        "subset; circles mark the examples. Below: true and predicted densities of states of structures at these "
+        "Top: cumulative distribution of the errors (root of the alignment term per electron) of the structures in "
+        "each subset; circles mark the examples. Below: true and predicted densities of states of structures at these "
         "percentiles of all errors; hatched where too few bands were computed."
     )
     return NamedFigure("error_distribution", caption, figure)
@@ -99,11 +99,13 @@ def _plot_distribution(panel: "Axes", table: ErrorTable, examples: dict[int, lis
     panel.set_xlabel(f"DOS error of a structure ({DOS_ERROR_UNIT})")
     panel.set_ylabel("fraction of structures")
     panel.spines[["top", "right"]].set_visible(False)
-    panel.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))  # curves are everywhere inside
+    panel.legend(
+        frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0)
+    )  # the curves leave no room inside
 
 
 def errors_by_element(table: ErrorTable) -> NamedFigure | None:
-    """Root mean square error of the structures with each element on a periodic table; ``None`` without errors."""
+    """Plot the root mean square error of structures with each element on a periodic table; ``None`` without."""
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
@@ -118,18 +120,18 @@ def errors_by_element(table: ErrorTable) -> NamedFigure | None:
     texts = {symbol: f"{error:.2f} ({count})" for symbol, (error, count) in values.items()}
     plot_periodic_table(panel, shades, texts)
     panel.set_title("DOS RMSE of the structures that contain an element (and their number)", loc="left", fontsize=10)
-    colors = ScalarMappable(Normalize(-top / 9, top), COLORS)  # the table leaves out the lightest tenth of the colors
+    colors = ScalarMappable(Normalize(-top / 9, top), COLORS)  # the table does not use the lightest tenth of the colors
     bar = figure.colorbar(colors, ax=panel, shrink=0.7, label=f"DOS RMSE ({DOS_ERROR_UNIT})")
     bar.ax.set_ylim(0.0, top)
     caption = (
-        "Root mean square DOS error (eq. 10) of the structures that contain each element; in brackets how many there "
-        "are. Elements with few structures say little."
+        "Root mean square DOS error (eq. 10) of the structures that contain each element, with their number in "
+        "parentheses. Errors from only a few structures are not significant."
     )
     return NamedFigure("errors_by_element", caption, figure)
 
 
 def element_errors(table: ErrorTable) -> dict[str, tuple[float, int]]:
-    """Root mean square DOS error, in eV^-1/2, of the structures with each element, and their number."""
+    """Return the root mean square DOS error, in eV^-1/2, of the structures with each element, and their number."""
     errors = table.dos_errors()
     found: dict[str, list[float]] = {}
     for entry, error in zip(table.entries, errors, strict=True):

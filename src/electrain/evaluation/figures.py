@@ -1,4 +1,4 @@
-"""Figures of an evaluation, after those of the PET-MAD-DOS paper."""
+"""Figures of an evaluation, modelled on those of the PET-MAD-DOS paper."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -26,7 +26,7 @@ _GAPS = {
     "predicted_gap_counted": "counting in predicted DOS",
     "true_gap_counted": "counting in true DOS",
 }
-# of the panels of errors by subset: title, unit, logarithmic, and the lines: label -> metric
+# panels of errors by subset: title, unit, logarithmic or not, and lines: label -> metric
 _PANELS: tuple[tuple[str, str, bool, dict[str, str]], ...] = (
     (
         "DOS",
@@ -51,7 +51,7 @@ class NamedFigure(NamedTuple):
 
 
 def errors_by_subset(summary: Summary) -> NamedFigure | None:
-    """Errors of every subset, figures 1 and 4 of the paper; ``None`` without errors."""
+    """Plot the errors of every subset (figures 1 and 4 of the paper); ``None`` without errors."""
     shown = [panel for panel in _PANELS if any(key in summary[ALL] for key in panel[3].values())]
     if not shown:
         return None
@@ -63,7 +63,7 @@ def errors_by_subset(summary: Summary) -> NamedFigure | None:
         known = {label: key for label, key in lines.items() if key in summary[ALL]}
         for index, (label, key) in enumerate(known.items()):
             values = np.array([row[key] for row in summary.values()])
-            # Beside each other: those of few structures may be equal.
+            # Side by side, because those of a few structures may be equal.
             places = positions + 0.12 * (index - 0.5 * (len(known) - 1))
             panel.plot(places, values, "os"[index], color=SERIES[index], label=label, markersize=6)
             panel.vlines(places, 0.0, values, color=SERIES[index], alpha=0.25, linewidth=1.0)
@@ -77,17 +77,17 @@ def errors_by_subset(summary: Summary) -> NamedFigure | None:
         panel.set_xticks(positions, names, fontsize=8)
         panel.set_xlim(-0.5, len(summary) - 0.5)
         _finish(panel, title=title, ylabel=f"error ({unit})")
-        # On the line of the title, away from the numbers.
+        # Level with the title, away from the numbers.
         narrow = {"ncols": 2, "handlelength": 1.0, "handletextpad": 0.3, "columnspacing": 1.0}
         panel.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1.0, 0.98), **narrow)
     for panel in panels[len(shown) :]:
         panel.set_axis_off()
-    caption = "Errors of each subset and of all structures; in brackets the number of structures."
+    caption = "Errors of each subset and of all structures, with the number of structures in parentheses."
     return NamedFigure("errors_by_subset", caption, figure)
 
 
 def gap_parity(table: ErrorTable) -> NamedFigure | None:
-    """Band gaps over those of DFT, read in three ways; ``None`` without gaps."""
+    """Plot band gaps, determined in three ways, against those of DFT; ``None`` without gaps."""
     shown = [name for name in _GAPS if len(table.differences(name, "true_gap"))]
     if not shown:
         return None
@@ -124,16 +124,16 @@ def gap_parity(table: ErrorTable) -> NamedFigure | None:
             *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=8, frameon=False
         )
     caption = (
-        "Band gaps read from the predicted density of states by the model, and the traditional way (Fermi level by "
-        "counting electrons, states below 0.1 states/eV/atom counting as none) from the predicted and the true density "
-        "of states, over the gaps of DFT. Densities of states without a gap's upper edge or with too few electrons "
-        "are left out."
+        "Band gaps against those of DFT: as predicted by the model, and determined in the traditional way (Fermi level "
+        "from the number of electrons, densities below 0.1 states/eV/atom taken as zero) from the predicted and the "
+        "true density of states. Densities of states with too few electrons or without an upper edge of the gap are "
+        "left out."
     )
     return NamedFigure("gap_parity", caption, figure)
 
 
 def errors_by_energy(models: Mapping[str, ChannelErrors]) -> NamedFigure:
-    """Errors at each energy of one or several models, figure S7 of the paper."""
+    """Plot the errors of one or several models at each energy (figure S7 of the paper)."""
     figure = _new_figure(8.0, 4.2)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     first = next(iter(models.values()))
@@ -151,7 +151,7 @@ def errors_by_energy(models: Mapping[str, ChannelErrors]) -> NamedFigure:
         top.plot(errors.energies, errors.rmse_per_atom, color=_color(index), linewidth=1.1, label=label)
     bottom.plot(first.energies[known], first.num_structures[known], color="0.3", linewidth=1.1)
     bottom.set_ylim(bottom=0.0)
-    # Semicore states lie far below: the axis shows valence and conduction states.
+    # Semicore states lie far below; the axis shows only valence and conduction states.
     low = max(-25.0, float(first.energies[visible][0])) if visible.any() else float(first.energies[0])
     bottom.set_xlim(low, float(first.energies[known][-1]))
     inside = known & (first.energies >= low)
@@ -163,15 +163,15 @@ def errors_by_energy(models: Mapping[str, ChannelErrors]) -> NamedFigure:
     bottom.set_xlabel(r"$E - E_\mathrm{F}$ (eV)")
     top.legend(frameon=False, fontsize=8)
     caption = (
-        "Root mean square error of the density of states per atom at each energy, after the shift that fits each "
-        "structure best, beside the root mean square of the true density of states. Below: how many structures have "
-        "enough bands to be compared at that energy. Semicore states below are in error_by_energy.csv."
+        "Root mean square error of the density of states per atom at each energy, at the best shift of each structure, "
+        "together with the root mean square of the true density of states. Below: number of structures with enough "
+        "bands to be compared at that energy. Semicore states, which lie lower, are in error_by_energy.csv."
     )
     return NamedFigure("error_by_energy", caption, figure)
 
 
 def learning_curve(sizes: Sequence[int], summaries: Sequence[Summary]) -> NamedFigure | None:
-    """Errors over the number of training structures, figures S1 to S4 of the paper; ``None`` without errors."""
+    """Plot errors against the number of training structures (figures S1 to S4); ``None`` without errors."""
     lines = {f"{quantity_of(DENSITY_OF_STATES).label}, RMSE (eq. 10)": ("dos_rmse_per_electron", DOS_ERROR_UNIT)}
     lines |= {f"{_GAP.label}, MAE": ("gap_head_mae", _GAP.unit)}
     lines |= {f"{quantity_of(ENERGY).label}, MAE": ("energy_mae", "meV/atom")}
@@ -196,7 +196,7 @@ def learning_curve(sizes: Sequence[int], summaries: Sequence[Summary]) -> NamedF
 
 
 def calibration_figure(found: Mapping[str, Calibration]) -> NamedFigure | None:
-    """Actual errors over predicted uncertainties, PET-MAD paper, figure S6; ``None`` without uncertainties."""
+    """Plot errors against predicted uncertainties (PET-MAD paper, figure S6); ``None`` without uncertainties."""
     positive = {name: values for name, values in found.items() if (values.uncertainties > 0).any()}
     if not positive:
         return None
@@ -210,14 +210,14 @@ def calibration_figure(found: Mapping[str, Calibration]) -> NamedFigure | None:
     for panel in panels[len(positive) :]:
         panel.set_axis_off()
     caption = (
-        "Actual errors over predicted uncertainties, a point for each structure. Of Gaussian errors with the predicted "
-        "standard deviations, 68 % and 95 % lie in the shaded areas."
+        "Actual errors against predicted uncertainties, one point per structure. If errors are Gaussian with the "
+        "predicted standard deviations, 68 % and 95 % of the points lie in the shaded areas."
     )
     return NamedFigure("calibration", caption, figure)
 
 
 def plain_numbers(axis: "Axis") -> None:
-    """Label a logarithmic axis with plain numbers: decades, 2 and 5 between them, and all on a short axis."""
+    """Label a logarithmic axis with plain numbers: decades with 2 and 5 between them, or all ticks on a short axis."""
 
     def minor(value: float, _: object) -> str:
         low, high = axis.get_view_interval()

@@ -1,4 +1,4 @@
-"""One HTML file with everything in it: tables, figures, and a viewer of structures and densities of states."""
+"""A self-contained HTML file: tables, figures, and a viewer of structures and densities of states."""
 
 import base64
 import html
@@ -20,7 +20,7 @@ from .viewer import as_script, chemiscope_library
 
 _FOLDER = "report_page"
 _NO_VIEWER = (
-    "<p>Structures and their densities of states are shown here if chemiscope is installed when the report is made: "
+    "<p>Install chemiscope before making the report to see structures and their densities of states here: "
     "<code>pip install 'electrain[report]'</code>.</p>"
 )
 
@@ -35,15 +35,15 @@ def write_html(
     figures: Sequence[NamedFigure],
     viewer: Mapping[str, Any] | None,
 ) -> None:
-    """Write the report; it opens without network.
+    """Write the report, which needs no network connection.
 
-    :param path: of the file.
-    :param title: of the page.
+    :param path: file to write.
+    :param title: title of the page.
     :param facts: what was evaluated and how, shown as a list.
     :param tables: heading -> name of the column -> key of the metric -> value.
-    :param calibrations: errors beside uncertainties, by quantity; may be empty.
-    :param figures: with captions.
-    :param viewer: what :func:`~electrain.evaluation.viewer.viewer_data` returns, or ``None`` for a page without it.
+    :param calibrations: errors and uncertainties, by quantity; may be empty.
+    :param figures: figures with captions.
+    :param viewer: result of :func:`~electrain.evaluation.viewer.viewer_data`, or ``None`` for a page without viewer.
     """
     library = None if viewer is None else chemiscope_library()
     page = Template(_part("page.html")).substitute(
@@ -90,7 +90,7 @@ def _calibrations(calibrations: Mapping[str, Calibration]) -> str:
         numbers = (f"{value:.2f}" if isinstance(value, float) else value for value in calibration_row(values).values())
         cells = "".join(f"<td>{number}</td>" for number in numbers)
         rows += f"<tr><th>{html.escape(quantity_of(name).label)}</th>{cells}</tr>"
-    note = "<p>In brackets: for Gaussian errors with the predicted standard deviations. Their ratio would be 1.</p>"
+    note = "<p>In parentheses: values for Gaussian errors with the predicted standard deviations, whose ratio is 1.</p>"
     return f"<h3>Uncertainties</h3><table><tr><th></th>{head}</tr>{rows}</table>{note}"
 
 

@@ -36,11 +36,11 @@ from .viewer import chemiscope_library, viewer_data
 
 @dataclass(frozen=True, eq=False)
 class ModelEvaluation:
-    """What is known of one model.
+    """Results of one model.
 
     :param path: its file.
-    :param name: for tables and figures.
-    :param files: of its predictions.
+    :param name: its name in tables and figures.
+    :param files: files of its predictions.
     :param table: numbers of all structures.
     :param summary: errors of all subsets.
     :param channels: errors at each energy, ``None`` without densities of states.
@@ -56,11 +56,11 @@ class ModelEvaluation:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What is known of all models, on one part of a data set.
+    """Results of all models on one part of a data set.
 
     :param part: the part.
-    :param models: the first one is what the report is about, others are compared with it.
-    :param training_sizes: of the models, empty if unknown.
+    :param models: the report is about the first model; further ones are compared with it.
+    :param training_sizes: numbers of training structures of the models, empty if unknown.
     """
 
     part: PreparedPart
@@ -80,23 +80,23 @@ def evaluate_models(
     matmul_precision: str = "highest",
     overwrite: bool = False,
 ) -> Evaluation:
-    """Predict a part of a data set with one or several models, and compare.
+    """Predict a part of a data set with one or several models, and compare predictions and targets.
 
-    Predictions go into ``report/predictions``, a file for every 64 structures; an evaluation that was interrupted
-    continues with what is there.
+    Predictions are stored in ``report/predictions``, one file for every 64 structures, so that an interrupted
+    evaluation can continue.
 
     :param models: exported ``.pt`` files.
-    :param part: of a data set that ``electrain prepare`` wrote.
-    :param report: folder to write; new or empty, or with an evaluation of the same data set.
-    :param num_rotated: for how many structures of each subset the rotational discrepancy is computed.
-    :param training_sizes: structures that each model was trained on, for learning curves.
+    :param part: part of a data set written by ``electrain prepare``.
+    :param report: folder to write to; new or empty, or with an evaluation of the same data set.
+    :param num_rotated: number of structures in each subset for which the rotational discrepancy is computed.
+    :param training_sizes: number of training structures of each model, for learning curves.
     :param device: as for :class:`~electrain.calculators.ElectronicStructureModel`.
-    :param batch_size: how many atoms are computed together, at most.
+    :param batch_size: maximum number of atoms per batch.
     :param matmul_precision: as for the same class.
-    :param overwrite: replace the evaluation of another data set.
-    :raises ValueError: if a model and the data set do not fit, or a model can compute none of the structures.
-    :raises BlockingIOError: if another process evaluates into the folder.
-    :raises FileExistsError: if the folder has other files.
+    :param overwrite: replace the evaluation of another data set or with other settings.
+    :raises ValueError: if a model does not match the data set, or can compute none of the structures.
+    :raises BlockingIOError: if another process is working in the folder.
+    :raises FileExistsError: if the folder contains other files.
     """
     if training_sizes and len(training_sizes) != len(models):
         raise ValueError(
@@ -120,7 +120,7 @@ def evaluate_models(
 
 
 def chosen_for_rotation(entries: Sequence[Entry], count: int) -> list[bool]:
-    """Choose up to so many structures of each subset, evenly over its order in the file."""
+    """Choose up to ``count`` structures of each subset, evenly spaced in the order of the file."""
     members: dict[str, list[int]] = {}
     for index, entry in enumerate(entries):
         members.setdefault(entry.subset, []).append(index)
@@ -132,12 +132,12 @@ def chosen_for_rotation(entries: Sequence[Entry], count: int) -> list[bool]:
 
 
 def left_out(table: ErrorTable) -> dict[str, int]:
-    """Reasons for which structures were left out, and how many for each."""
+    """Count the structures that were left out for each reason."""
     return dict(Counter(reason for reason in table.reasons if reason).most_common())
 
 
 def report_tables(evaluation: Evaluation) -> dict[str, Summary]:
-    """Tables by heading: errors of subsets and, for several models, of all structures by model."""
+    """Return tables by heading: errors of subsets and, for several models, errors of all structures by model."""
     first = evaluation.models[0]
     tables = {f"Errors of {first.name}": first.summary}
     if len(evaluation.models) > 1:
@@ -178,9 +178,9 @@ def report_text(evaluation: Evaluation) -> str:
 def write_report(evaluation: Evaluation, folder: Path, say: Callable[[str], None]) -> None:
     """Write tables, figures and the HTML report.
 
-    :param evaluation: of one or several models.
-    :param folder: that holds the predictions.
-    :param say: shows a line to the user.
+    :param evaluation: results of one or several models.
+    :param folder: folder that contains the predictions.
+    :param say: function that shows a line to the user.
     """
     first = evaluation.models[0]
     uncertain = calibrations(first.table)
@@ -247,6 +247,6 @@ def _json(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def _short_names(models: Sequence[Path]) -> list[str]:
-    """Names of files, with their folders where those differ."""
+    """Names of the files, with their folders if those differ."""
     names = [path.name for path in models]
     return names if len(set(names)) == len(names) else [str(path) for path in models]

@@ -1,4 +1,4 @@
-"""What is compared for one structure: predictions and calculation side by side, and their differences."""
+"""The comparison for one structure: predicted and calculated values, and their differences."""
 
 import math
 from typing import NamedTuple
@@ -22,18 +22,18 @@ from electrain.spectra import (
 from .aligned import Aligned, align
 from .tested_model import PredictedEnergy, TestedModel
 
-# Below it a density of states counts as zero when a gap is read from it: PET-MAD-DOS paper, table 2.
+# A density of states below this threshold counts as zero when a gap is read from it (PET-MAD-DOS paper, table 2).
 GAP_THRESHOLD = 0.1  # states/eV/atom
 
 
 class StructureErrors(NamedTuple):
-    """Numbers of one structure; NaN for what the model or the data set does not have.
+    """Numbers of one structure; NaN for quantities that the model or the data set lacks.
 
-    Fermi levels are on the model's axis, the true one where it lies after alignment. "Counted" quantities are read
-    from a density of states the traditional way, see :func:`gap_by_counting`. :data:`UNITS` has the units.
+    Fermi levels are on the model's axis; the true one is where it lies after alignment. "Counted" quantities are read
+    from a density of states in the traditional way, see :func:`gap_by_counting`. :data:`UNITS` lists the units.
     """
 
-    num_atoms: float  # also of structures that were left out
+    num_atoms: float  # known even for structures that were left out
     alignment: float = math.nan  # alignment term AL
     electrons: float = math.nan  # in the trusted range of the target
     discrepancy: float = math.nan  # rotational, eq. 11
@@ -46,21 +46,21 @@ class StructureErrors(NamedTuple):
     predicted_level_counted: float = math.nan  # from the predicted density of states
     true_energy: float = math.nan
     predicted_energy: float = math.nan
-    num_forces: float = 0.0  # components
+    num_forces: float = 0.0  # number of components
     forces_absolute: float = 0.0  # sum over components of |error|
     forces_squared: float = 0.0  # sum over components of error^2
-    num_stresses: float = 0.0  # components
+    num_stresses: float = 0.0  # number of components
     stresses_absolute: float = 0.0
     stresses_squared: float = 0.0
     dos_error: float = math.nan  # root mean square over trusted channels, if there is an uncertainty
-    dos_uncertainty: float = math.nan  # the same of its uncertainty
+    dos_uncertainty: float = math.nan  # the same for its uncertainty
     gap_uncertainty: float = math.nan
     level_uncertainty: float = math.nan
     energy_uncertainty: float = math.nan
 
 
 _DOS, _GAP, _LEVEL, _ENERGY = (quantity_of(name).unit for name in (DENSITY_OF_STATES, BAND_GAP, FERMI_LEVEL, ENERGY))
-# Of the numbers above; those that are not here have none.
+# Units of the numbers above; those not listed here have none.
 UNITS = {
     "alignment": "states^2/eV",
     "discrepancy": "eV^-1/2",
@@ -79,10 +79,10 @@ UNITS = {
 
 
 class Compared(NamedTuple):
-    """One structure: its numbers, and spectra on the target grid in states/eV, shape ``(num_channels,)``."""
+    """One structure: its numbers, and its spectra on the target grid in states/eV, shape ``(num_channels,)``."""
 
     errors: StructureErrors
-    predicted: NDArray[np.float32]  # shifted to fit best; NaN without a prediction
+    predicted: NDArray[np.float32]  # at the best shift; NaN without a prediction
     target: NDArray[np.float32]  # NaN where not trusted
 
 
@@ -96,7 +96,7 @@ def compare_structure(
     """Compare all predictions for one structure with its calculation.
 
     :param labelled: the structure with its targets.
-    :param axis: of predictions and targets.
+    :param axis: energy axis of predictions and targets.
     :param result: the predicted electronic structure, if any.
     :param energy: the predicted energy, if any.
     :param rotated: densities of states of rotated copies, shape ``(num_rotations, axis.grid.size)``, if computed.
@@ -123,16 +123,16 @@ def compare_structure(
 
 
 def gap_by_counting(dos: torch.Tensor, grid: EnergyGrid, num_electrons: float, num_atoms: int) -> tuple[float, float]:
-    """Read Fermi level and band gap from a density of states, the traditional way.
+    """Read Fermi level and band gap from a density of states in the traditional way.
 
-    The level is where the integral reaches the number of electrons; the gap is the range around it in which the density
-    of states stays below 0.1 states/eV/atom (PET-MAD-DOS paper, section II.2 and table 2).
+    The Fermi level is where the integral reaches the number of electrons; the gap is the range around it in which the
+    density of states stays below 0.1 states/eV/atom (PET-MAD-DOS paper, section II.2 and table 2).
 
-    :param dos: shape ``(grid.size,)``, in states/eV.
+    :param dos: density of states, shape ``(grid.size,)``, in states/eV.
     :param grid: its energies.
-    :param num_electrons: of the calculation; NaN if unknown.
-    :param num_atoms: in the structure.
-    :return: both in eV; NaN where the density of states holds too few electrons, or the gap has no upper edge in it.
+    :param num_electrons: number of electrons in the calculation; NaN if unknown.
+    :param num_atoms: number of atoms in the structure.
+    :return: both in eV; NaN if the density of states contains too few electrons, or no upper edge of the gap.
     """
     if not math.isfinite(num_electrons):
         return math.nan, math.nan
@@ -212,10 +212,11 @@ def compare_structures(
 ) -> list[Compared]:
     """Predict a few structures and compare them.
 
-    :param structures: that the model can compute.
+    :param structures: structures that the model can compute.
     :param model: the model.
-    :param axis: of model and data set.
-    :param rotate: for which of them to compute the rotational discrepancy, if the model has densities of states.
+    :param axis: energy axis of model and data set.
+    :param rotate: for each of them, whether to compute the rotational discrepancy, if the model predicts densities of
+        states.
     """
     atoms = [labelled.atoms for labelled in structures]
     results, energies = model.electronic_structures(atoms), model.energies(atoms)

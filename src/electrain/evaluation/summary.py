@@ -1,4 +1,4 @@
-"""From numbers of structures to numbers of subsets: the errors that the papers report."""
+"""From the numbers of single structures to those of subsets: the errors reported in the papers."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -27,7 +27,7 @@ _GAP, _LEVEL = quantity_of(BAND_GAP), quantity_of(FERMI_LEVEL)
 class ErrorTable:
     """Numbers of all structures of a part, or of some of them.
 
-    :param entries: what the data set says about each.
+    :param entries: entry of each structure in the data set.
     :param values: shape ``(num_structures, num_numbers)``, the columns of
         :class:`~electrain.evaluation.structure_errors.StructureErrors`.
     :param reasons: why a structure was left out, ``""`` if it was not.
@@ -39,7 +39,7 @@ class ErrorTable:
 
     @classmethod
     def read(cls, entries: Sequence[Entry], files: Sequence[Path]) -> "ErrorTable":
-        """Collect what all chunks of an evaluation say, but the spectra."""
+        """Read all chunks of an evaluation, except the spectra."""
         values, reasons = [], []
         for chunk in read_chunks(files):
             values.append(chunk.errors)
@@ -50,11 +50,11 @@ class ErrorTable:
         return len(self.entries)
 
     def column(self, name: str) -> NDArray[np.float64]:
-        """One number of every structure; names are those of ``StructureErrors``."""
+        """Return one number for every structure; names are those of ``StructureErrors``."""
         return self.values[:, StructureErrors._fields.index(name)]
 
     def formulas(self) -> list[str]:
-        """Chemical formulas with as many atoms as the structures have, metals first."""
+        """Chemical formulas, not reduced, with metals first."""
         reduced = [Formula(entry.formula) for entry in self.entries]
         numbers = self.column("num_atoms").astype(int).tolist()
         pairs = zip(reduced, numbers, strict=True)
@@ -66,18 +66,18 @@ class ErrorTable:
         return ErrorTable([self.entries[i] for i in indices], self.values[chosen], [self.reasons[i] for i in indices])
 
     def subsets(self) -> dict[str, "ErrorTable"]:
-        """Tables of the subsets, the largest first, and of all structures, if there is more than one subset."""
+        """Return tables of the subsets, largest first, and of all structures if there is more than one subset."""
         names = np.array([entry.subset for entry in self.entries])
         sizes = Counter(names.tolist())
         found = {name: self.pick(names == name) for name in sorted(sizes, key=lambda name: (-sizes[name], name))}
         return {**(found if len(found) > 1 else {}), ALL: self}
 
     def dos_errors(self) -> NDArray[np.float64]:
-        """Root of the alignment term per electron of each structure, in eV^-1/2: what eq. 10 averages."""
+        """Root of the alignment term per electron of each structure, in eV^-1/2: the quantity averaged in eq. 10."""
         return np.sqrt(self.column("alignment") / self.column("electrons"))
 
     def differences(self, predicted: str, true: str) -> NDArray[np.float64]:
-        """Predicted minus true values of the structures that have both."""
+        """Return predicted minus true values for the structures that have both."""
         errors = self.column(predicted) - self.column(true)
         return errors[np.isfinite(errors)]
 
@@ -87,8 +87,8 @@ class Metric(NamedTuple):
 
     :param key: its name in JSON and CSV files.
     :param label: its name for readers.
-    :param unit: of the values, ``""`` for numbers of structures.
-    :param compute: the value for some structures, NaN if there is none.
+    :param unit: unit of the values, ``""`` for numbers of structures.
+    :param compute: function that returns its value for a table of structures, NaN if there is none.
     """
 
     key: str
@@ -101,7 +101,7 @@ def _aligned(table: ErrorTable) -> AlignedErrors | None:
     known = np.isfinite(table.column("alignment"))
     if not known.any():
         return None
-    errors = AlignedRMSE(step=1.0)  # the step is in the alignment terms already
+    errors = AlignedRMSE(step=1.0)  # the alignment terms already contain the step
     columns = (torch.from_numpy(table.column(name)[known]) for name in ("alignment", "electrons", "num_atoms"))
     errors.add(*columns)
     return errors.compute()
@@ -122,12 +122,12 @@ def _count(name: str) -> Callable[[ErrorTable], float]:
 
 
 def mean_absolute(values: NDArray[np.float64]) -> float:
-    """Mean of absolute values; NaN of none."""
+    """Mean of absolute values; NaN without values."""
     return float(np.abs(values).mean()) if len(values) else np.nan
 
 
 def root_mean_square(values: NDArray[np.float64]) -> float:
-    """Root of the mean of squares; NaN of none."""
+    """Root of the mean of squares; NaN without values."""
     return float(np.sqrt(np.mean(values**2))) if len(values) else np.nan
 
 
@@ -190,9 +190,9 @@ Summary = dict[str, dict[str, float]]
 
 
 def summarise(table: ErrorTable) -> Summary:
-    """All metrics of every subset and of all structures: subset -> key of the metric -> value.
+    """Compute all metrics of every subset and of all structures: subset -> key of the metric -> value.
 
-    Metrics that no subset has are left out.
+    Metrics that are unknown for all subsets are left out.
     """
     subsets = table.subsets()
     values = {name: {metric.key: metric.compute(rows) for metric in METRICS} for name, rows in subsets.items()}

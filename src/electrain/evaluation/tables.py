@@ -17,7 +17,7 @@ from .uncertainties import Calibration
 
 
 def counted(number: int, noun: str) -> str:
-    """A number of things: ``1 structure``, ``2 structures``."""
+    """Write a number with its noun: ``1 structure``, ``2 structures``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
@@ -28,7 +28,7 @@ def metric_label(key: str) -> str:
 
 
 def number(key: str, value: float) -> str:
-    """A value of a metric for readers: three digits, or a whole number of structures."""
+    """Format a value of a metric for readers: three digits, or an integer for numbers of structures."""
     if not math.isfinite(value):
         return "-"
     metric = next(metric for metric in METRICS if metric.key == key)
@@ -38,9 +38,9 @@ def number(key: str, value: float) -> str:
 
 
 def text_table(columns: Mapping[str, Mapping[str, float]]) -> str:
-    """Metrics as rows, subsets (or models) as columns.
+    """Write a table with metrics as rows, and subsets (or models) as columns.
 
-    :param columns: name of the column -> key of the metric -> value; the same metrics in all.
+    :param columns: name of the column -> key of the metric -> value; all columns have the same metrics.
     """
     keys = list(next(iter(columns.values())))
     labels = {key: metric_label(key) for key in keys}
@@ -54,7 +54,7 @@ def text_table(columns: Mapping[str, Mapping[str, float]]) -> str:
 
 
 def calibration_table(calibrations: Mapping[str, Calibration]) -> str:
-    """How errors and predicted uncertainties compare, a row for each quantity."""
+    """Write a table that compares errors and predicted uncertainties, with a row for each quantity."""
     heads = ("structures", "ratio", "within 1", "within 2", "rank corr.")
     lines = [f"{'uncertainty of':40}" + "".join(f"  {head:>10}" for head in heads)]
     for name, values in calibrations.items():
@@ -64,7 +64,7 @@ def calibration_table(calibrations: Mapping[str, Calibration]) -> str:
 
 
 def calibration_row(values: Calibration) -> dict[str, Any]:
-    """Numbers that say whether uncertainties are right; see :class:`Calibration`."""
+    """Numbers that tell whether uncertainties are calibrated; see :class:`Calibration`."""
     return {
         "structures": len(values.errors),
         "ratio": values.ratio,
@@ -83,7 +83,7 @@ def write_summary(path: Path, summary: Summary) -> None:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write JSON, ``null`` for what is not known."""
+    """Write JSON, with ``null`` for unknown values."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(_without_nan(content), indent=2) + "\n", encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""A model and a data set that fit each other, and what one predicts for the structures of the other."""
+"""A model that matches a data set, and its predictions for the structures of the data set."""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ _LEBEDEV_DEGREE = 9
 
 
 class PredictedEnergy(NamedTuple):
-    """Energy of one structure and its derivatives, as far as they were computed."""
+    """Energy of one structure, and those of its derivatives that were computed."""
 
     energy: float  # eV
     forces: NDArray[np.float64] | None = None  # (num_atoms, 3) | eV/A
@@ -32,19 +32,19 @@ class PredictedEnergy(NamedTuple):
 
 
 class TestedModel:
-    """An exported model, asked for what a data set can be compared with.
+    """An exported model that predicts the quantities of a data set.
 
     :param path: the ``.pt`` file.
-    :param part: of the data set.
+    :param part: part of the data set.
     :param device: as for :class:`~electrain.calculators.ElectronicStructureModel`.
-    :param batch_size: how many atoms are computed together, at most.
+    :param batch_size: maximum number of atoms per batch.
     :param matmul_precision: as for the same class.
-    :raises FileNotFoundError: if there is no such file.
-    :raises ModelFileError: if it is no exported model.
-    :raises ValueError: for a model that predicts nothing that the data set has, or on another energy axis.
+    :raises FileNotFoundError: if the file does not exist.
+    :raises ModelFileError: if it is not an exported model.
+    :raises ValueError: for a model that predicts no quantity of the data set, or has another energy axis.
     """
 
-    __test__ = False  # pytest takes a class of this name for its own
+    __test__ = False  # pytest would collect a class of this name
 
     def __init__(
         self, path: Path, part: PreparedPart, device: str | None, *, batch_size: int, matmul_precision: str
@@ -68,12 +68,12 @@ class TestedModel:
             self.electronic = ElectronicStructureModel(model, device, matmul_precision=matmul_precision)
         self._potential: MetatomicCalculator | None = None
         if has_energy:
-            # No skin: lists are never used for a second, similar structure.
+            # No skin, because lists are never reused for a second, similar structure.
             self._potential = MetatomicCalculator(model, device=device, neighbor_skin=0.0)
         self._has_energy_uncertainty = has_energy and uncertainty_name(ENERGY) in outputs
 
     def check(self, atoms: Atoms) -> None:
-        """Raise a ``ValueError`` for a structure that the model cannot compute; the methods below take others."""
+        """Raise a ``ValueError`` for a structure that the model cannot compute; the methods below do not check."""
         if self.electronic is not None:
             self.electronic.check(atoms)
             return
@@ -81,18 +81,18 @@ class TestedModel:
         check_known_elements(atoms, self._numbers)
 
     def electronic_structures(self, structures: Sequence[Atoms]) -> Iterator[ElectronicStructure | None]:
-        """Predict densities of states and all that belongs to them, in the order of the structures."""
+        """Predict densities of states with gaps, Fermi levels and uncertainties, in the order of the structures."""
         if self.electronic is None:
             return iter([None] * len(structures))
         return self.electronic.predict_checked(structures, batch_size=self._batch_size)
 
     def energies(self, structures: Sequence[Atoms]) -> Iterator[PredictedEnergy | None]:
-        """Predict energies and, where the data set has any, forces and stresses, in the order of the structures."""
+        """Predict energies and, if the data set has them, forces and stresses, in the order of the structures."""
         if self._potential is None:
             yield from [None] * len(structures)
             return
         for batch in in_batches(structures, self._batch_size):
-            # Stresses come if all structures of a call have a volume.
+            # Stresses are available if all structures of a call have a volume.
             found: dict[int, PredictedEnergy] = {}
             for periodic in (True, False):
                 chosen = [index for index, atoms in enumerate(batch) if bool(atoms.pbc.all()) == periodic]
@@ -125,7 +125,7 @@ class TestedModel:
         ]
 
     def rotated_spectra(self, atoms: Atoms) -> NDArray[np.float64]:
-        """Densities of states of the 38 rotated copies of eq. 11, shape ``(38, num_channels)``, in states/eV."""
+        """Predict densities of states of the 38 rotated copies of eq. 11, shape ``(38, num_channels)``, states/eV."""
         assert self.electronic is not None
         copies = Rotations.axis_directions(_LEBEDEV_DEGREE).apply(atoms)
         results = self.electronic.predict_checked(copies, batch_size=self._batch_size)
@@ -133,10 +133,10 @@ class TestedModel:
 
 
 def _check_axis(model: AtomisticModel, path: Path, part: PreparedPart) -> None:
-    """Raise a ``ValueError`` if targets and predictions are not on one energy axis."""
+    """Raise a ``ValueError`` if targets and predictions are not on the same energy axis."""
     axis, theirs = energy_axis_of(model), part.axis
     if axis is None:
-        raise ValueError(f"the metadata of {path} have no energy_grid: expected a model that pet_mad made")
+        raise ValueError(f"expected a model made by electrain, but the metadata of {path} have no energy_grid")
     if not axis.is_compatible(theirs):
         grid, low = axis.grid, axis.target_grid.start
         raise ValueError(
@@ -147,6 +147,6 @@ def _check_axis(model: AtomisticModel, path: Path, part: PreparedPart) -> None:
     smearings = axis.smearing, theirs.smearing
     if smearings[0] is not None and smearings[1] is not None and abs(smearings[0] - smearings[1]) > 1e-6:
         raise ValueError(
-            f"{path} learned densities of states smeared by {smearings[0]:g} eV, those of {part.folder} are smeared by "
-            f"{smearings[1]:g} eV"
+            f"{path} was trained on densities of states with a smearing of {smearings[0]:g} eV, but that in "
+            f"{part.folder} is {smearings[1]:g} eV"
         )

@@ -1,4 +1,4 @@
-"""Are uncertainties right? Predicted against actual errors of structures that a model was not trained on."""
+"""Whether uncertainties are right: predicted and actual errors of structures that a model was not trained on."""
 
 from typing import NamedTuple
 
@@ -17,14 +17,14 @@ SPECTRUM = f"{quantity_of(DENSITY_OF_STATES).label}, mean over channels"
 
 
 class Calibration(NamedTuple):
-    """Errors of held-out predictions, and the uncertainties that were predicted with them."""
+    """Errors of held-out predictions, and their predicted uncertainties."""
 
     errors: NDArray[np.float64]  # (num_samples,) | prediction minus reference
     uncertainties: NDArray[np.float64]  # (num_samples,) | standard deviations
     unit: str
 
     def within(self, deviations: float) -> float:
-        """Fraction of the errors that are no larger than so many standard deviations: 0.683, 0.954 if Gaussian."""
+        """Fraction of the errors within a number of standard deviations: 0.683, 0.954 for 1, 2 if they are Gaussian."""
         return float(np.mean(np.abs(self.errors) <= deviations * self.uncertainties))
 
     @property
@@ -34,16 +34,16 @@ class Calibration(NamedTuple):
 
     @property
     def correlation(self) -> float:
-        """Spearman's rank correlation of uncertainties and absolute errors; NaN where either are all the same."""
+        """Spearman's rank correlation of uncertainties and absolute errors; NaN if either are all the same."""
         if np.ptp(self.uncertainties) == 0 or np.ptp(np.abs(self.errors)) == 0:
             return float("nan")
         return float(spearmanr(self.uncertainties, np.abs(self.errors)).statistic)
 
 
 def calibrations(table: ErrorTable) -> dict[str, Calibration]:
-    """Errors of all structures beside their predicted uncertainties, by quantity; empty without uncertainties.
+    """Collect errors and predicted uncertainties of all structures, by quantity; empty without uncertainties.
 
-    Metals that are predicted as such have no gap that could be off: they are left out of the band gaps.
+    Metals that are predicted to be metals have no gap error, so they are left out of the band gaps.
     """
     gaps = (torch.from_numpy(table.column(name)) for name in ("predicted_gap", "true_gap"))
     pairs = {

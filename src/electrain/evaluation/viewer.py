@@ -16,7 +16,7 @@ from .chunk_files import read_spectra
 from .distribution_figures import WINDOW
 from .summary import ErrorTable
 
-# A browser holds all of them in memory.
+# A browser keeps all of them in memory.
 MAX_SHOWN = 300
 _DIGITS = 4
 
@@ -25,7 +25,7 @@ _TRUE_GAP, _PREDICTED_GAP = "band gap, DFT (eV)", "band gap, model (eV)"
 
 
 def chemiscope_library() -> str | None:
-    """JavaScript of the viewer, ``None`` if the package is not installed."""
+    """Return the JavaScript of the viewer, or ``None`` if the package is not installed."""
     try:
         return (resources.files("chemiscope") / "sphinx" / "static" / "chemiscope.min.js").read_text(encoding="utf-8")
     except (ModuleNotFoundError, FileNotFoundError):
@@ -33,7 +33,7 @@ def chemiscope_library() -> str | None:
 
 
 def chosen_structures(table: ErrorTable) -> list[int]:
-    """Numbers of the structures to show: all with a known error, or some from the best to the worst."""
+    """Choose the structures to show, by index: all with a known error, or some from the best to the worst."""
     errors = table.dos_errors()
     order = np.argsort(errors, kind="stable")[: int(np.isfinite(errors).sum())]
     if len(order) > MAX_SHOWN:
@@ -42,13 +42,13 @@ def chosen_structures(table: ErrorTable) -> list[int]:
 
 
 def viewer_data(part: PreparedPart, table: ErrorTable, files: list[Path]) -> dict[str, Any]:
-    """Everything that the page's script needs, as JSON can hold it.
+    """Collect everything that the page's script needs, ready for JSON.
 
-    :param part: that was evaluated.
-    :param table: of its structures.
-    :param files: of the predictions.
+    :param part: the evaluated part of the data set.
+    :param table: numbers of its structures.
+    :param files: files of the predictions.
     :return: the ``dataset`` for chemiscope, and ``energies`` (eV), ``spectra`` (pairs of true and predicted values,
-        states/eV, ``None`` where unknown), ``titles`` and ``colors`` (of true and predicted values) for the plot beside
+        states/eV, ``None`` where unknown), ``titles`` and ``colors`` (of true and predicted values) for the plot below
         it.
     """
     import chemiscope
@@ -78,12 +78,12 @@ def viewer_data(part: PreparedPart, table: ErrorTable, files: list[Path]) -> dic
 
 
 def as_script(data: Any) -> str:
-    """JSON that can stand between script tags: names from a data set must not end them."""
+    """Write JSON for use between script tags, which names from a data set must not be able to close."""
     return json.dumps(data, separators=(",", ":")).replace("</", "<\\/").replace("<!--", "<\\!--")
 
 
 def _plain(atoms: Atoms) -> Atoms:
-    """Without cell where the structure is no crystal: the viewer draws any it finds."""
+    """Remove the cell if the structure is not a crystal, because the viewer draws any cell it finds."""
     return Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell if atoms.pbc.all() else None, pbc=atoms.pbc)
 
 
@@ -100,7 +100,7 @@ def _properties(table: ErrorTable, chosen: list[int]) -> dict[str, Any]:
         / table.column("num_atoms"),
         "atoms": table.column("num_atoms"),
     }
-    # The viewer takes no missing values: quantities that some structures lack are not shown.
+    # The viewer accepts no missing values, so quantities that some structures lack are not shown.
     known = {name: values[rows].round(6) for name, values in numbers.items() if np.isfinite(values[rows]).all()}
     labels = {
         "id": [table.entries[index].name for index in chosen],

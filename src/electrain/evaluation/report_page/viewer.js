@@ -1,5 +1,5 @@
 "use strict";
-// True and predicted density of states of the structure that is chosen in the chemiscope viewer.
+// True and predicted density of states of the structure selected in the chemiscope viewer.
 
 const WIDTH = 1100, HEIGHT = 340, LEFT = 62, RIGHT = 14, TOP = 30, BOTTOM = 44;
 const [TRUE_COLOR, PREDICTED_COLOR] = report.colors;
@@ -63,7 +63,7 @@ async function showStructures() {
   drawSpectra(0);
   const config = { meta: "meta", map: "map", info: "info", structure: "structure" };
   const visualizer = await Chemiscope.DefaultVisualizer.load(config, report.dataset, new Chemiscope.Warnings());
-  // Every way to choose a structure ends there.
+  // Every way to choose a structure ends in this call.
   const show = visualizer.info.show.bind(visualizer.info);
   visualizer.info.show = (indexes) => { show(indexes); drawSpectra(indexes.structure); };
 }
