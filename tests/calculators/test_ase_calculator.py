@@ -46,7 +46,7 @@ def test_calculator(model, model_file):
     atoms = bulk("Si").repeat((2, 1, 1))
     atoms.rattle(0.05, seed=0)
     calculator = ElectronicStructureCalculator(model_file, device="cpu")
-    with pytest.raises(ValueError, match="nothing was calculated yet: expected a structure"):
+    with pytest.raises(ValueError, match="expected a structure, because nothing has been calculated yet"):
         calculator.get_electronic_structure()
     atoms.calc = calculator
     forces = atoms.get_forces()
@@ -82,6 +82,6 @@ def test_no_stress_without_volume(model_file):
     atoms.pbc = [True, True, False]
     atoms.calc = ElectronicStructureCalculator(model_file, device="cpu")
     with pytest.raises(
-        ValueError, match=r"stress of Si2 was asked for, but.*\[True, True, False\] only and has no volume"
+        ValueError, match=r"stress of Si2 was requested, but.*\[True, True, False\], so it has no volume"
     ):
         atoms.get_stress()

@@ -217,14 +217,18 @@ def test_what_the_model_says(metal_file, hot_file, aluminium):
     calculator = ElectronicStructureCalculator(hot_file, device="cpu")
     cold_states = ElectronicStructureModel(metal_file, "cpu").predict(aluminium).density_of_states
     np.testing.assert_allclose(calculator.get_electronic_structure(aluminium).density_of_states, cold_states)
-    with pytest.raises(ModelFileError, match="has electrons at 10000 K already: start from the cold model"):
+    with pytest.raises(ModelFileError, match="already has electrons at 10000 K; start from the cold model"):
         with_hot_electrons(hot_file, 300.0, ELECTRONS)
 
 
 @pytest.mark.parametrize(
     ("counts", "error", "message"),
     [
-        (None, ModelFileError, "does not know how many valence electrons its elements have: say it, such as Si=4 O=6"),
+        (
+            None,
+            ModelFileError,
+            'does not store the number of valence electrons of its elements; pass them .--valence-electrons "Si=4 O=6"',
+        ),
         ({"Al": 3.0, "Si": 4.0}, ValueError, "the number of valence electrons of H, C, O is not known"),
         (ELECTRONS | {"Al": -3.0}, ValueError, "expected a positive number of valence electrons, got Al=-3"),
         (ELECTRONS | {"aluminium": 3.0}, ValueError, "expected chemical symbols .*, got aluminium"),
@@ -246,7 +250,7 @@ def test_stored_valence_electrons(level_file, aluminium):
 
 
 def test_wrong_models(dos_only_file, energy_only_file):
-    with pytest.raises(ModelFileError, match=r"dos\.pt does not predict an energy .*, but mtt::dos"):
+    with pytest.raises(ModelFileError, match=r"dos\.pt predicts no energy .*, but mtt::dos"):
         with_hot_electrons(dos_only_file, 300.0, ELECTRONS)
     with pytest.raises(ModelFileError, match=r"energy\.pt does not predict a density of states"):
         with_hot_electrons(energy_only_file, 300.0, ELECTRONS)
@@ -271,8 +275,8 @@ def test_command(metal_file, hot_file, tmp_path, hot, aluminium):
     written = MetatomicCalculator(path, device="cpu", do_gradients_with_energy=False)
     assert energy_of(aluminium, written) == pytest.approx(energy_of(aluminium, hot), abs=1e-12)
     for arguments, message in (
-        (["-T", "0", "-o", str(path), *counts], "error: expected a positive temperature of the electrons in K, got 0"),
-        (["-T", "300", "-o", str(path)], "does not know how many valence electrons"),
+        (["-T", "0", "-o", str(path), *counts], "error: expected a positive electronic temperature in K, got 0"),
+        (["-T", "300", "-o", str(path)], "does not store the number of valence electrons"),
         (["-T", "300", "-o", "hot.ckpt", *counts], "error: expected an output file that ends with .pt, got hot.ckpt"),
         (["-T", "300", "-o", str(path), "--valence-electrons", "Al:3"], "such as 'Si=4 O=6', got 'Al:3'"),
         (["-T", "300", "-o", str(tmp_path / "no" / "x.pt"), *counts], "error: cannot write"),

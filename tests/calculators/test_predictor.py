@@ -141,7 +141,7 @@ def test_wrong_arguments(model, model_file, structures):
         model.predict(structures)
     with pytest.raises(ValueError, match="batch size of at least 1 atom, got 0"):
         list(model.predict_many(structures, batch_size=0))
-    with pytest.raises(ValueError, match="the device 'cuda:7' is not available on this machine, or not one of"):
+    with pytest.raises(ValueError, match="the device 'cuda:7' is not available on this machine, or not one the"):
         ElectronicStructureModel(model_file, device="cuda:7")
 
 

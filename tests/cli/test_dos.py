@@ -54,7 +54,7 @@ def test_wrong_numbers_of_electrons_are_noted(run, level_file, metal_file, tmp_p
     model = ElectronicStructureModel(level_file, "cpu")
     found = model.predict(aluminium[0]).num_electrons
     assert abs(found - 3.0) > 0.3
-    note = f"note: al.xyz, frame 0 ({found:.2f} instead of 3) and 1 more: not the valence electrons of the training"
+    note = f"note: al.xyz, frame 0 ({found:.2f} instead of 3) and 1 more: the number of electrons differs from"
     assert note in run("al.xyz", model=level_file).output
     assert "note" not in run("al.xyz", model=metal_file).output
 
@@ -150,7 +150,7 @@ def test_model_without_fermi_level(run, many, dos_only_file):
     result = run("many.xyz@0", "-o", "out.json", "--plot", "out.png", model=dos_only_file)
     assert result.exit_code == 0, result.output
     assert rows_of(result.output)[0].split()[-3:] == ["-", "-", "-"]
-    assert "The model predicts no Fermi level: energies are on its own axis" in result.output
+    assert "The model predicts no Fermi level, so energies are on its own axis" in result.output
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_model_without_fermi_level(run, many, dos_only_file):
         (["-o", "missing/out.json"], "cannot write missing/out.json: No such file or directory"),
         (["--plot", "out.foo"], "expected a plot file that ends with one of"),
         (["--plot", "missing/out.png"], "cannot write missing/out.png: the folder missing does not exist"),
-        (["--per-atom"], "--per-atom needs a file to show it: add --output or --plot"),
+        (["--per-atom"], "--per-atom needs an output file; add --output or --plot"),
         (["--window", "3", "1"], "expected a window from a lower to a higher energy, got 3 to 1 eV"),
         (["--device", "cuda:9"], "the device 'cuda:9' is not available on this machine"),
     ],
@@ -183,7 +183,7 @@ def test_a_window_outside_of_the_axis_costs_the_figure_only(run, tmp_path):
     result = run("silicon.xyz", "-o", "out.csv", "--plot", "out.png", "--window", "500", "600")
     assert result.exit_code == 1
     assert "wrote out.csv" in result.output
-    assert "out.png was not written: expected a window inside of the energies" in result.output
+    assert "out.png was not written: expected a window inside the energies" in result.output
     assert (tmp_path / "out.csv").exists()
     assert not (tmp_path / "out.png").exists()
 

@@ -397,7 +397,7 @@ def test_wrong_sizes(dataset, level_file, tmp_path, text, message):
 def test_models_that_are_none(dataset, tmp_path):
     result = run(dataset, tmp_path / "none.pt", tmp_path / "report")
     assert result.exit_code == 1
-    assert "there is no model file" in result.output
+    assert "does not exist" in result.output
 
 
 def test_rotated_structures_are_spread_over_each_subset(part):

@@ -107,7 +107,7 @@ def test_wrong_input(run, frames, dos_only_file, tmp_path):
     bulk("Si").write(tmp_path / "si.xyz")
     bulk("Fe").write(tmp_path / "fe.xyz")
     for arguments, message in (
-        (["md.xyz", "si.xyz"], "error: si.xyz: expected the same atoms in all frames of an average, got Si2 after Al4"),
+        (["md.xyz", "si.xyz"], "error: si.xyz: expected the same atoms in all frames, got Si2 after Al4"),
         (["md.xyz", "fe.xyz"], "error: fe.xyz: the model does not know Fe"),
         (["md.xyz", "none.xyz"], "error: none.xyz: no such file"),
         (["md.xyz", "-o", "out.txt"], "error: expected an output file that ends with .json or .csv, got out.txt"),
@@ -125,5 +125,5 @@ def test_wrong_input(run, frames, dos_only_file, tmp_path):
 def test_level_outside_of_the_grid(run, frames, far_level_file):
     result = run("md.xyz@0", model=far_level_file)
     assert result.exit_code == 1
-    message = "the Fermi level is outside of the energies that all frames know, -90 to -50.1 eV from it"
+    message = "the Fermi level is outside the energies common to all frames, -90 to -50.1 eV from it"
     assert f"error: {message}" in result.output

@@ -45,6 +45,6 @@ def test_models_without_an_axis():
 
 def test_half_an_axis():
     text = "metadata of the model have no complete energy_grid: expected an energy axis with start, step, size and "
-    text += "max_shift, ['size', 'max_shift'] missing"
+    text += "max_shift, got none for size, max_shift"
     with pytest.raises(ModelFileError, match=re.escape(text)):
         energy_axis_of(model_with({"energy_grid": '{"start": -5.0, "step": 0.1}'}))

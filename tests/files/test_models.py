@@ -15,7 +15,7 @@ class Doubling(torch.nn.Module):
 
 
 def test_missing(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"there is no model file .*nothing\.pt"):
+    with pytest.raises(FileNotFoundError, match=r"the model file .*nothing\.pt does not exist"):
         load_model(tmp_path / "nothing.pt")
 
 

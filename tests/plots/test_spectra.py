@@ -43,7 +43,7 @@ def test_given_axes_window_and_title():
 
 
 def test_window_outside_of_the_energies():
-    with pytest.raises(ValueError, match=r"window inside of the energies -20\.01 to 19\.94 eV, got 30 to 40 eV"):
+    with pytest.raises(ValueError, match=r"window inside the energies -20\.01 to 19\.94 eV, got 30 to 40 eV"):
         make_result(bulk("Si")).plot(window=(30, 40))
 
 

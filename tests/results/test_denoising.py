@@ -31,5 +31,7 @@ def test_denoised_prediction(level_model):
 def test_models_that_do_not_know_enough(level_model, model, dos_only_model):
     assert model.num_valence_electrons(bulk("Si")) is None
     for poor in (model, dos_only_model):
-        with pytest.raises(ValueError, match=r"denoising needs a Fermi level, the smearing .* does not know all"):
+        with pytest.raises(
+            ValueError, match=r"denoising needs a Fermi level, the smearing .* lacks at least one of them"
+        ):
             poor.denoise(level_model.predict(bulk("Si")))

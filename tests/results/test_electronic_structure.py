@@ -38,7 +38,7 @@ def test_elements(salt):
     assert list(by_element) == ["O", "H"]
     np.testing.assert_allclose(by_element["H"], 5 * by_element["O"], atol=1e-12)
     np.testing.assert_allclose(sum(salt.element_density_of_states().values()), salt.density_of_states)
-    with pytest.raises(ValueError, match="no local density of states was predicted: ask for it with per_atom=True"):
+    with pytest.raises(ValueError, match="no local density of states was predicted; request it with per_atom=True"):
         make_result(bulk("Si")).element_density_of_states()
 
 

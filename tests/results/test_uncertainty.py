@@ -163,7 +163,7 @@ def test_command(uncertain_file, uncertain_model, tmp_path, monkeypatch):
     capacity = expected.heat_capacity(800.0)
     numbers = capacity.values[0] / 8.617333262e-5, capacity.uncertainty[0] / 8.617333262e-5
     assert f"{numbers[0]:.4f} ± {numbers[1]:.4f}\n" in result.output
-    assert "Heat capacity: of the electrons of the structure at 800 K." in result.output
+    assert "Heat capacity: electronic heat capacity of the whole structure at 800 K." in result.output
     ((_, read),) = read_json("si.json")
     np.testing.assert_allclose(read.uncertainty.density_of_states, expected.uncertainty.density_of_states, rtol=1e-6)
 

@@ -88,8 +88,8 @@ def test_shares_add_up():
 @pytest.mark.parametrize(
     ("temperature", "spectra", "electrons", "message"),
     [
-        (0.0, SPECTRA, ELECTRONS, "expected a positive temperature of the electrons in K, got 0"),
-        (math.nan, SPECTRA, ELECTRONS, "expected a positive temperature of the electrons in K, got nan"),
+        (0.0, SPECTRA, ELECTRONS, "expected a positive electronic temperature in K, got 0"),
+        (math.nan, SPECTRA, ELECTRONS, "expected a positive electronic temperature in K, got nan"),
         (
             300.0,
             SPECTRA,

@@ -162,7 +162,7 @@ def test_model_uncertainty():
         (
             [frame(fermi=30.0)],
             [300],
-            "the Fermi level is outside of the energies that all frames know, -40 to -20.05 eV",
+            "the Fermi level is outside the energies common to all frames, -40 to -20.05 eV",
         ),
         ([frame(size=210)], [2000], r"the DOS ends at 0.4.* eV .*, 2.64 kB T from the Fermi level at 2000 K"),
     ],
@@ -176,7 +176,7 @@ def test_errors_of_frames():
     no_level = ElectronicStructure(Atoms("Al"), np.arange(3.0), np.ones(3))
     with pytest.raises(ValueError, match="needs their Fermi levels, but the model predicts none"):
         average([no_level])
-    with pytest.raises(ValueError, match="expected the same atoms in all frames of an average, got AlSi after Al2"):
+    with pytest.raises(ValueError, match="expected the same atoms in all frames, got AlSi after Al2"):
         average([frame(), frame(symbols="AlSi")])
     with pytest.raises(ValueError, match=r"with an energy step of 0.05 eV and 0 ensemble members, got 0.05 eV and 1"):
         average([frame(), frame(ensemble=[(metal, 0.0)])])

@@ -1,4 +1,4 @@
-"""Exported models at work: from ASE structures to electronic structure."""
+"""Using exported models: from ASE structures to electronic structure."""
 
 from electrain.files.models import ModelFileError, load_model
 

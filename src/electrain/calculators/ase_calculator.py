@@ -1,4 +1,4 @@
-"""An ASE calculator with the electronic structure beside energies and forces."""
+"""An ASE calculator for energies and forces, and for the electronic structure."""
 
 import threading
 from pathlib import Path
@@ -20,21 +20,22 @@ from .predictor import ElectronicStructureModel
 
 
 class ElectronicStructureCalculator(MetatomicCalculator):
-    """Energies and forces as from any metatomic model, and the electronic structure.
+    """Energies and forces, as with any metatomic model, and the electronic structure.
 
     >>> atoms.calc = ElectronicStructureCalculator("model.pt")
     >>> atoms.calc.get_electronic_structure(atoms).band_gap
 
-    Energies and forces need a model that was trained on them, too. With ``non_conservative="forces"``, forces are
-    what the model predicts as ``non_conservative_force``: this is some times faster, as no energy is differentiated,
-    but they do not conserve it. :class:`electrain.calculators.multiple_time_step.MultipleTimeStep` is as fast and does.
+    Energies and forces require a model that was trained on them as well. With ``non_conservative="forces"``, the
+    calculator uses forces that the model predicts directly, as ``non_conservative_force``. This is a few times faster,
+    because no energy is differentiated, but such forces do not conserve the energy.
+    :class:`electrain.calculators.multiple_time_step.MultipleTimeStep` is as fast and conserves it.
 
-    :param model: the exported model: a ``.pt`` file, or a loaded one, such as another calculator's ``model()``.
+    :param model: the exported model: a ``.pt`` file, or a loaded model, e.g. another calculator's ``model()``.
     :param device: see :class:`~electrain.calculators.ElectronicStructureModel`.
-    :param matmul_precision: likewise.
+    :param matmul_precision: see :class:`~electrain.calculators.ElectronicStructureModel`.
     :param options: further options of ``MetatomicCalculator``.
-    :raises ModelFileError: if the model does not predict a density of states, or not what ``non_conservative`` asks
-        for.
+    :raises ModelFileError: if the model does not predict a density of states, or the outputs that ``non_conservative``
+        requires.
     """
 
     def __init__(
@@ -70,20 +71,20 @@ class ElectronicStructureCalculator(MetatomicCalculator):
             return super().get_property(name, atoms, allow_calculation)
 
     def calculate(self, atoms: Atoms, properties: list[str], system_changes: list[str]) -> None:
-        """Compute what ASE asks for; see ``MetatomicCalculator``.
+        """Compute the properties that ASE requests; see ``MetatomicCalculator``.
 
-        Direct forces without the stress are computed here: ``MetatomicCalculator`` differentiates the energy for
-        the stress of every periodic structure, which takes the time that direct forces are to save.
+        Direct forces without the stress are computed here, because ``MetatomicCalculator`` differentiates the energy
+        for the stress of every periodic structure, which takes the time that direct forces should save.
 
-        :raises ValueError: for elements that the model does not know, or the stress of a structure that is not periodic
-            in three directions.
+        :raises ValueError: for elements that the model does not know, or for the stress of a structure that is not
+            periodic in three directions.
         """
-        # No more than that: it runs at every step of a trajectory.
+        # Nothing else is checked, because this runs at every step of a trajectory.
         check_known_elements(atoms, self._atomic_numbers)
         if "stress" in properties and not atoms.pbc.all():
             raise ValueError(
-                f"the stress of {formula_of(atoms)} was asked for, but it is periodic in the directions "
-                f"{atoms.pbc.tolist()} only and has no volume"
+                f"the stress of {formula_of(atoms)} was requested, but its periodic directions are "
+                f"{atoms.pbc.tolist()}, so it has no volume"
             )
         with self._precision.in_use():
             if self._direct_outputs and set(properties) <= {"energy", "forces"}:
@@ -107,20 +108,20 @@ class ElectronicStructureCalculator(MetatomicCalculator):
         self.additional_outputs = {name: predicted[name] for name in additional}
 
     def todict(self) -> dict[str, Any]:
-        """Return what ASE writes into trajectories; a model that came loaded has no file to be named."""
+        """Return what ASE writes to trajectories; a model that was passed as an object has no file name."""
         parameters: dict[str, Any] = self.parameters
         return parameters
 
     def get_electronic_structure(self, atoms: Atoms | None = None, *, per_atom: bool = False) -> ElectronicStructure:
         """Predict density of states (states/eV), band gap and Fermi level (eV).
 
-        :param atoms: by default the structure of the last calculation.
-        :param per_atom: also the contribution of each atom to the density of states.
-        :raises ValueError: without a structure, or as :meth:`ElectronicStructureModel.check`.
+        :param atoms: the structure; default: that of the last calculation.
+        :param per_atom: also predict the contribution of each atom to the density of states.
+        :raises ValueError: without a structure, or as for :meth:`ElectronicStructureModel.check`.
         """
         atoms = self.atoms if atoms is None else atoms
         if atoms is None:
-            raise ValueError("nothing was calculated yet: expected a structure")
+            raise ValueError("expected a structure, because nothing has been calculated yet")
         return self._electronic_structure.predict(atoms, per_atom=per_atom)
 
 

@@ -1,4 +1,4 @@
-"""Exported models whose energy contains the free energy of hot electrons: for any engine, with forces and stress."""
+"""Exported models whose energy includes the free energy of hot electrons, for any engine, with forces and stress."""
 
 import math
 from collections.abc import Mapping
@@ -24,29 +24,31 @@ def with_hot_electrons(
     temperature: float,
     valence_electrons: Mapping[str, float] | None = None,
 ) -> AtomisticModel:
-    r"""Make a model of the same structures whose electrons have a temperature of their own.
+    r"""Make a model from an exported one whose electrons have their own temperature.
 
     >>> hot = with_hot_electrons("model.pt", 10_000.0)
     >>> hot.save("hot.pt")
     >>> atoms.calc = ElectronicStructureCalculator(hot)  # or any engine with hot.pt
 
-    Its ``energy`` is the free energy :math:`E + F_\mathrm{el}(T) - E_\mathrm{el}(0)`, with the difference from the
-    predicted density of states at a fixed number of electrons
+    Its ``energy`` is the free energy :math:`E + F_\mathrm{el}(T) - E_\mathrm{el}(0)`, where the difference is computed
+    from the predicted density of states at a fixed number of electrons
     (:class:`~electrain.spectra.electronic_free_energy.HotElectrons`); forces and stress are its derivatives, as for any
-    model. Bands are rigid: the density of states is that of cold electrons. Its integral must reach the number of
-    electrons at the right energy, which a gap does not forgive: this is for metals, and for temperatures at which
-    electrons cross the gap anyway.
+    model. The bands are rigid: the density of states is that of cold electrons. Its integral must reach the number of
+    electrons at the right energy, and near a gap small errors matter, so use this for metals, or at temperatures at
+    which electrons cross the gap anyway.
 
-    Outputs that would not fit to this energy (direct forces and stresses, uncertainties and ensembles of the energy)
-    are left out. The level is that of a whole structure: an engine must not split it (the interaction range is
-    infinite), and of selected atoms it is theirs alone. For models that read charges, all atoms of a structure share
-    its charge alike. Only first derivatives are right: second ones lack the response of the level.
+    Outputs that are inconsistent with this energy (direct forces and stresses, uncertainties and ensembles of the
+    energy) are left out. The chemical potential is that of a whole structure, so an engine must not split a structure
+    (the interaction range is infinite); with selected atoms, it is that of these atoms alone. For models that read
+    charges, the charge of a structure is shared equally by all its atoms. Only first derivatives are right; second
+    derivatives lack the response of the chemical potential.
 
-    :param model: exported model with energy and density of states: a ``.pt`` file, or a loaded one.
-    :param temperature: of the electrons, in K.
-    :param valence_electrons: of each element in the calculations that the model learned from, by chemical symbol; by
-        default what the model knows of them.
-    :raises ModelFileError: for a file that is no such model, or one that knows no valence electrons.
+    :param model: exported model that predicts the energy and the density of states: a ``.pt`` file, or a loaded model.
+    :param temperature: electronic temperature in K.
+    :param valence_electrons: number of valence electrons of each element in the training data, by chemical symbol;
+        default: the values stored in the model.
+    :raises ModelFileError: for a file that is not such a model, or a model without stored valence electrons if none are
+        given.
     :raises ValueError: for a temperature that is not positive, or valence electrons that are missing or not positive.
     """
     name = "the model" if isinstance(model, AtomisticModel) else str(model)
@@ -55,12 +57,12 @@ def with_hot_electrons(
     energies = _checked_energies(capabilities, name)
     extra = dict(loaded.metadata().extra)
     if TEMPERATURE_KEY in extra:
-        raise ModelFileError(f"{name} has electrons at {extra[TEMPERATURE_KEY]} K already: start from the cold model")
+        raise ModelFileError(f"{name} already has electrons at {extra[TEMPERATURE_KEY]} K; start from the cold model")
     counts = valence_electrons_of(loaded) if valence_electrons is None else dict(valence_electrons)
     if not counts:
         raise ModelFileError(
-            f"{name} does not know how many valence electrons its elements have: say it, such as Si=4 O=6, or train it "
-            "with a version of electrain that stores them"
+            f"{name} does not store the number of valence electrons of its elements; pass them "
+            '(--valence-electrons "Si=4 O=6"), or train it with a version of electrain that stores them'
         )
     table = _checked_electrons(counts, capabilities.atomic_types)
     module = HotElectronModel(loaded, energies, _grid_of(loaded, name), temperature, table)
@@ -80,8 +82,8 @@ class BatchedAtoms(NamedTuple):
 
     systems: torch.Tensor  # structure of each atom
     starts: torch.Tensor  # first atom of each structure
-    electrons: torch.Tensor  # of each atom: its valence electrons, less its part of the charge | float64
-    counted: torch.Tensor  # which atoms were asked for | bool
+    electrons: torch.Tensor  # valence electrons of each atom, minus its share of the charge | float64
+    counted: torch.Tensor  # which atoms were requested | bool
 
 
 class HotElectronModel(torch.nn.Module):
@@ -90,8 +92,8 @@ class HotElectronModel(torch.nn.Module):
     :param model: the exported model.
     :param energies: names of its energies.
     :param grid: energies of its density of states.
-    :param temperature: of the electrons, in K.
-    :param valence_electrons: by atomic number, 0 where there are none.
+    :param temperature: electronic temperature in K.
+    :param valence_electrons: number of valence electrons by atomic number, 0 for elements that the model lacks.
     """
 
     # TorchScript: the types of lists are read from the class
@@ -116,25 +118,25 @@ class HotElectronModel(torch.nn.Module):
         self.neighbor_lists = model.requested_neighbor_lists()
         self.inputs = model.requested_inputs(use_new_names=True)
         self.reads_charge: bool = "charge" in self.inputs
-        # TorchScript: constants of modules cannot be read inside of `forward`
+        # TorchScript: constants of modules cannot be read inside `forward`
         self.density_of_states: str = DENSITY_OF_STATES
 
     def requested_neighbor_lists(self) -> List[NeighborListOptions]:
-        """Those of the model."""
+        """Return the neighbor lists that the model requests."""
         return self.neighbor_lists
 
     def requested_inputs(self) -> Dict[str, ModelOutput]:
-        """Those of the model."""
+        """Return the inputs that the model requests."""
         return self.inputs
 
-    # metatomic compares the signature with these very annotations, `list` and `dict` will not do
+    # metatomic compares the signature with exactly these annotations; it does not accept `list` and `dict`
     def forward(
         self,
         systems: List[System],
         outputs: Dict[str, ModelOutput],
         selected_atoms: Optional[Labels] = None,
     ) -> Dict[str, TensorMap]:
-        """Predict what the model predicts, energies with hot electrons."""
+        """Predict the outputs of the model, with hot electrons in the energies."""
         if not self._has_energy(outputs):
             return self.model(systems, outputs, selected_atoms)
         requested: Dict[str, ModelOutput] = {}
@@ -143,7 +145,7 @@ class HotElectronModel(torch.nn.Module):
         per_atom = False
         for name in self.energies:
             per_atom = per_atom or (name in outputs and outputs[name].sample_kind == "atom")
-        # Shares of atoms sum to the structure: one evaluation serves both kinds.
+        # The shares of the atoms sum to the structure, so one evaluation serves both kinds of outputs.
         needed = ModelOutput(sample_kind="atom" if per_atom else "system")
         given = self.density_of_states in outputs
         together = not given or outputs[self.density_of_states].sample_kind == needed.sample_kind
@@ -191,7 +193,7 @@ class HotElectronModel(torch.nn.Module):
         return BatchedAtoms(systems_of_atoms, starts, electrons, counted)
 
     def _free_energies(self, spectra: TensorBlock, atoms: BatchedAtoms, num_systems: int) -> torch.Tensor:
-        """Of each sample of the spectra, in eV: a structure, or an atom's share."""
+        """Free energy of each sample of the spectra, in eV: of a structure, or the share of an atom."""
         device = spectra.values.device
         values = spectra.values.to(torch.float64)
         system_of_row = spectra.samples.column("system").to(device=device, dtype=torch.int64)
@@ -199,15 +201,15 @@ class HotElectronModel(torch.nn.Module):
         electrons = electrons.index_add(0, atoms.systems[atoms.counted], atoms.electrons[atoms.counted])
         totals = torch.zeros(num_systems, values.shape[1], dtype=torch.float64, device=device)
         totals = totals.index_add(0, system_of_row, values)
-        # Negative values of a structure count as zero, and so do the shares that its atoms have in them.
+        # Negative values of a structure count as zero, and so do the shares of its atoms in them.
         shares = torch.where(totals[system_of_row] > 0, values, 0.0)
         if "atom" in spectra.samples.names:
             number = spectra.samples.column("atom").to(device=device, dtype=torch.int64)
             electrons_of_row = atoms.electrons[atoms.starts[system_of_row] + number]
         else:
             electrons_of_row = electrons[system_of_row]
-        # Without an atom that was asked for, or without electrons, there are no levels, and nothing to add.
-        present = electrons.abs() > 1e-9  # charges are divided by numbers of atoms
+        # Without requested atoms, or without electrons, there is no chemical potential and nothing to add.
+        present = electrons.abs() > 1e-9  # not exactly zero, because charges are divided by the number of atoms
         if not bool(present.any()):
             return torch.zeros(len(values), dtype=torch.float64, device=device)
         levels = self.electrons.levels(torch.relu(totals[present]), electrons[present])
@@ -219,7 +221,7 @@ class HotElectronModel(torch.nn.Module):
         return torch.zeros(len(values), dtype=torch.float64, device=device).index_put([rows], computed)
 
     def _added(self, energy: TensorMap, samples: Labels, free_energies: torch.Tensor) -> TensorMap:
-        """Energy and free energies, per atom or summed over the atoms."""
+        """Add the free energies to the energy, per atom or summed over the atoms."""
         block = energy.block()
         values = block.values
         device = values.device
@@ -243,15 +245,15 @@ def _checked_energies(capabilities: ModelCapabilities, name: str) -> List[str]:
     energies = [output for output in capabilities.outputs if base_quantity(output) == "energy"]
     if not energies:
         found = ", ".join(sorted(output for output in capabilities.outputs if "feature" not in output))
-        raise ModelFileError(f"{name} does not predict an energy to which electrons could add, but {found}")
+        raise ModelFileError(f"{name} predicts no energy to add the electronic free energy to, but {found}")
     units = {capabilities.outputs[output].unit for output in energies}
     if units != {"eV"}:
-        raise ModelFileError(f"expected energies in eV, {name} has them in {', '.join(sorted(units))}")
+        raise ModelFileError(f"expected energies in eV, but {name} predicts them in {', '.join(sorted(units))}")
     return energies
 
 
 def _checked_electrons(counts: Mapping[str, float], atomic_types: List[int]) -> List[float]:
-    """Electrons by atomic number."""
+    """Number of valence electrons by atomic number."""
     unknown = sorted(symbol for symbol in counts if symbol not in atomic_numbers)
     if unknown:
         raise ValueError(f"expected chemical symbols with their valence electrons, got {', '.join(unknown)}")
@@ -279,7 +281,7 @@ def _grid_of(model: AtomisticModel, name: str) -> EnergyGrid:
 
 
 def _capabilities(cold: ModelCapabilities, energies: List[str]) -> ModelCapabilities:
-    """Outputs that fit to the energy with hot electrons; an infinite range."""
+    """Outputs that are consistent with the energy with hot electrons, and an infinite interaction range."""
     outputs = {}
     for name, output in cold.outputs.items():
         is_feature = name == "feature" or name.endswith("_last_layer_features")

@@ -1,4 +1,4 @@
-"""Molecular dynamics with two kinds of forces: fast ones at every step, accurate ones at every n-th."""
+"""Molecular dynamics with two kinds of forces: fast ones at every step, accurate ones at every n-th step."""
 
 from typing import IO, Any
 

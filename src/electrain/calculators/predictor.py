@@ -1,4 +1,4 @@
-"""Predict the electronic structure of one or of thousands of structures with an exported model."""
+"""Predict the electronic structure of one structure or thousands of structures with an exported model."""
 
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import replace
@@ -25,7 +25,7 @@ from electrain.spectra.grid import EnergyGrid
 from electrain.spectra.postprocessing import denoise
 from electrain.structures.checks import check_known_elements, check_structure, formula_of
 
-BATCH_SIZE = 256  # atoms; a published-size model takes 0.25 GB for them in a dense crystal
+BATCH_SIZE = 256  # atoms; in a dense crystal they take 0.25 GB with a model of the published size
 _Structure = TypeVar("_Structure", bound=Sized)
 
 
@@ -38,14 +38,14 @@ class ElectronicStructureModel:
 
     Several threads may use one model; they are served one after the other.
 
-    :param model: the exported model: a ``.pt`` file, or a loaded one.
-    :param device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``...; by default the first one that the model supports and
-        the machine has.
-    :param matmul_precision: ``"highest"``, or, faster and less precise, ``"high"`` (TensorFloat-32 on GPUs) or
-        ``"medium"`` (bfloat16, where the device has it); see docs/speed.md.
-    :raises FileNotFoundError: if there is no such file.
-    :raises ModelFileError: if the file is no such model.
-    :raises ValueError: for a device that is not available, or a precision that there is not.
+    :param model: the exported model: a ``.pt`` file, or a loaded model.
+    :param device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``...; default: the first device that the model supports and the
+        machine has.
+    :param matmul_precision: ``"highest"``, or, faster but less precise, ``"high"`` (TensorFloat-32 on GPUs) or
+        ``"medium"`` (bfloat16, if the device supports it); see docs/speed.md.
+    :raises FileNotFoundError: if the file does not exist.
+    :raises ModelFileError: if the file is not such a model.
+    :raises ValueError: for a device that is not available, or an unknown precision.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class ElectronicStructureModel:
         self._model = model.to(device=self.device)
         self._precision = MatmulPrecision(matmul_precision, self._model)
         self._dtype: torch.dtype = getattr(torch, capabilities.dtype)
-        # No skin: lists are never used for a second, similar structure.
+        # No skin, because lists are never reused for a second, similar structure.
         self._neighbor_lists = neighbor_lists_for_model("angstrom", model, skin=0.0)
         self._inputs = list(model.requested_inputs(use_new_names=True))
         self._atomic_numbers = sorted(capabilities.atomic_types)
@@ -79,12 +79,12 @@ class ElectronicStructureModel:
 
     @property
     def elements(self) -> list[str]:
-        """Symbols of the elements that the model knows, in the order of the periodic table."""
+        """Symbols of the elements that the model supports, in the order of the periodic table."""
         return [chemical_symbols[number] for number in self._atomic_numbers]
 
     @property
     def predicts_fermi_level(self) -> bool:
-        """Whether energies come relative to the Fermi level."""
+        """Whether the Fermi level is predicted, so that energies are relative to it."""
         return FERMI_LEVEL in self._outputs
 
     @property
@@ -94,11 +94,11 @@ class ElectronicStructureModel:
 
     @property
     def predicts_uncertainty(self) -> bool:
-        """Whether results come with standard deviations."""
+        """Whether results include standard deviations."""
         return uncertainty_name(DENSITY_OF_STATES) in self._outputs
 
     def check(self, atoms: Atoms) -> None:
-        """Check that the model can work on a structure.
+        """Check that the model can compute a structure.
 
         :raises ValueError: for no atoms, unknown elements, positions that are not finite, atoms on top of each other,
             or a charge or spin multiplicity in ``atoms.info`` that is not an integer, if the model reads them.
@@ -109,9 +109,9 @@ class ElectronicStructureModel:
             read_input(atoms, name)
 
     def num_valence_electrons(self, atoms: Atoms) -> float | None:
-        """Electrons that the structure had in the calculations that the model learned from, if it knows them.
+        """Number of valence electrons that the structure would have in the training data, if the model stores them.
 
-        Less the charge in ``atoms.info``, for models that read it.
+        The charge in ``atoms.info`` is subtracted for models that read it.
         """
         symbols = atoms.get_chemical_symbols()
         if not set(symbols) <= set(self._valence_electrons):
@@ -120,20 +120,20 @@ class ElectronicStructureModel:
         return sum(self._valence_electrons[symbol] for symbol in symbols) - charge
 
     def denoise(self, result: ElectronicStructure) -> ElectronicStructure:
-        """Remove noise from a predicted density of states and let it hold the right number of electrons.
+        """Remove noise from a predicted density of states and correct its number of electrons.
 
-        For pictures and comparisons, not for heat capacities; see :func:`electrain.spectra.denoise`.
+        This is for figures and comparisons, not for heat capacities; see :func:`electrain.spectra.denoise`.
 
         :param result: a prediction of this model.
-        :return: without local densities of states, uncertainties and ensembles.
-        :raises ValueError: for a model that does not know smearing, Fermi level and valence electrons, and as
+        :return: the result, without local densities of states, uncertainties and ensembles.
+        :raises ValueError: for a model without Fermi level, smearing or valence electrons, and as for
             :func:`electrain.spectra.denoise`.
         """
         electrons = self.num_valence_electrons(result.atoms)
         if electrons is None or self.smearing is None or result.fermi_level is None:
             raise ValueError(
                 f"denoising needs a Fermi level, the smearing of the training data and the valence electrons of its "
-                f"elements, of which {self.name} does not know all"
+                f"elements, but {self.name} lacks at least one of them"
             )
         step = float(result.energies[-1] - result.energies[0]) / (len(result.energies) - 1)
         grid = EnergyGrid(float(result.energies[0]), step, len(result.energies))
@@ -147,9 +147,9 @@ class ElectronicStructureModel:
         """Predict one structure; :meth:`predict_many` is faster for several.
 
         :param atoms: the structure, lengths in A.
-        :param per_atom: also the contribution of each atom to the density of states.
-        :raises TypeError: for anything but one structure.
-        :raises ValueError: as :meth:`check`.
+        :param per_atom: also predict the contribution of each atom to the density of states.
+        :raises TypeError: for anything but a single structure.
+        :raises ValueError: as for :meth:`check`.
         """
         if not isinstance(atoms, Atoms):
             raise TypeError(f"expected one ase.Atoms, got {type(atoms).__name__}; predict_many() takes several")
@@ -163,17 +163,17 @@ class ElectronicStructureModel:
         batch_size: int = BATCH_SIZE,
         progress: bool = False,
     ) -> Iterator[ElectronicStructure]:
-        """Predict structures one batch after the other, while the results are iterated over.
+        """Predict structures batch by batch, while the results are iterated over.
 
         >>> for result in model.predict_many(ase.io.iread("structures.xyz")):
         ...     print(result.formula, result.band_gap)
 
-        :param structures: a list, or an iterator over as many as there are: one batch is held in memory at a
-            time. Results come in the same order.
-        :param per_atom: also the contribution of each atom to the density of states.
-        :param batch_size: how many atoms are computed together, at most (a larger structure alone).
+        :param structures: a list, or an iterator over any number of structures, because only one batch is in memory at
+            a time. Results are in the same order.
+        :param per_atom: also predict the contribution of each atom to the density of states.
+        :param batch_size: maximum number of atoms per batch (a larger structure is computed alone).
         :param progress: show a progress bar.
-        :raises ValueError: as :meth:`check`, with the number (from 0) and formula of the structure.
+        :raises ValueError: as for :meth:`check`, with the index (from 0) and formula of the structure.
         """
         bar = tqdm(structures, unit=" structures", disable=not progress)
         yield from self.predict_checked(self._checked(bar), per_atom=per_atom, batch_size=batch_size)
@@ -181,11 +181,11 @@ class ElectronicStructureModel:
     def predict_checked(
         self, structures: Iterable[Atoms], *, per_atom: bool = False, batch_size: int = BATCH_SIZE
     ) -> Iterator[ElectronicStructure]:
-        """Predict structures as :meth:`predict_many`, but without checking them.
+        """Predict structures as :meth:`predict_many` does, but without checking them.
 
-        :param structures: each of them was given to :meth:`check`, or is a rotated copy of one that was.
-        :param per_atom: also the contribution of each atom to the density of states.
-        :param batch_size: how many atoms are computed together, at most (a larger structure alone).
+        :param structures: structures that passed :meth:`check`, or rotated copies of these.
+        :param per_atom: also predict the contribution of each atom to the density of states.
+        :param batch_size: maximum number of atoms per batch (a larger structure is computed alone).
         :raises ValueError: if the model refuses a structure, or if a prediction is not finite.
         """
         for batch in in_batches(structures, batch_size):
@@ -203,8 +203,8 @@ class ElectronicStructureModel:
         """Predict a few structures in one evaluation of the model.
 
         :param batch: at least one structure.
-        :param per_atom: also the contribution of each atom to the density of states.
-        :raises ValueError: as :meth:`check`, if the model refuses a structure, or if a prediction is not finite.
+        :param per_atom: also predict the contribution of each atom to the density of states.
+        :raises ValueError: as for :meth:`check`, if the model refuses a structure, or if a prediction is not finite.
         """
         for atoms in batch:
             self.check(atoms)
@@ -214,7 +214,7 @@ class ElectronicStructureModel:
         predicted = self._evaluate(batch, per_atom=per_atom)
         grid = self._grid(predicted[DENSITY_OF_STATES])
         values = {name: _numpy(block) for name, block in predicted.items()}
-        # Rows are ordered by structure: of each atom, or one per structure.
+        # Rows are ordered by structure; there is one per atom or per structure.
         ends = np.cumsum([len(atoms) if per_atom else 1 for atoms in batch])
         spectra = np.split(values.pop(DENSITY_OF_STATES), ends[:-1])
         return [
@@ -233,7 +233,7 @@ class ElectronicStructureModel:
             try:
                 predicted = self._model(systems, options, check_consistency=False)
             except torch.jit.Error as error:
-                # The last line says what happened, those before it where in the compiled code.
+                # The last line tells what happened, those before it where in the compiled code.
                 reason = str(error).strip().rpartition("\n")[2]
                 raise ValueError(reason.removeprefix("builtins.ValueError: ")) from None
         return {name: values.block() for name, values in predicted.items()}
@@ -251,8 +251,8 @@ class ElectronicStructureModel:
         grid = labels_to_grid(density_of_states.properties)
         if grid is None:
             raise ValueError(
-                f"the density of states of {self.name} has no energy axis; its channels are labelled "
-                f"{density_of_states.properties.names}, not made by electrain"
+                f"expected a model made by electrain, but the density of states of {self.name} has no energy axis; its "
+                f"channels are labelled {density_of_states.properties.names}"
             )
         return grid
 
@@ -306,10 +306,10 @@ def _ensemble(values: dict[str, NDArray[np.float64]], num_channels: int) -> Ense
 
 
 def in_batches(structures: Iterable[_Structure], batch_size: int) -> Iterator[list[_Structure]]:
-    """Group consecutive structures into batches of at most ``batch_size`` atoms; larger ones stay alone.
+    """Group consecutive structures into batches of at most ``batch_size`` atoms; a larger structure is a batch alone.
 
-    :param structures: anything whose length is the number of its atoms.
-    :param batch_size: in atoms.
+    :param structures: objects whose length is the number of their atoms.
+    :param batch_size: maximum number of atoms in a batch.
     :raises ValueError: for a batch size that is not positive.
     """
     if batch_size < 1:
@@ -331,7 +331,8 @@ def _available_device(supported: list[str], wanted: str | None) -> str:
         return str(pick_device(supported, wanted))
     except (RuntimeError, ValueError):
         raise ValueError(
-            f"the device {wanted!r} is not available on this machine, or not one of the model's: {', '.join(supported)}"
+            f"the device {wanted!r} is not available on this machine, or not one the model supports: "
+            f"{', '.join(supported)}"
         ) from None
 
 

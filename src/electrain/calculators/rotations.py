@@ -1,4 +1,4 @@
-"""Averages over rotations: what a model that is not built to be equivariant predicts on average, and its spread."""
+"""Averages over rotations: mean and spread of the predictions of a model that is not exactly equivariant."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,19 +16,19 @@ from electrain.results.electronic_structure import ElectronicStructure, Uncertai
 from .predictor import BATCH_SIZE, ElectronicStructureModel
 
 _HIGHEST_DEGREE = 131  # of scipy's Lebedev rules
-# Properties of ASE that are numbers, vectors (polar) and matrices
+# ASE properties that are scalars, (polar) vectors and matrices
 _NUMBERS = ("energy", "free_energy", "energies", "charges")
 _VECTORS = ("forces", "dipole")
 _MATRICES = ("stress",)
 
-# Lebedev rules have the symmetry of a cube. Their rotations of a cubic crystal along its axes may only exchange equal
-# atoms, and the spread would be zero: quadratures of all orientations begin from an odd one.
+# Lebedev rules have the symmetry of a cube. For a cubic crystal with its axes along x, y and z, their rotations may
+# only exchange equal atoms, and the spread would be zero, so quadratures of all orientations start from a general one.
 _FIRST_ORIENTATION = (0.7, 1.1, 2.3)  # Euler angles
 
 
 @dataclass(frozen=True, eq=False)
 class Rotations:
-    r"""Rotations R of a structure, :math:`x \to R x`, with weights of sum one.
+    r"""Rotations R of a structure, :math:`x \to R x`, with weights that sum to one.
 
     :param matrices: shape ``(num_rotations, 3, 3)``, float64.
     :param weights: shape ``(num_rotations,)``, float64.
@@ -44,11 +44,11 @@ class Rotations:
     def all_orientations(cls, degree: int = 3, *, inversion: bool = False) -> "Rotations":
         r"""Quadrature of the rotation group: a Lebedev rule for an axis times equidistant angles about it.
 
-        Exact for polynomials of this degree in the elements of R: all matrix elements :math:`D^l_{mn}(R)` up to l =
-        degree. Degree 3 needs 24 rotations, 5 needs 84, 9 needs 380.
+        It is exact for polynomials of this degree in the elements of R, i.e. for all matrix elements
+        :math:`D^l_{mn}(R)` up to l = degree. Degree 3 needs 24 rotations, 5 needs 84, 9 needs 380.
 
         :param degree: 1 to 131.
-        :param inversion: also take -R of every R, for functions that mirror images may change, too.
+        :param inversion: also use -R for every R, for functions that may change under inversion as well.
         :raises ValueError: for another degree.
         """
         phi, theta, angle = _FIRST_ORIENTATION
@@ -60,13 +60,14 @@ class Rotations:
     def axis_directions(cls, degree: int = 9, *, inversion: bool = False) -> "Rotations":
         r"""One rotation for each direction of a Lebedev rule: with degree 9 the 38 of the PET-MAD-DOS paper, eq. 11.
 
-        The z axis of the laboratory, seen from the structure, takes all directions. This averages exactly what depends
-        on that axis alone (polynomials of this degree in it), but not the angle about it, of which each direction has
-        one: a sample of all orientations, for estimates of a spread. :meth:`all_orientations` averages both. Of a cubic
-        crystal along the axes, some of the rotations make the same structure again, and the spread comes out small.
+        The z axis of the laboratory takes all directions of the rule, as seen from the structure. The average is exact
+        for functions of that axis alone (polynomials of this degree), but not over the angle about it, because each
+        direction has only one angle. This is a sample of all orientations for estimating a spread;
+        :meth:`all_orientations` averages over both. For a cubic crystal aligned with the axes, some rotations reproduce
+        the structure, and the spread comes out too small.
 
         :param degree: 1 to 131.
-        :param inversion: also take -R of every R.
+        :param inversion: also use -R for every R.
         :raises ValueError: for another degree.
         """
         return cls._make(degree, 1, inversion)
@@ -93,7 +94,7 @@ class Rotations:
         return cls(matrices, weights)
 
     def apply(self, atoms: Atoms) -> list[Atoms]:
-        """Rotated copies of a structure and its cell about the origin."""
+        """Return copies of a structure and its cell, rotated about the origin."""
         copies = []
         for matrix in self.matrices:
             copy = atoms.copy()
@@ -110,7 +111,7 @@ class Rotations:
 
 
 class Averaged(NamedTuple):
-    """Mean and standard deviation over rotations, of one shape."""
+    """Mean and standard deviation over rotations, of the same shape."""
 
     mean: NDArray[np.float64]
     spread: NDArray[np.float64]
@@ -120,15 +121,15 @@ class RotationalAverage(Calculator):
     """An ASE calculator that averages another one over rotations, in float64.
 
     >>> calculator = RotationalAverage(ElectronicStructureCalculator("model.pt"))
-    >>> atoms.calc = calculator  # averaged energy, forces, stress; also for molecular dynamics
+    >>> atoms.calc = calculator  # averaged energy, forces, stress, e.g. for molecular dynamics
     >>> calculator.get("forces", atoms).spread  # eV/A
 
-    Every property is computed for rotated copies of the structure, vectors and matrices are rotated back, and the
-    mean and the standard deviation are taken. The spread tells how far a prediction depends on the orientation: the
-    error that comes from broken symmetry alone. Averaged forces are the derivative of the averaged energy.
+    Every property is computed for rotated copies of the structure, vectors and matrices are rotated back, and mean and
+    standard deviation are computed. The spread tells how much a prediction depends on the orientation, which is the
+    error due to broken symmetry alone. Averaged forces are derivatives of the averaged energy.
 
     :param calculator: any calculator.
-    :param rotations: by default the 24 of ``Rotations.all_orientations(3)``, a proper average.
+    :param rotations: rotations to average over; default: the 24 of ``Rotations.all_orientations(3)``, a proper average.
     """
 
     def __init__(self, calculator: BaseCalculator, rotations: Rotations | None = None) -> None:
@@ -147,13 +148,13 @@ class RotationalAverage(Calculator):
         properties: list[str] | None = None,
         system_changes: list[str] = all_changes,
     ) -> None:
-        """Compute what ASE asks for, and its spread."""
+        """Compute the properties that ASE requests, and their spread."""
         super().calculate(atoms, properties, system_changes)
         properties = ["energy"] if properties is None else properties
         collected: dict[str, list[NDArray[np.float64]]] = {}
         for copy, matrix in zip(self.rotations.apply(self.atoms), self.rotations.matrices, strict=True):
             self.calculator.calculate(copy, properties, all_changes)
-            # Calculators give more than they are asked for, such as the energy with the forces.
+            # Calculators return more than was requested, e.g. the energy together with the forces.
             for name, value in self.calculator.results.items():
                 if name in self.implemented_properties:
                     collected.setdefault(name, []).append(_rotated_back(name, value, matrix))
@@ -169,11 +170,11 @@ class RotationalAverage(Calculator):
         self.spreads = {}
 
     def get(self, name: str, atoms: Atoms) -> Averaged:
-        """Mean and spread of one property.
+        """Return mean and spread of one property.
 
-        :param name: as ASE calls it: ``"energy"`` (eV), ``"forces"`` (eV/A), ``"stress"`` (eV/A^3, six components).
+        :param name: its name in ASE: ``"energy"`` (eV), ``"forces"`` (eV/A), ``"stress"`` (eV/A^3, six components).
         :param atoms: the structure.
-        :raises PropertyNotImplementedError: for a property that the calculator does not have.
+        :raises PropertyNotImplementedError: for a property that the calculator does not implement.
         """
         if name not in self.implemented_properties:
             raise PropertyNotImplementedError(
@@ -184,10 +185,10 @@ class RotationalAverage(Calculator):
 
 
 class RotatedElectronicStructure(NamedTuple):
-    """Electronic structure, averaged over rotations."""
+    """Electronic structure averaged over rotations."""
 
     mean: ElectronicStructure  # energies are relative to the mean Fermi level
-    spread: Uncertainty  # standard deviations over the rotations, for the gap of the values cut off at zero
+    spread: Uncertainty  # standard deviations over the rotations; for gaps, after cutting them off at zero
     spectra: NDArray[np.float64]  # (num_rotations, num_channels) | states/eV, of each rotated copy
 
 
@@ -200,14 +201,14 @@ def average_electronic_structure(
 ) -> RotatedElectronicStructure:
     """Average density of states, band gap and Fermi level over rotations of a structure.
 
-    For the rotational discrepancy of the PET-MAD-DOS paper, eq. 11, hand the ``spectra`` over
-    ``Rotations.axis_directions(9)`` to :func:`electrain.spectra.rotational_discrepancy`.
+    For the rotational discrepancy of the PET-MAD-DOS paper, eq. 11, use ``Rotations.axis_directions(9)`` and pass the
+    ``spectra`` to :func:`electrain.spectra.rotational_discrepancy`.
 
-    :param model: what predicts.
+    :param model: the model.
     :param atoms: the structure, lengths in A.
-    :param rotations: by default the 24 of ``Rotations.all_orientations(3)``.
-    :param batch_size: how many atoms are computed together, at most.
-    :raises ValueError: as :meth:`ElectronicStructureModel.check`.
+    :param rotations: rotations to average over; default: the 24 of ``Rotations.all_orientations(3)``.
+    :param batch_size: maximum number of atoms per batch.
+    :raises ValueError: as for :meth:`ElectronicStructureModel.check`.
     """
     rotations = Rotations.all_orientations() if rotations is None else rotations
     model.check(atoms)
@@ -219,7 +220,7 @@ def average_electronic_structure(
     first = results[0]
     mean = ElectronicStructure(
         atoms=atoms,
-        # Back to the model's own axis, and from there to the mean level
+        # Back to the model's own axis, and from there to the mean Fermi level
         energies=first.energies + (first.fermi_level or 0.0) - (level[0] or 0.0),
         density_of_states=dos.mean,
         band_gap=gap[0],

@@ -1,4 +1,4 @@
-"""Predict as many structures as there are, and go on where one of them fails."""
+"""Predict any number of structures, and continue if one of them fails."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from .predictor import BATCH_SIZE, ElectronicStructureModel, in_batches
 class Predicted:
     """A structure that was computed.
 
-    :param name: of the structure.
+    :param name: name of the structure.
     :param result: its electronic structure.
     """
 
@@ -27,7 +27,7 @@ class Predicted:
 class Failed:
     """A structure that could not be read or computed.
 
-    :param name: of the structure, or of the file if that cannot be read.
+    :param name: name of the structure, or of the file if it cannot be read.
     :param reason: what is wrong, in one line.
     """
 
@@ -42,18 +42,18 @@ def screen(
     per_atom: bool = False,
     batch_size: int = BATCH_SIZE,
 ) -> Iterator[list[Predicted | Failed]]:
-    """Predict structures one batch after the other, and say of each that fails why.
+    """Predict structures batch by batch, and report why structures fail.
 
     >>> for batch in screen(model, read_structures("md.xyz")):
     ...     for outcome in batch:
     ...         print(outcome.name, outcome.reason if isinstance(outcome, Failed) else outcome.result.band_gap)
 
-    :param model: what predicts.
-    :param structures: names and structures, or what could not be read: as from
-        :func:`electrain.structures.files.read_structures`. One batch is held in memory at a time.
-    :param per_atom: also the contribution of each atom to the density of states.
-    :param batch_size: how many atoms are computed together, at most (a larger structure alone).
-    :return: the outcomes of one batch after the other, in the order of the structures.
+    :param model: the model.
+    :param structures: names and structures, or files that could not be read, as returned by
+        :func:`electrain.structures.files.read_structures`. Only one batch is in memory at a time.
+    :param per_atom: also predict the contribution of each atom to the density of states.
+    :param batch_size: maximum number of atoms per batch (a larger structure is computed alone).
+    :return: the outcomes, batch by batch, in the order of the structures.
     :raises ValueError: for a batch size that is not positive.
     """
     candidates = (_candidate(model, item) for item in structures)
@@ -63,14 +63,14 @@ def screen(
 
 @dataclass(frozen=True, eq=False)
 class _Candidate:
-    """A structure that was checked, or, with ``atoms`` of ``None``, the reason why it is not computed."""
+    """A structure that passed the checks, or, if ``atoms`` is ``None``, the reason why it is not computed."""
 
     name: str
     atoms: Atoms | None
     reason: str = ""
 
     def __len__(self) -> int:
-        """Atoms to compute; a failure takes the place of one, lest any number of them wait for a batch to fill up."""
+        """Number of atoms to compute; 1 for a failure, so that failures alone also fill a batch."""
         return 1 if self.atoms is None else len(self.atoms)
 
 
@@ -88,12 +88,12 @@ def _candidate(model: ElectronicStructureModel, item: tuple[str, Atoms] | Unread
 def _outcomes(
     model: ElectronicStructureModel, batch: Sequence[_Candidate], *, per_atom: bool, batch_size: int
 ) -> list[Predicted | Failed]:
-    """Predict a batch at once or, if the model fails, in halves, down to the structures that are to blame."""
+    """Predict a batch at once, or, if the model fails, in halves, down to the structures that make it fail."""
     structures = [candidate.atoms for candidate in batch if candidate.atoms is not None]
     try:
         results = list(model.predict_checked(structures, per_atom=per_atom, batch_size=batch_size))
     except (ValueError, RuntimeError) as error:
-        # The last line of a TorchScript error says what happened, those before it where.
+        # The last line of a TorchScript error tells what happened, those before it where.
         reason = str(error).strip().rpartition("\n")[2]
     else:
         remaining = iter(results)
@@ -103,7 +103,7 @@ def _outcomes(
             else Predicted(candidate.name, next(remaining))
             for candidate in batch
         ]
-    # Here the error, and with it what it kept in memory, is gone.
+    # Here the error has been released, and with it the memory that it kept alive.
     if len(batch) == 1:
         return [Failed(batch[0].name, reason)]
     middle = len(batch) // 2

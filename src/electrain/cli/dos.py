@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from electrain.results.electronic_structure import ElectronicStructure
 
 _MAX_PANELS = 12
-_WITH_FERMI_LEVEL = "Fermi level: where it lies on the model's own energy axis. Electrons: states below it."
-_WITHOUT_FERMI_LEVEL = "The model predicts no Fermi level: energies are on its own axis, whose zero means nothing."
+_WITH_FERMI_LEVEL = "Fermi level: on the model's own energy axis. Electrons: number of electrons below it."
+_WITHOUT_FERMI_LEVEL = "The model predicts no Fermi level, so energies are on its own axis, whose zero has no meaning."
 
 _WITH_UNCERTAINTY = "±: one standard deviation, calibrated on structures that the model was not trained on."
 
@@ -28,7 +28,7 @@ def dos(
         list[str],
         typer.Argument(
             metavar="STRUCTURE",
-            help="Structure files of any format that ASE reads; 'md.xyz@0:50' picks frames.",
+            help="Structure files in any format that ASE reads; 'md.xyz@0:50' selects frames.",
         ),
     ],
     model: Annotated[
@@ -45,11 +45,12 @@ def dos(
         ),
     ] = None,
     per_atom: Annotated[
-        bool, typer.Option("--per-atom", help="Also write each atom's share, and plot that of each element.")
+        bool,
+        typer.Option("--per-atom", help="Also write the contribution of each atom, and plot that of each element."),
     ] = False,
     window: Annotated[
         tuple[float, float] | None,
-        typer.Option(metavar="LOW HIGH", help="Energies to plot, in eV from the Fermi level; -15 8 by default."),
+        typer.Option(metavar="LOW HIGH", help="Energies to plot, in eV from the Fermi level; default: -15 8."),
     ] = None,
     temperature: Annotated[
         float | None,
@@ -58,17 +59,17 @@ def dos(
             "-T",
             min=0.0,
             metavar="K",
-            help="Show the electrons' heat capacity at this temperature, too.",
+            help="Also show the electronic heat capacity at this temperature.",
         ),
     ] = None,
     device: Device = None,
     batch_size: BatchSize = 256,
     matmul_precision: MatmulPrecision = "highest",
 ) -> None:
-    """Predict density of states, band gap and Fermi level of one structure or of thousands.
+    """Predict density of states, band gap and Fermi level of one structure or thousands of structures.
 
-    Prints a table. Energies in files and plots are relative to the Fermi level. A structure that cannot be
-    computed is reported and the others go on; the exit status is then 1.
+    Prints a table. Energies in files and plots are relative to the Fermi level. Structures that cannot be computed are
+    reported, and the others are still computed; the exit status is then 1.
 
     Example:  electrain dos silicon.cif -m model.pt --plot silicon.png -o silicon.json
     """
@@ -79,7 +80,7 @@ def dos(
     try:
         predictor = ElectronicStructureModel(model, device, matmul_precision=matmul_precision)
         if temperature is not None and not predictor.predicts_fermi_level:
-            fail(f"--temperature needs a model with a Fermi level, {model} predicts none")
+            fail(f"--temperature needs a model with a Fermi level, but {model} predicts none")
         report = _Report(
             has_fermi_level=predictor.predicts_fermi_level,
             has_uncertainty=predictor.predicts_uncertainty,
@@ -100,7 +101,7 @@ def dos(
 
 
 def _try_to_plot(results: "list[Predicted]", path: Path, window: tuple[float, float] | None) -> str | None:
-    """Save the figure, or say why not: what was computed and written before is no less valid."""
+    """Save the figure, or return why not: everything that was computed and written before is still valid."""
     try:
         _save_plot(results, path, window)
     except (ValueError, OSError) as error:
@@ -112,7 +113,7 @@ def _check_options(
     *, per_atom: bool, output: Path | None, plot: Path | None, window: tuple[float, float] | None
 ) -> None:
     if per_atom and output is None and plot is None:
-        fail("--per-atom needs a file to show it: add --output or --plot")
+        fail("--per-atom needs an output file; add --output or --plot")
     if window is not None and not window[0] < window[1]:
         fail(f"expected a window from a lower to a higher energy, got {window[0]:g} to {window[1]:g} eV")
     if plot is None:
@@ -145,11 +146,11 @@ class _Report:
         self._has_uncertainty = has_uncertainty
         self._temperature = temperature
         self._width = 0
-        # disable=None: no bar where nobody is watching
+        # disable=None: no bar if the output is not a terminal
         self._bar = tqdm(unit=" structures", delay=2, disable=None, leave=False)
 
     def show(self, batch: "list[Predicted | Failed]") -> "list[Predicted]":
-        """Print the errors of a batch and its rows of the table; return what the rows are of."""
+        """Print the errors of a batch and its rows of the table; return the structures in the rows."""
         from electrain.calculators import Failed, Predicted
 
         for item in batch:
@@ -211,12 +212,12 @@ class _Report:
         if self._has_uncertainty:
             typer.echo(_WITH_UNCERTAINTY)
         if self._temperature is not None:
-            typer.echo(f"Heat capacity: of the electrons of the structure at {self._temperature:g} K.")
+            typer.echo(f"Heat capacity: electronic heat capacity of the whole structure at {self._temperature:g} K.")
         if self._num_miscounted:
             others = f" and {self._num_miscounted - 1} more" if self._num_miscounted > 1 else ""
             typer.echo(
-                f"note: {self._first_miscounted}{others}: not the valence electrons of the training data, so density "
-                "of states and Fermi level do not fit together"
+                f"note: {self._first_miscounted}{others}: the number of electrons differs from that in the training "
+                "data, so density of states and Fermi level are inconsistent"
             )
         if output is not None:
             typer.echo(f"wrote {output}")
@@ -256,7 +257,7 @@ def _write_all(
             first_results += done[: _MAX_PANELS - len(first_results)]
         report.close()
         if report.num_done == 0:
-            raise typer.Exit(1)  # inside of the block: no file is left
+            raise typer.Exit(1)  # inside the block, so that no file is left
     return first_results
 
 

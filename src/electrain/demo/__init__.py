@@ -1,1 +1,1 @@
-"""The whole way on packaged calculations."""
+"""The complete workflow on calculations that come with the package."""

@@ -1,4 +1,4 @@
-"""Predictions against calculations that a model was not trained on."""
+"""Comparison of predictions with calculations that a model was not trained on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,23 +24,23 @@ class Comparison:
     calculation: Calculation
     result: ElectronicStructure
     energies: torch.Tensor  # (num_channels,) | eV from the DFT Fermi level
-    predicted: torch.Tensor  # (num_channels,) | states/eV, shifted to fit best
+    predicted: torch.Tensor  # (num_channels,) | states/eV, at the best shift
     target: torch.Tensor  # (num_channels,) | states/eV, NaN above the trusted range
     error: float  # square root of the alignment term per electron | eV^-1/2, PET-MAD-DOS paper, eq. 10
     dft_band_gap: float  # eV, NaN if unknown
-    fermi_level_error: float | None  # eV, predicted minus where the DFT one lies after alignment
+    fermi_level_error: float | None  # eV, predicted minus the position of the DFT one after alignment
 
     @property
     def band_gap_error(self) -> float | None:
-        """Predicted minus DFT band gap, in eV; NaN if DFT's is unknown."""
+        """Predicted minus DFT band gap, in eV; NaN if the DFT band gap is unknown."""
         return None if self.result.band_gap is None else self.result.band_gap - self.dft_band_gap
 
 
 def compare(calculation: Calculation, result: ElectronicStructure, axis: EnergyAxis) -> Comparison:
     """Align a prediction with its calculation.
 
-    :param calculation: what DFT says.
-    :param result: what a model says of the same structure.
+    :param calculation: the DFT calculation.
+    :param result: the prediction for the same structure.
     :param axis: the model's energy axis.
     """
     target = dos_target(calculation, axis)
@@ -61,9 +61,9 @@ def compare(calculation: Calculation, result: ElectronicStructure, axis: EnergyA
 def aligned_errors(
     predictions: Sequence[torch.Tensor], calculations: Sequence[Calculation], axis: EnergyAxis
 ) -> AlignedErrors:
-    """Errors of predicted densities of states over a set of calculations.
+    """Compute errors of predicted densities of states over a set of calculations.
 
-    :param predictions: (grid.size,) each, in states/eV of the whole structure.
+    :param predictions: densities of states of shape ``(grid.size,)``, in states/eV for the whole structure.
     """
     errors = AlignedRMSE(axis.grid.step)
     targets, trusted = _targets(calculations, axis)
@@ -75,9 +75,9 @@ def aligned_errors(
 def best_composition_baseline(
     train: Sequence[Calculation], test: Sequence[Calculation], axis: EnergyAxis
 ) -> AlignedErrors:
-    """Test errors of the best sum of one constant spectrum per element.
+    """Compute the test errors of the best sum of one constant spectrum per element.
 
-    Fitted on the training set; of several ridges the one with the least error on the test set counts.
+    It is fitted to the training set, with the one of several ridges that gives the smallest error on the test set.
     """
     numbers = sorted({int(number) for calculation in train for number in calculation.atoms.numbers})
 

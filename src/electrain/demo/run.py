@@ -1,4 +1,4 @@
-"""The whole way on packaged data: prepare, train, export, predict, compare."""
+"""The complete workflow on data that come with the package: prepare, train, export, predict, compare."""
 
 import re
 import subprocess
@@ -44,28 +44,28 @@ _EPOCH = re.compile(r"Epoch: +(\d+) .*validation mtt::dos aligned RMSE \[eV\^-1/
 
 
 def run_demo(folder: Path, say: Callable[[str], None]) -> list[Comparison]:
-    """Train a small model on packaged DFT data and compare its predictions with held-out calculations.
+    """Train a small model on DFT data that come with the package and compare it with held-out calculations.
 
-    Writes the dataset, `model.pt`, the training's log and `held_out.png` into a folder.
+    The data set, `model.pt`, the training log and `held_out.png` are written to a folder.
 
-    :param folder: an empty or new one.
-    :param say: shows a line to the user.
+    :param folder: a new or empty folder.
+    :param say: function that shows a line to the user.
     :return: one comparison for each structure of the test set.
     """
-    say("1/4  Preparing the packaged DFT calculations (GPAW, PBEsol)")
+    say("1/4  Preparing the DFT calculations that come with the package (GPAW, PBEsol)")
     prepared = prepare_dataset([SEMICONDUCTORS_AND_MOLECULES], folder / "data", form="zip")
     say(
-        f"     {len(prepared.parts['train'])} structures to train on, {len(prepared.parts['validation'])} to choose "
-        f"the best epoch, {len(prepared.parts['test'])} to test; no formula is in two of them"
+        f"     {len(prepared.parts['train'])} structures for training, {len(prepared.parts['validation'])} to choose "
+        f"the best epoch, {len(prepared.parts['test'])} for testing; no formula is in two of these sets"
     )
     _train(folder, say)
     say("3/4  mtt export model.ckpt -> model.pt")
     _run(["mtt", "export", "model.ckpt", "-o", "model.pt"], folder)
-    say("4/4  Predicting structures the model was not trained on")
+    say("4/4  Predicting structures that the model was not trained on")
     comparisons = _predict(folder / "model.pt", prepared)
     _show(comparisons, prepared, say)
     _plot(comparisons, folder / "held_out.png")
-    say(f"\nPredicted against DFT:  {folder / 'held_out.png'}")
+    say(f"\nPrediction and DFT:     {folder / 'held_out.png'}")
     say(f"Try it yourself:        electrain dos your_structure.cif -m {folder / 'model.pt'} --plot dos.png")
     return comparisons
 
@@ -88,7 +88,7 @@ def _train(folder: Path, say: Callable[[str], None]) -> None:
 
 
 def _run(command: list[str], folder: Path, show: Callable[[str], None] | None = None) -> None:
-    """Run one of metatrain's commands; its output goes to a log.
+    """Run one of metatrain's commands and write its output to a log file.
 
     :raises RuntimeError: with the end of the log, if the command fails.
     """
@@ -144,7 +144,7 @@ def _show(comparisons: list[Comparison], prepared: PreparedDataset, say: Callabl
 def _plot(comparisons: list[Comparison], path: Path) -> None:
     from matplotlib.figure import Figure
 
-    # Crystals first, then what else was held out; from the best to the worst of each.
+    # Crystals first, then the other held-out structures, each from best to worst.
     shown = sorted(comparisons, key=lambda item: (not item.calculation.atoms.pbc.all(), item.error))[:_PANELS]
     figure = Figure(figsize=(9.6, 2.4 * ((len(shown) + 1) // 2)), layout="constrained")
     panels = figure.subplots((len(shown) + 1) // 2, 2, squeeze=False).ravel()

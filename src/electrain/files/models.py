@@ -1,4 +1,4 @@
-"""Opening an exported model, with an answer to every wrong file."""
+"""Opening an exported model, with a clear error for every wrong file."""
 
 import json
 import zipfile
@@ -17,9 +17,9 @@ class ModelFileError(ValueError):
 def load_model(path: str | Path) -> AtomisticModel:
     """Load an exported metatomic model of the density of states.
 
-    :param path: the ``.pt`` file that ``mtt train`` or ``mtt export`` wrote.
-    :raises FileNotFoundError: if there is no such file.
-    :raises ModelFileError: if it is a checkpoint, something else, or a model of other quantities.
+    :param path: the ``.pt`` file written by ``mtt train`` or ``mtt export``.
+    :raises FileNotFoundError: if the file does not exist.
+    :raises ModelFileError: if it is a checkpoint or any other file, or a model of other quantities.
     """
     model = load_any_model(path)
     check_outputs(model.capabilities(), str(path))
@@ -27,7 +27,7 @@ def load_model(path: str | Path) -> AtomisticModel:
 
 
 def load_any_model(path: str | Path) -> AtomisticModel:
-    """Load an exported metatomic model of any quantities; errors as :func:`load_model`."""
+    """Load an exported metatomic model of any quantities; errors as for :func:`load_model`."""
     path = Path(path)
     _check_kind(path)
     try:
@@ -46,9 +46,9 @@ def check_outputs(capabilities: ModelCapabilities, name: str) -> None:
 
 
 def energy_axis_of(model: AtomisticModel) -> EnergyAxis | None:
-    """The energy axis that an exported model has in its metadata; ``None`` if there is none.
+    """Return the energy axis in the metadata of an exported model; ``None`` if there is none.
 
-    :raises ModelFileError: if it is not complete.
+    :raises ModelFileError: if it is incomplete.
     """
     text = model.metadata().extra.get("energy_grid")
     if text is None:
@@ -60,20 +60,20 @@ def energy_axis_of(model: AtomisticModel) -> EnergyAxis | None:
 
 
 def smearing_of(model: AtomisticModel) -> float | None:
-    """Smearing of the data that a model learned from in eV, if its metadata tell."""
+    """Return the smearing of a model's training data in eV, if it is in the metadata."""
     axis = energy_axis_of(model)
     return None if axis is None else axis.smearing
 
 
 def valence_electrons_of(model: AtomisticModel) -> dict[str, float]:
-    """Valence electrons by chemical symbol, of the elements for which a model's metadata tell."""
+    """Return the numbers of valence electrons by chemical symbol, for the elements in a model's metadata."""
     axis = energy_axis_of(model)
     return {} if axis is None else dict(axis.valence_electrons)
 
 
 def _check_kind(path: Path) -> None:
     if not path.exists():
-        raise FileNotFoundError(f"there is no model file {path}")
+        raise FileNotFoundError(f"the model file {path} does not exist")
     if path.is_dir():
         raise ModelFileError(f"{path} is a folder; expected an exported model, a .pt file")
     try:

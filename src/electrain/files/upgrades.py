@@ -1,4 +1,4 @@
-"""Checkpoints of older versions become new, one step after the other."""
+"""Upgrading checkpoints of older versions, step by step."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -8,13 +8,13 @@ Upgrade = Callable[[dict[str, Any]], None]
 
 
 def upgrade(checkpoint: dict[str, Any], kind: str, upgrades: Mapping[int, Upgrade], current: int) -> dict[str, Any]:
-    """Bring a checkpoint to a version, one step after the other.
+    """Upgrade a checkpoint to a version, step by step.
 
-    :param checkpoint: changed in place.
+    :param checkpoint: the checkpoint, changed in place.
     :param kind: ``"model"`` or ``"trainer"``.
-    :param upgrades: by the version that they start from.
+    :param upgrades: upgrades by the version from which they start.
     :param current: version to reach.
-    :raises RuntimeError: if there is no way from the checkpoint's version.
+    :raises RuntimeError: if the checkpoint's version cannot be upgraded.
     """
     key = f"{kind}_ckpt_version"
     while checkpoint[key] != current:

@@ -1,1 +1,1 @@
-"""Figures: energies in eV from the Fermi level, states/eV upwards."""
+"""Figures of spectra and errors."""

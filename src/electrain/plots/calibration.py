@@ -1,4 +1,4 @@
-"""Actual errors over predicted uncertainties."""
+"""Actual errors against predicted uncertainties."""
 
 from typing import TYPE_CHECKING
 
@@ -19,17 +19,17 @@ def plot_calibration(
     unit: str,
     title: str = "",
 ) -> "Axes":
-    """Plot actual errors over predicted uncertainties, one point per structure (PET-MAD paper, figure S6).
+    """Plot actual errors against predicted uncertainties, one point per structure (PET-MAD paper, figure S6).
 
-    The line says where both are equal. If errors are Gaussian with the predicted standard deviations, 68 % and 95 % of
-    the points lie in the shaded areas, the same share above and below of them.
+    The line marks where both are equal. If errors are Gaussian with the predicted standard deviations, 68 % and 95 % of
+    the points lie in the shaded areas, and equal shares above and below them.
 
-    :param uncertainties: shape ``(num_samples,)``, positive.
-    :param errors: the same shape, of either sign; zeros cannot be shown.
-    :param ax: where to draw; by default in a new figure of pyplot.
-    :param unit: of both.
-    :param title: such as the quantity.
-    :raises ValueError: for shapes that do not fit, or uncertainties that are not positive.
+    :param uncertainties: positive uncertainties, shape ``(num_samples,)``.
+    :param errors: errors of either sign, of the same shape; zeros cannot be shown.
+    :param ax: axes to draw in; default: those of a new pyplot figure.
+    :param unit: unit of both.
+    :param title: title, e.g. the quantity.
+    :raises ValueError: for inconsistent shapes, or uncertainties that are not positive.
     """
     from matplotlib.ticker import LogLocator
 

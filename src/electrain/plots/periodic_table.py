@@ -14,11 +14,11 @@ _LANTHANIDES, _ACTINIDES = range(57, 72), range(89, 104)
 
 
 def plot_periodic_table(panel: "Axes", shades: Mapping[str, float], texts: Mapping[str, str]) -> None:
-    """Draw the table with some elements coloured, the others white.
+    """Draw the table with some elements colored and the others white.
 
-    :param panel: where to draw.
-    :param shades: by chemical symbol, from 0 (light) to 1 (dark).
-    :param texts: what stands below these symbols.
+    :param panel: axes to draw in.
+    :param shades: shades by chemical symbol, from 0 (light) to 1 (dark).
+    :param texts: texts below these symbols.
     """
     from matplotlib import colormaps
     from matplotlib.patches import Rectangle
@@ -42,7 +42,7 @@ def plot_periodic_table(panel: "Axes", shades: Mapping[str, float], texts: Mappi
 
 
 def _place(number: int) -> tuple[float, float]:
-    """Column and row of an element; lanthanides and actinides below the others."""
+    """Column and row of an element; lanthanides and actinides are below the others."""
     for row, series in enumerate((_LANTHANIDES, _ACTINIDES)):
         if number in series:
             return 2.0 + number - series[0], 7.5 + row

@@ -1,4 +1,4 @@
-"""Plots of densities of states: energies in eV from the Fermi level, states/eV upwards."""
+"""Plots of densities of states in states/eV, against energies in eV from the Fermi level."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -15,7 +15,7 @@ from .style import LINE, PREDICTED, REFERENCE, SHADE, legend_above_curves, new_a
 
 WINDOW = (-15.0, 8.0)  # eV around the Fermi level
 _DOS_LABEL = "DOS (states/eV)"
-# That of `electrain.results`, which plots itself: an import here would make a circle.
+# `ElectronicStructure` of `electrain.results`, which imports this module: an import here would be circular.
 ElectronicStructure: TypeAlias = Any
 
 _ONE_DEVIATION = r"uncertainty ($1\,\sigma$)"
@@ -28,23 +28,23 @@ def plot_density_of_states(
     window: tuple[float, float] | None = None,
     title: str | None = None,
 ) -> "Axes":
-    """Plot one structure: occupied states shaded, formula and band gap in the title.
+    """Plot one structure, with occupied states shaded, and formula and band gap in the title.
 
-    A local density of states, if there is one, is drawn summed over the atoms of each element; the uncertainty (one
-    standard deviation) as a band.
+    A local density of states is summed over the atoms of each element, and the uncertainty (one standard deviation) is
+    drawn as a band, if they were predicted.
 
-    :param result: what was predicted.
-    :param ax: where to draw; by default in a new figure of pyplot.
-    :param window: energies to show, in eV; by default -15 to 8 eV from the Fermi level, or all where the
-        model predicts no Fermi level.
-    :param title: by default the formula and the band gap.
+    :param result: the prediction.
+    :param ax: axes to draw in; default: those of a new pyplot figure.
+    :param window: energies to show, in eV; default: -15 to 8 eV from the Fermi level, or all if the model predicts no
+        Fermi level.
+    :param title: title; default: the formula and the band gap.
     """
     ax = new_axes() if ax is None else ax
     energies, values = result.energies, result.density_of_states
     low, high = _clip(window, result)
     if result.relative_to_fermi_level:
         occupied = energies <= 0
-        # Up to the Fermi level itself, which lies between two channels.
+        # Up to the Fermi level itself, which lies between channels.
         edge = np.append(energies[occupied], 0.0), np.append(values[occupied], np.interp(0.0, energies, values))
         ax.fill_between(*edge, color=SHADE, alpha=0.6, linewidth=0, label="occupied")
     spectra = [values]
@@ -57,7 +57,7 @@ def plot_density_of_states(
     if not is_resolved:
         ax.plot(energies, values, color=LINE, linewidth=1.4)
     else:
-        # Dashed above the elements, of which one may be everything.
+        # Dashed, and drawn above the elements, because a single element may make up all of it.
         ax.plot(energies, values, color=LINE, linewidth=1.4, linestyle="--", zorder=3, label="total")
         for index, (symbol, local) in enumerate(result.element_density_of_states().items(), start=1):
             ax.plot(energies, local, color=f"C{index}", linewidth=1.1, label=symbol)
@@ -75,9 +75,9 @@ def plot_several(
     window: tuple[float, float] | None = None,
     names: Sequence[str] | None = None,
 ) -> "Figure":
-    """Plot several structures, one panel below the other, with a common energy axis.
+    """Plot several structures in panels below each other, with a common energy axis.
 
-    :param results: at least one.
+    :param results: predictions, at least one.
     :param window: as in :func:`plot_density_of_states`.
     :param names: one per structure, shown before formula and band gap.
     :raises ValueError: without structures.
@@ -113,20 +113,20 @@ def plot_comparison(
     window: tuple[float, float] = WINDOW,
     title: str = "",
 ) -> "Axes":
-    """Plot a predicted density of states over the one of DFT, on the same energies.
+    """Plot a predicted density of states together with that of DFT, on the same energies.
 
-    A prediction is defined up to a rigid shift: align it first, e.g. with :func:`electrain.spectra.best_shift`
+    A prediction is defined only up to a rigid shift, so align it first, e.g. with :func:`electrain.spectra.best_shift`
     and :func:`electrain.spectra.take_window`.
 
-    :param energies: shape ``(num_channels,)``, in eV from the Fermi level.
-    :param predicted: the same shape, in states/eV.
-    :param reference: the same shape, in states/eV; NaN where it is not known.
-    :param ax: where to draw; by default in a new figure of pyplot.
-    :param trusted: bool, the same shape: which channels of the reference can be trusted; by default those
-        that are finite. The rest is hatched and the reference not drawn there.
+    :param energies: energies in eV from the Fermi level, shape ``(num_channels,)``.
+    :param predicted: predicted density of states in states/eV, of the same shape.
+    :param reference: density of states of DFT in states/eV, of the same shape; NaN where it is not known.
+    :param ax: axes to draw in; default: those of a new pyplot figure.
+    :param trusted: which channels of the reference can be trusted, bool, of the same shape; default: those that are
+        finite. The rest is hatched, and the reference is not drawn there.
     :param window: energies to show, in eV.
-    :param title: such as the formula.
-    :raises ValueError: for shapes that do not fit.
+    :param title: title, e.g. the formula.
+    :raises ValueError: for inconsistent shapes.
     """
     ax = new_axes() if ax is None else ax
     axis, prediction, target = (np.asarray(values, dtype=float) for values in (energies, predicted, reference))
@@ -171,8 +171,7 @@ def _clip(window: tuple[float, float] | None, result: ElectronicStructure) -> tu
     low, high = max(window[0], first), min(window[1], last)
     if low >= high:
         raise ValueError(
-            f"expected a window inside of the energies {first:.2f} to {last:.2f} eV, got {window[0]:g} to "
-            f"{window[1]:g} eV"
+            f"expected a window inside the energies {first:.2f} to {last:.2f} eV, got {window[0]:g} to {window[1]:g} eV"
         )
     return low, high
 
@@ -185,13 +184,13 @@ def _mark_fermi_level(ax: "Axes", known: bool) -> None:
 def _frame(
     ax: "Axes", energies: NDArray[np.float64], spectra: list[NDArray[np.float64]], window: tuple[float, float]
 ) -> None:
-    """Set the limits: the window, and room for what is inside of it."""
+    """Set the limits: the window, and enough height for the curves in it."""
     inside = (energies >= window[0]) & (energies <= window[1])
     shown = np.concatenate([values[inside] for values in spectra])
     top, bottom = float(np.nanmax(shown, initial=0.0)), float(np.nanmin(shown, initial=0.0))
     height = (top - bottom) or 1.0
     ax.set_xlim(*window)
-    # Predictions go slightly below zero; the axis starts at zero unless they do so visibly.
+    # Predictions can be slightly below zero; the axis starts at zero unless this is visible.
     ax.set_ylim(0.0 if bottom > -0.02 * height else bottom - 0.04 * height, top + 0.08 * height)
     ax.axhline(0.0, color="0.6", linewidth=0.6)
     ax.set_ylabel(_DOS_LABEL)

@@ -1,4 +1,4 @@
-"""What all figures share."""
+"""Colors and helpers shared by all figures."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +12,9 @@ SHADE = "#9dc3e6"
 REFERENCE = "#404040"
 PREDICTED = "#d1495b"
 MISSING = PREDICTED
-# Of lines that are compared with each other, in this order
+# Colors of lines that are compared with each other, in this order
 SERIES = (LINE, PREDICTED, "#edae49")
-# Of a trajectory: the statistical error of its mean, the heat and the free energy of its electrons
+# Colors for trajectories: statistical error of the mean, heat and free energy of the electrons
 STATISTICS = "#e08e0b"
 HEAT = "#2e8b57"
 FREE_ENERGY = "#b8860b"
@@ -24,24 +24,24 @@ _LEGEND_SIZE = 8.0  # points
 def legend_above_curves(ax: "Axes", num_columns: int = 5) -> None:
     """Add a legend at the top, if anything has a label, and raise the upper limit so that it covers no curve.
 
-    :param ax: with its final limits, on a linear axis.
-    :param num_columns: of the legend.
+    :param ax: axes with their final limits, on a linear scale.
+    :param num_columns: number of columns in the legend.
     """
     count = len(ax.get_legend_handles_labels()[1])
     if count == 0:
         return
-    # A row takes 1.7 and the space around all rows 1.5 times the size of the letters.
+    # A row takes 1.7 times the font size, and the space around all rows 1.5 times.
     legend = _LEGEND_SIZE * (1.5 + 1.7 * -(-count // num_columns))
-    whole = max(ax.bbox.height / ax.figure.dpi * 72, 2 * legend)  # points, up to what a layout changes
+    whole = max(ax.bbox.height / ax.figure.dpi * 72, 2 * legend)  # points, apart from changes by the layout
     bottom, top = ax.get_ylim()
     ax.set_ylim(bottom, bottom + (top - bottom) * whole / (whole - legend))
-    # White up to the edge, where the line of the Fermi level would cross the text.
+    # White up to the edge, so that the line of the Fermi level does not cross the text.
     frame = {"framealpha": 1.0, "edgecolor": "none", "borderaxespad": 0.0, "borderpad": 0.7}
     ax.legend(fontsize=_LEGEND_SIZE, loc="upper left", bbox_to_anchor=(0.005, 1.0), ncols=num_columns, **frame)
 
 
 def check_figure_path(path: Path) -> None:
-    """Raise a ``ValueError`` if matplotlib has no format for the ending of a file's name."""
+    """Raise a ``ValueError`` if matplotlib has no format for the suffix of a file."""
     from matplotlib.backend_bases import FigureCanvasBase
 
     known = FigureCanvasBase.get_supported_filetypes()
@@ -51,7 +51,7 @@ def check_figure_path(path: Path) -> None:
 
 
 def new_axes() -> Any:
-    """Axes of a new figure of pyplot."""
+    """Return the axes of a new pyplot figure."""
     import matplotlib.pyplot as plt
 
     return plt.subplots(figsize=(6.4, 3.4), layout="constrained")[1]

@@ -1,4 +1,4 @@
-"""What a model predicts for one structure, and its files."""
+"""Predictions for one structure, and result files."""
 
 from .electronic_structure import ElectronicStructure, Ensemble, HeatCapacity, Uncertainty
 from .files import from_dict, open_writer, read_json, to_dict

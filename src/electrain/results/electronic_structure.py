@@ -1,4 +1,4 @@
-"""What a model predicts for one structure, with units, and its conversions."""
+"""Predictions for one structure, with units and conversions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,31 +21,31 @@ if TYPE_CHECKING:
     from pymatgen.electronic_structure.dos import Dos
 
 
-# A density of states that holds this fraction more or fewer electrons up to the Fermi level is plainly wrong.
+# A density of states with this fraction more or fewer electrons up to the Fermi level is clearly wrong.
 _MISCOUNTED = 0.1
 
 
 def miscounts(num_electrons: float, expected: float) -> bool:
-    """Whether states up to a predicted Fermi level hold plainly more or fewer electrons than they should."""
+    """Whether the number of electrons up to a predicted Fermi level is clearly wrong."""
     return abs(num_electrons - expected) > _MISCOUNTED * expected
 
 
 class Uncertainty(NamedTuple):
     """Standard deviations of a prediction, calibrated on structures that the model was not trained on.
 
-    The density of states is compared with calculations after the best rigid shift: its uncertainty does not
-    contain the one of the Fermi level.
+    The density of states is compared with calculations at the best rigid shift, so its uncertainty does not include
+    that of the Fermi level.
     """
 
     density_of_states: NDArray[np.float64]  # (num_channels,) | states/eV
-    band_gap: float | None = None  # eV, before gaps are cut off at zero
+    band_gap: float | None = None  # eV, for the gap before it is cut off at zero
     fermi_level: float | None = None  # eV
 
 
 class Ensemble(NamedTuple):
-    """Equally likely predictions around the best one, to carry uncertainties over to anything computed from them.
+    """Equally likely predictions around the best one, for propagating uncertainties to derived quantities.
 
-    Member i of each entry belongs together.
+    Members with the same index belong together.
     """
 
     density_of_states: NDArray[np.float64]  # (num_members, num_channels) | states/eV, on the energies of the prediction
@@ -67,20 +67,18 @@ class ElectronicStructure:
     """Predicted density of states, band gap and Fermi level of one structure.
 
     :param atoms: the structure.
-    :param energies: shape ``(num_channels,)``, in eV, equidistant. Zero is the Fermi level; for a model
-        that predicts none (``fermi_level`` is ``None``) it is the model's own, arbitrary zero.
-    :param density_of_states: of the whole structure, shape ``(num_channels,)``, in states/eV, two states per
-        orbital (both spins).
-    :param band_gap: in eV, 0 for a metal; ``None`` for a model that predicts none.
-    :param fermi_level: in eV, where the Fermi level was found on the model's own energy axis. It has no
-        meaning beyond that axis: it is already subtracted from ``energies``. ``None`` for a model that
-        predicts none.
-    :param smearing: standard deviation of the Gaussians in the data that the model learned from, in eV, if
-        the model says so.
-    :param local_density_of_states: contribution of each atom, shape ``(num_atoms, num_channels)``, in
-        states/eV; its sum over the atoms is ``density_of_states``. ``None`` if it was not asked for.
-    :param uncertainty: standard deviations, for a model that was calibrated with metatrain's ``llpr``.
-    :param ensemble: for such a model, if it has an ensemble of the density of states.
+    :param energies: equidistant energies in eV, shape ``(num_channels,)``. Zero is the Fermi level, or, for a model
+        that predicts none (``fermi_level`` is ``None``), the arbitrary zero of the model's own axis.
+    :param density_of_states: density of states of the whole structure, shape ``(num_channels,)``, in states/eV, with
+        two states per orbital (both spins).
+    :param band_gap: band gap in eV, 0 for a metal; ``None`` if the model does not predict it.
+    :param fermi_level: Fermi level in eV on the model's own energy axis. It has no meaning apart from that axis, and is
+        already subtracted from ``energies``. ``None`` if the model does not predict it.
+    :param smearing: standard deviation of the Gaussians in the training data, in eV, if the model stores it.
+    :param local_density_of_states: contribution of each atom, shape ``(num_atoms, num_channels)``, in states/eV; its
+        sum over the atoms is ``density_of_states``. ``None`` if it was not requested.
+    :param uncertainty: standard deviations, for a model calibrated with metatrain's ``llpr``.
+    :param ensemble: ensemble of predictions, for such a model with an ensemble of the density of states.
     """
 
     atoms: Atoms
@@ -95,7 +93,7 @@ class ElectronicStructure:
 
     @property
     def formula(self) -> str:
-        """Chemical formula with as many atoms as the structure has, metals first."""
+        """Chemical formula, not reduced, with metals first."""
         return formula_of(self.atoms)
 
     @property
@@ -105,10 +103,10 @@ class ElectronicStructure:
 
     @property
     def num_electrons(self) -> float | None:
-        """States up to the predicted Fermi level; ``None`` without one.
+        """Number of electrons up to the predicted Fermi level; ``None`` without a Fermi level.
 
-        Compare it with the valence electrons of the calculations that the model learned from: the closer, the
-        better density of states and Fermi level agree.
+        Compare it with the number of valence electrons in the training data: the closer it is, the better density of
+        states and Fermi level agree.
         """
         if self.fermi_level is None:
             return None
@@ -117,11 +115,11 @@ class ElectronicStructure:
     def heat_capacity(self, temperatures: float | Sequence[float]) -> HeatCapacity:
         """Heat capacity of the electrons in a rigid density of states; see :mod:`electrain.spectra.thermal`.
 
-        As many electrons as there are states up to the predicted Fermi level, in each member of the ensemble up to
-        its own one. Predictions slightly below zero count as zero.
+        The number of electrons is the integral up to the predicted Fermi level, for each member of the ensemble up to
+        its own. Predictions slightly below zero count as zero.
 
         :param temperatures: in K.
-        :raises ValueError: for a model without a Fermi level, and as :func:`electrain.spectra.heat_capacity`.
+        :raises ValueError: for a model without a Fermi level, and as for :func:`electrain.spectra.heat_capacity`.
         """
         if self.fermi_level is None:
             raise ValueError("the heat capacity needs a Fermi level, but the model predicts none")
@@ -144,7 +142,7 @@ class ElectronicStructure:
     def element_density_of_states(self) -> dict[str, NDArray[np.float64]]:
         """Sum the local density of states over the atoms of each element.
 
-        :return: by chemical symbol, each of shape ``(num_channels,)``, in states/eV.
+        :return: densities of states by chemical symbol, each of shape ``(num_channels,)``, in states/eV.
         :raises ValueError: without a local density of states.
         """
         local = self._local()
@@ -158,7 +156,7 @@ class ElectronicStructure:
     def to_ase_collection(self) -> GridDOSCollection:
         """Convert the local density of states for :mod:`ase.spectrum`, one entry per atom.
 
-        Entries carry the keys ``symbol`` and ``index``: ``collection.sum_by("symbol")`` resolves elements.
+        Entries have the keys ``symbol`` and ``index``; ``collection.sum_by("symbol")`` gives the sum for each element.
 
         :raises ValueError: without a local density of states.
         """
@@ -173,7 +171,7 @@ class ElectronicStructure:
     def to_pymatgen(self) -> "Dos":
         """Convert to a pymatgen ``CompleteDos`` (three periodic directions) or ``Dos`` (otherwise).
 
-        The Fermi level is at 0 eV, as in ``energies``. The local density of states is left out: pymatgen
+        The Fermi level is at 0 eV, as in ``energies``. The local density of states is left out, because pymatgen
         resolves it by orbitals, which the model does not predict.
 
         :raises ImportError: if pymatgen is not installed.
@@ -205,5 +203,5 @@ class ElectronicStructure:
 
     def _local(self) -> NDArray[np.float64]:
         if self.local_density_of_states is None:
-            raise ValueError("no local density of states was predicted: ask for it with per_atom=True")
+            raise ValueError("no local density of states was predicted; request it with per_atom=True")
         return self.local_density_of_states

@@ -1,4 +1,4 @@
-"""Predictions as JSON and CSV files, with units in the names; nothing half written is left behind."""
+"""Predictions as JSON and CSV files, with units in the names; no incomplete file is left behind."""
 
 import csv
 import json
@@ -27,7 +27,7 @@ _DOS_UNCERTAINTY = "dos_uncertainty_states_per_eV"
 
 @contextmanager
 def open_writer(path: str | Path) -> Iterator["JsonWriter | CsvWriter"]:
-    """Open a JSON or CSV file for results; it replaces ``path`` when all were written without an error.
+    """Open a JSON or CSV file for results, which replaces ``path`` once all are written without an error.
 
     :param path: must end with ``.json`` or ``.csv``.
     :raises ValueError: for another ending.
@@ -61,13 +61,13 @@ class JsonWriter:
 
 
 class CsvWriter:
-    """One row per structure and energy; with a local density of states, per atom, too.
+    """One row per structure and energy, and, with a local density of states, per atom.
 
     Columns: ``structure``, ``formula``, ``band_gap_eV``, ``fermi_level_on_model_axis_eV``,
-    ``electrons_below_fermi_level`` of the structure, then, with a local density of states, ``atom`` (its number from
-    0, or ``all``) and ``element``, then ``energy_minus_fermi_eV`` and ``dos_states_per_eV``. Empty: not predicted.
-    With uncertainties (standard deviations), those of band gap and Fermi level follow after the electrons, that of the
-    density of states comes last; it is empty in the rows of an atom.
+    ``electrons_below_fermi_level`` of the structure, then, with a local density of states, ``atom`` (its index from 0,
+    or ``all``) and ``element``, then ``energy_minus_fermi_eV`` and ``dos_states_per_eV``. Empty cells were not
+    predicted. With uncertainties (standard deviations), those of band gap and Fermi level follow after the electrons,
+    and that of the density of states comes last; it is empty in the rows of an atom.
     """
 
     def __init__(self, file: TextIO) -> None:
@@ -106,11 +106,11 @@ class CsvWriter:
         )
 
     def finish(self) -> None:
-        """Nothing comes after the last row."""
+        """Do nothing, because nothing follows the last row."""
 
 
 def to_dict(result: ElectronicStructure, name: str = "") -> dict[str, Any]:
-    """Everything about a result but its ensemble in plain Python types, for JSON; :func:`from_dict` is the way back."""
+    """Convert a result without its ensemble to plain Python types, for JSON; :func:`from_dict` is the inverse."""
     atoms = result.atoms
     content: dict[str, Any] = {
         "structure": name,
@@ -136,7 +136,7 @@ def to_dict(result: ElectronicStructure, name: str = "") -> dict[str, Any]:
 
 
 def from_dict(content: dict[str, Any]) -> ElectronicStructure:
-    """Read what :func:`to_dict` returned: energies to 1e-6 eV, densities of states to eight digits.
+    """Restore a result from :func:`to_dict`: energies to 1e-6 eV, densities of states to eight digits.
 
     :raises KeyError: if something is missing.
     """
@@ -168,7 +168,7 @@ def _read_uncertainty(content: dict[str, Any]) -> Uncertainty | None:
 
 
 def read_json(path: str | Path) -> list[tuple[str, ElectronicStructure]]:
-    """Read a JSON file that ``electrain dos`` wrote: the name of each structure and what was predicted."""
+    """Read a JSON file written by ``electrain dos``: the name of each structure and its predictions."""
     content = json.loads(Path(path).read_text(encoding="utf-8"))
     return [(structure["structure"], from_dict(structure)) for structure in content["structures"]]
 

@@ -1,4 +1,4 @@
-"""The best rigid shift of a predicted spectrum against a target with its own zero of energy."""
+"""The best rigid shift of a predicted spectrum relative to a target with its own zero of energy."""
 
 import torch
 from scipy.fft import next_fast_len
@@ -6,8 +6,8 @@ from torch.nn.functional import pad
 
 from .axis import EnergyAxis
 
-# Shifts whose costs differ by less than this fraction of all squares are taken as equal: it is above the
-# round-off of the FFT, so the choice among equals does not depend on the batch or on the device.
+# Shifts whose costs differ by less than this fraction of the sum of all squares count as equal. It is larger than the
+# round-off of the FFT, so the choice among equal shifts does not depend on the batch or the device.
 _TIE_TOLERANCE = 1e-12
 
 
@@ -17,7 +17,7 @@ def check_spectra(prediction: torch.Tensor, target: torch.Tensor, trusted: torch
     :param prediction: shape ``(batch, num_predicted)``.
     :param target: shape ``(batch, num_channels)``, where ``num_channels <= num_predicted``.
     :param trusted: bool, shape ``(batch, num_channels)``.
-    :raises ValueError: for shapes that do not fit.
+    :raises ValueError: for inconsistent shapes.
     :raises TypeError: for a mask that is not bool.
     """
     if trusted.dtype != torch.bool:
@@ -33,16 +33,16 @@ def check_spectra(prediction: torch.Tensor, target: torch.Tensor, trusted: torch
 
 @torch.no_grad()
 def best_shift(prediction: torch.Tensor, target: torch.Tensor, trusted: torch.Tensor) -> torch.Tensor:
-    r"""Find the shift, in channels, at which each prediction fits its target best.
+    r"""Find the shift, in channels, at which each prediction matches its target best.
 
     .. math:: \Delta = \operatorname*{arg\,min}_{\Delta = 0 \ldots X} \Big[
         \sum_{i\,\mathrm{trusted}} (y_{\Delta + i} - y^*_i)^2 + \sum_{j < \Delta} y_j^2 \Big]
 
-    with ``X = num_predicted - num_channels`` (arXiv:2508.17418, eqs. 3 and 4). All shifts are tried at once,
-    in float64: by correlations and prefix sums. Among equally good shifts the smallest is taken.
+    with ``X = num_predicted - num_channels`` (arXiv:2508.17418, eqs. 3 and 4). All shifts are evaluated at once in
+    float64, with correlations and prefix sums. Among equally good shifts, the result is the smallest.
 
     :param prediction: shape ``(batch, num_predicted)``.
-    :param target: shape ``(batch, num_channels)``; any value, NaN too, where it is not trusted.
+    :param target: shape ``(batch, num_channels)``; any value, even NaN, where it is not trusted.
     :param trusted: bool, shape ``(batch, num_channels)``.
     :return: int64, shape ``(batch,)``.
     :raises ValueError: for shapes that do not fit.
@@ -65,7 +65,7 @@ def best_shift(prediction: torch.Tensor, target: torch.Tensor, trusted: torch.Te
 
 
 def _correlation(known: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
-    """``sum_i known[i] values[shift + i]`` for all shifts at which the whole of ``known`` is inside of ``values``."""
+    """``sum_i known[i] values[shift + i]`` for all shifts at which ``known`` lies completely inside ``values``."""
     num_predicted = values.shape[1]
     # The window never passes the end of the prediction, so this circular correlation does not wrap around.
     size = next_fast_len(num_predicted, real=True)
@@ -74,12 +74,12 @@ def _correlation(known: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
 
 
 def _sums_by_transform(squares: torch.Tensor, trusted: torch.Tensor) -> torch.Tensor:
-    """What :func:`_sums_over_runs` gives: slower in itself, but the host need not wait for the number of runs."""
+    """The same as :func:`_sums_over_runs`: slower in itself, but the host need not wait for the number of runs."""
     return _correlation(trusted.double(), squares)
 
 
 def _sums_over_runs(prefix_sums: torch.Tensor, trusted: torch.Tensor, num_shifts: int) -> torch.Tensor:
-    """Sum over the trusted channels for each shift: differences of prefix sums at the ends of each run of channels.
+    """Sums over the trusted channels for each shift, as differences of prefix sums at the ends of each run of channels.
 
     :param prefix_sums: shape ``(batch, num_predicted + 1)``.
     :return: shape ``(batch, num_shifts)``.
@@ -91,11 +91,11 @@ def _sums_over_runs(prefix_sums: torch.Tensor, trusted: torch.Tensor, num_shifts
 
 
 def take_window(prediction: torch.Tensor, shift: torch.Tensor, size: int) -> torch.Tensor:
-    """Channels ``shift ... shift + size - 1`` of each prediction; gradients flow into these channels only.
+    """Return channels ``shift ... shift + size - 1`` of each prediction; gradients flow only into these channels.
 
     :param prediction: shape ``(batch, num_predicted)``.
     :param shift: first channel of each window, int64, shape ``(batch,)``, at most ``num_predicted - size``.
-    :param size: number of channels of the window.
+    :param size: number of channels in the window.
     :return: shape ``(batch, size)``.
     """
     channels = shift.unsqueeze(1) + torch.arange(size, device=shift.device)
@@ -105,31 +105,32 @@ def take_window(prediction: torch.Tensor, shift: torch.Tensor, size: int) -> tor
 def aligned_residuals(
     prediction: torch.Tensor, target: torch.Tensor, axis: EnergyAxis
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Errors of predicted spectra on the prediction's own axis, after the best rigid shift of their targets.
+    """Return errors of predicted spectra on the prediction's own axis, at the best rigid shift of their targets.
 
     :param prediction: shape ``(num_structures, axis.grid.size)``, in states/eV.
     :param target: the same shape, NaN where it is not trusted; its first ``axis.max_shift`` channels are empty.
-    :param axis: of both.
-    :return: prediction minus target, the same shape, NaN where there is no trusted target; and the shifts that
-        :func:`best_shift` found, shape ``(num_structures,)``.
+    :param axis: energy axis of both.
+    :return: prediction minus target, of the same shape, NaN where there is no trusted target; and the shifts found by
+        :func:`best_shift`, shape ``(num_structures,)``.
     """
     window, trusted = axis.window(target)
     shift = best_shift(prediction, window, trusted)
     channels = torch.arange(prediction.shape[1], device=prediction.device) - shift.unsqueeze(1)
     moved = window.gather(1, channels.clamp(0, window.shape[1] - 1))
-    # Below its window a target is known to be empty, above it nothing is known.
+    # Below its window a target is known to be empty; above it nothing is known.
     moved = torch.where(channels < 0, 0.0, torch.where(channels < window.shape[1], moved, torch.nan))
     moved = torch.where(trusted.any(dim=1, keepdim=True), moved, torch.nan)
     return prediction - moved, shift
 
 
 def fermi_level_after_alignment(shift: torch.Tensor, target: torch.Tensor, axis: EnergyAxis) -> torch.Tensor:
-    """Where the zero of each target, the DFT Fermi level, lies on the axis of a prediction that is aligned with it.
+    """Return the zero of each target, the DFT Fermi level, on the axis of a prediction that is aligned with it.
 
-    :param shift: of the prediction, shape ``(num_structures,)``; see :func:`best_shift`.
+    :param shift: shift of the prediction, shape ``(num_structures,)``; see :func:`best_shift`.
     :param target: shape ``(num_structures, axis.grid.size)``, in states/eV, NaN where it is not trusted.
-    :param axis: of both.
-    :return: in eV, shape ``(num_structures,)``; NaN for a target without states in its trusted range: it fits anywhere.
+    :param axis: energy axis of both.
+    :return: in eV, shape ``(num_structures,)``; NaN for a target without states in its trusted range, which matches at
+        any shift.
     """
     window, trusted = axis.window(target)
     has_states = torch.where(trusted, window, 0.0).sum(dim=1) > 0

@@ -1,4 +1,4 @@
-"""The energy axis of spectra: the one owner of grid, largest shift, smearing, reference and valence electrons."""
+"""The energy axis of spectra: the only owner of grid, largest shift, smearing, reference and valence electrons."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,25 +10,26 @@ from .grid import EnergyGrid
 
 FERMI_LEVEL_REFERENCE = "Fermi level"
 
-# Room between the ends of the axis and the states: 1.5 eV as in arXiv:2508.17418, section IV.1, where it is
-# five smearings; a wider smearing needs its own five.
+# Margin between the ends of the axis and the states: 1.5 eV as in arXiv:2508.17418, section IV.1, where this is five
+# smearings; wider smearings need a margin of five times their width.
 MARGIN = 1.5  # eV
 _MARGIN_IN_SMEARINGS = 5.0
 
 
 @dataclass(frozen=True)
 class EnergyAxis:
-    """The energy axis of spectra that are learned and predicted.
+    """The energy axis of predicted spectra and their targets.
 
-    A model predicts on ``grid``. Targets live on its upper part, ``target_grid``: the lowest ``max_shift`` channels are
-    what a prediction may be shifted by to align it with its target. Zero of the targets is the ``reference``, for an
-    insulator the middle of its gap.
+    A model predicts on ``grid``. Targets are given on its upper part, ``target_grid``, without the lowest ``max_shift``
+    channels, by which a prediction may be shifted to align it with its target. The zero of the targets is the
+    ``reference``; for an insulator, the Fermi level is the middle of the gap.
 
     :param grid: the prediction grid.
-    :param max_shift: in channels.
+    :param max_shift: largest shift, in channels.
     :param smearing: standard deviation of the Gaussians in the targets, in eV; ``None`` if unknown.
     :param reference: what energy 0 means in the targets.
-    :param valence_electrons: of each element in the calculations, by chemical symbol; empty if unknown.
+    :param valence_electrons: number of valence electrons of each element in the calculations, by chemical symbol; empty
+        if unknown.
     :raises ValueError: for a largest shift that is negative or leaves no channel for targets.
     """
 
@@ -41,8 +42,8 @@ class EnergyAxis:
     def __post_init__(self) -> None:
         if not 0 <= self.max_shift < self.grid.size:
             raise ValueError(
-                f"expected a largest shift (max_shift) of 0 to {self.grid.size - 1} channels, fewer than the axis has, "
-                f"got {self.max_shift}"
+                f"expected a largest shift (max_shift) of 0 to {self.grid.size - 1} channels, less than the whole "
+                f"axis, got {self.max_shift}"
             )
 
     @property
@@ -57,38 +58,38 @@ class EnergyAxis:
 
     @property
     def margin(self) -> float:
-        """Room, in eV, between the lowest state and the lower end of the target grid."""
+        """Margin, in eV, between the lowest state and the lower end of the target grid."""
         return margin(self.smearing)
 
     @property
     def lowest_state(self) -> float:
-        """The lowest state, in eV, for which the axis has room."""
+        """Lowest state, in eV, that fits on the axis."""
         return self.target_grid.start + self.margin
 
     def window(self, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Values of targets on ``target_grid``, and which of them can be trusted.
+        """Return the values of targets on ``target_grid``, and which of them can be trusted.
 
         :param target: shape ``(..., grid.size)``, in states/eV; NaN where it is not trusted.
-        :return: ``(..., target_grid.size)``, values and bool.
+        :return: values and bool, shape ``(..., target_grid.size)`` each.
         """
         values = target[..., self.max_shift :]
         return values, ~torch.isnan(values)
 
     def shift_in_eV(self, shift: torch.Tensor) -> torch.Tensor:
-        """Where the zero of a target lies on the axis of a prediction that fits it best, in eV.
+        """Return the zero of a target on the axis of a prediction at the best shift, in eV.
 
-        :param shift: first channel of the prediction that the target's first one falls on, 0 to ``max_shift``; see
+        :param shift: channel of the prediction on which the target's first channel falls, 0 to ``max_shift``; see
             :func:`electrain.spectra.best_shift`.
         """
         channels = shift if shift.is_floating_point() else shift.to(torch.float64)
         return (channels - self.max_shift) * self.grid.step
 
     def is_compatible(self, other: "EnergyAxis") -> bool:
-        """Whether spectra on both axes can be compared channel by channel: the same grid and largest shift."""
+        """Whether spectra on both axes can be compared channel by channel, i.e. grid and largest shift are equal."""
         return self.grid.is_close(other.grid) and self.max_shift == other.max_shift
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as options, manifests and metadata hold them; what is unknown is left out."""
+        """Return plain values for options, manifests and metadata, without those that are unknown."""
         content: dict[str, Any] = {"start": self.grid.start, "step": self.grid.step, "size": self.grid.size}
         content["max_shift"] = self.max_shift
         if self.smearing is not None:
@@ -100,13 +101,15 @@ class EnergyAxis:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "EnergyAxis":
-        """Undo :meth:`to_dict`.
+        """Create an axis from the result of :meth:`to_dict`.
 
-        :raises ValueError: if something is missing, or makes no axis.
+        :raises ValueError: if a value is missing or invalid.
         """
         missing = [name for name in ("start", "step", "size", "max_shift") if content.get(name) is None]
         if missing:
-            raise ValueError(f"expected an energy axis with start, step, size and max_shift, {missing} missing")
+            raise ValueError(
+                f"expected an energy axis with start, step, size and max_shift, got none for {', '.join(missing)}"
+            )
         smearing = content.get("smearing")
         electrons = content.get("valence_electrons") or {}
         return cls(
@@ -119,5 +122,5 @@ class EnergyAxis:
 
 
 def margin(smearing: float | None) -> float:
-    """Room that the tails of smeared states need beyond the outermost state, in eV."""
+    """Return the margin, in eV, that the tails of smeared states need beyond the outermost state."""
     return max(MARGIN, _MARGIN_IN_SMEARINGS * (smearing or 0.0))

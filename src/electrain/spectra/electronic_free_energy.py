@@ -48,7 +48,7 @@ class HotElectrons(torch.nn.Module):
     def __init__(self, grid: EnergyGrid, temperature: float) -> None:
         super().__init__()
         if not (math.isfinite(temperature) and temperature > 0):
-            raise ValueError(f"expected a positive temperature of the electrons in K, got {temperature}")
+            raise ValueError(f"expected a positive electronic temperature in K, got {temperature}")
         if grid.size < 2:
             raise ValueError(f"expected two channels at least, got {grid}")
         self.start, self.step, self.size, self.stop = float(grid.start), float(grid.step), int(grid.size), grid.stop

@@ -1,4 +1,4 @@
-"""Density of states and thermodynamics of the electrons, averaged over the frames of a trajectory."""
+"""Density of states and electronic thermodynamics, averaged over the frames of a trajectory."""
 
 import math
 from collections.abc import Sequence
@@ -22,43 +22,43 @@ from electrain.spectra.postprocessing import interpolated
 
 from .block_averages import BlockAverages, Blocks, jackknife, jackknife_error
 
-_REACH = 80.0  # kB T: what is further away from the Fermi level is full or empty
+_REACH = 80.0  # kB T: states further away from the Fermi level are full or empty
 
 
 class Estimate(NamedTuple):
-    """A quantity and how well it is known, one standard deviation each."""
+    """A quantity and its errors, one standard deviation each."""
 
     values: NDArray[np.float64]
-    statistical_error: NDArray[np.float64] | None  # of the mean over frames; None for less than two blocks
+    statistical_error: NDArray[np.float64] | None  # of the mean over frames; None for fewer than two blocks
     model_uncertainty: NDArray[np.float64] | None  # None for a model without ensembles
 
     def per(self, number: float) -> "Estimate":
-        """Divide everything by a number, such as that of the atoms."""
+        """Divide everything by a number, e.g. the number of atoms."""
         errors = (None if error is None else error / number for error in self[1:])
         return Estimate(self.values / number, *errors)
 
 
 @dataclass(frozen=True, eq=False)
 class Thermodynamics:
-    r"""Electrons in the mean density of states of a trajectory, at several temperatures; all for the whole cell.
+    r"""Electrons in the mean density of states of a trajectory, at several temperatures; all values are for the cell.
 
-    The bands are rigid: a density of states does not change with the temperature of its electrons, and that of a
-    trajectory belongs to the temperature at which the atoms moved (arXiv:2508.17418, eqs. 12 and 13).
+    The bands are rigid: a density of states does not change with the electronic temperature, and that of a trajectory
+    belongs to the temperature at which the atoms moved (arXiv:2508.17418, eqs. 12 and 13).
 
-    :param formula: of each frame.
-    :param num_atoms: in each frame.
-    :param num_frames: of the trajectory.
-    :param blocks: which the statistical errors are from, in states/eV.
-    :param num_electrons: states up to the predicted Fermi level. All electrons of the model, compare it with the
-        valence electrons of the calculations that it learned from.
-    :param energies: of the density of states, shape ``(num_channels,)``, in eV. Zero is the Fermi level of every
-        frame.
-    :param density_of_states: shape ``(num_channels,)``, in states/eV.
-    :param temperatures: of the electrons, shape ``(num_temperatures,)``, in K, as of all that follow.
-    :param fermi_level: in eV, on the axis of ``energies``.
-    :param electronic_energy: above the ground state, in eV.
-    :param entropy: in eV/K.
-    :param free_energy: above the ground state, in eV.
+    :param formula: chemical formula of each frame.
+    :param num_atoms: number of atoms in each frame.
+    :param num_frames: number of frames in the trajectory.
+    :param blocks: blocks from which the statistical errors are computed, in states/eV.
+    :param num_electrons: number of electrons up to the predicted Fermi level, which are all electrons of the model;
+        compare it with the number of valence electrons in the training data.
+    :param energies: energies of the density of states, shape ``(num_channels,)``, in eV. Zero is the Fermi level of
+        every frame.
+    :param density_of_states: mean density of states, shape ``(num_channels,)``, in states/eV.
+    :param temperatures: electronic temperatures in K, shape ``(num_temperatures,)``, as for all following quantities.
+    :param fermi_level: chemical potential in eV, on the axis of ``energies``.
+    :param electronic_energy: energy above the ground state, in eV.
+    :param entropy: entropy in eV/K.
+    :param free_energy: free energy above the ground-state energy, in eV.
     :param heat_capacity: :math:`dU/dT`, in eV/K.
     :param heat_capacity_by_differences: the same from the energies 0.5 K above and below, as in the paper; shape
         ``(num_temperatures,)``, in eV/K.
@@ -81,15 +81,15 @@ class Thermodynamics:
 
 
 class EnsembleAverage:
-    """Mean over the frames of a trajectory, one after the other, in constant memory.
+    """Mean over the frames of a trajectory, frame by frame, in constant memory.
 
     >>> average = EnsembleAverage()
     >>> for result in model.predict_many(ase.io.iread("md.xyz")):
     ...     average.add(result)
     >>> average.thermodynamics([300, 600, 900]).heat_capacity.values
 
-    Frames are aligned on their predicted Fermi levels, which lie at zero of a common axis with the step of the model's
-    own one; between two channels a density of states is linear.
+    Frames are aligned at their predicted Fermi levels, which are the zero of a common axis with the step of the model's
+    own axis; densities of states are interpolated linearly between channels.
     """
 
     def __init__(self) -> None:
@@ -97,22 +97,22 @@ class EnsembleAverage:
         self._members = np.zeros((0, 0))  # sums over the frames
         self._formula = ""
         self._num_atoms = 0
-        # The common axis: E = step * channel, from the first one up to what the first frame knows.
+        # The common axis: E = step * channel, from the first channel to the end of the first frame.
         self._step = 0.0
         self._first = 0
         self._end = 0
-        self._known_end = 0  # up to what all frames know
+        self._known_end = 0  # end of the energies common to all frames
 
     @property
     def num_frames(self) -> int:
-        """Frames added so far."""
+        """Number of frames added so far."""
         return self._spectra.num_samples
 
     def add(self, frame: ElectronicStructure) -> None:
         """Add a frame.
 
-        :param frame: what a model predicts, with a Fermi level.
-        :raises ValueError: without a Fermi level, or for other atoms or another model than in the frames before.
+        :param frame: prediction of a model, with a Fermi level.
+        :raises ValueError: without a Fermi level, or for other atoms or another model than in the previous frames.
         """
         if frame.fermi_level is None:
             raise ValueError("an average over frames needs their Fermi levels, but the model predicts none")
@@ -137,12 +137,10 @@ class EnsembleAverage:
 
     def _check(self, frame: ElectronicStructure, step: float, num_members: int) -> None:
         if frame.formula != self._formula:
-            raise ValueError(
-                f"expected the same atoms in all frames of an average, got {frame.formula} after {self._formula}"
-            )
+            raise ValueError(f"expected the same atoms in all frames, got {frame.formula} after {self._formula}")
         if abs(step - self._step) > 1e-9 or num_members != len(self._members):
             raise ValueError(
-                f"expected frames of one model, with an energy step of {self._step:g} eV and {len(self._members)} "
+                f"expected frames from one model, with an energy step of {self._step:g} eV and {len(self._members)} "
                 f"ensemble members, got {step:g} eV and {num_members}"
             )
 
@@ -153,15 +151,15 @@ class EnsembleAverage:
             self._first = first
 
     def thermodynamics(self, temperatures: float | Sequence[float]) -> Thermodynamics:
-        """Thermodynamics of the mean density of states; see :class:`Thermodynamics`.
+        """Compute the thermodynamics of the mean density of states; see :class:`Thermodynamics`.
 
-        A mean slightly below zero counts as zero. Statistical errors are those of the jackknife over blocks of
-        frames (see :class:`~electrain.thermodynamics.block_averages.BlockAverages`), model uncertainties
-        the spread among the ensemble members' own averages.
+        A mean slightly below zero counts as zero. Statistical errors are from the jackknife over blocks of frames (see
+        :class:`~electrain.thermodynamics.block_averages.BlockAverages`), model uncertainties are the spread among the
+        averages of the ensemble members.
 
-        :param temperatures: of the electrons, in K, at least 0.5.
-        :raises ValueError: without frames, for temperatures that are too low, a Fermi level outside of the energies
-            that all frames know, or a density of states that is cut by their end (see
+        :param temperatures: electronic temperatures in K, at least 0.5.
+        :raises ValueError: without frames, for temperatures that are too low, for a Fermi level outside the energies
+            common to all frames, or for a density of states cut off at their end (see
             :func:`electrain.spectra.electronic_energy`).
         """
         if self.num_frames == 0:
@@ -172,7 +170,7 @@ class EnsembleAverage:
         size = self._known_end - self._first
         if size < 2 or not self._first <= 0 < self._known_end:
             raise ValueError(
-                "the Fermi level is outside of the energies that all frames know, "
+                "the Fermi level is outside the energies common to all frames, "
                 f"{self._first * self._step:g} to {(self._known_end - 1) * self._step:g} eV from it"
             )
         grid = EnergyGrid(self._first * self._step, self._step, size)
@@ -219,7 +217,7 @@ def _quantities(spectrum: NDArray[np.float64], grid: EnergyGrid, kelvin: NDArray
 
 
 def _farthest_edge(energies: NDArray[np.float64], spectra: NDArray[np.float64]) -> float:
-    """How far from zero one has to go, up or down, to meet states of every spectrum, in eV."""
+    """Smallest distance from zero, in eV, within which every spectrum has states both below and above."""
     edges = [0.0]
     for occupied in (energies <= 0.0, energies > 0.0):
         distances = np.where(spectra[:, occupied] > 0.0, np.abs(energies[occupied]), np.inf)
@@ -237,7 +235,7 @@ def _num_electrons(spectrum: NDArray[np.float64], grid: EnergyGrid) -> float:
 
 
 def _reached(grid: EnergyGrid, values: ElectronicQuantities, kelvin: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Weights of the states that heat reaches: minus the derivative of the occupation at the highest temperature."""
+    """Weights of thermally excited states: minus the derivative of the occupation at the highest temperature."""
     hottest = int(kelvin.argmax())
     distance = (grid.energies().numpy() - float(values.fermi_level[hottest])) / (BOLTZMANN * kelvin[hottest])
     return 1.0 / np.cosh(0.5 * np.clip(distance, -80.0, 80.0)) ** 2
@@ -252,7 +250,7 @@ def _estimate(values: NDArray[np.float64], of_blocks: NDArray[np.float64], of_me
 
 
 def _grids_and_spectra(frame: ElectronicStructure) -> tuple[list[EnergyGrid], list[NDArray[np.float64]]]:
-    """The prediction and then its ensemble members, each on energies from its own Fermi level."""
+    """The prediction, followed by its ensemble members, each on energies relative to its own Fermi level."""
     start, size = float(frame.energies[0]), len(frame.energies)
     step = (float(frame.energies[-1]) - start) / (size - 1)
     grids, spectra = [EnergyGrid(start, step, size)], [frame.density_of_states]
@@ -264,5 +262,5 @@ def _grids_and_spectra(frame: ElectronicStructure) -> tuple[list[EnergyGrid], li
 
 
 def _channels(grid: EnergyGrid) -> tuple[int, int]:
-    """First multiple of the step inside of a grid, and the one after the last."""
+    """First multiple of the step inside a grid, and the one after the last."""
     return math.ceil(grid.start / grid.step - 1e-6), math.floor(grid.stop / grid.step + 1e-6) + 1

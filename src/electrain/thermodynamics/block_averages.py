@@ -1,4 +1,4 @@
-"""Means of correlated samples with their statistical error, in constant memory."""
+"""Means of correlated samples with their statistical errors, in constant memory."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ FEWEST_FOR_TEST = 8  # fewer blocks say nothing about their correlation
 
 
 class Blocks(NamedTuple):
-    """Consecutive blocks of samples, of one length."""
+    """Consecutive blocks of samples, all of the same length."""
 
     means: NDArray[np.float64]  # (num_blocks, num_channels)
     length: int  # samples in each block
@@ -19,9 +19,9 @@ class Blocks(NamedTuple):
 
 
 class BlockAverages:
-    """Gathers samples one by one and keeps the means of blocks, which grow in pairs as samples come.
+    """Collects samples one by one and stores the means of blocks, which are merged in pairs as samples are added.
 
-    Between 64 and 128 blocks are kept of any number of samples from 64 on.
+    For any number of samples from 64 on, between 64 and 128 blocks are stored.
     """
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class BlockAverages:
             self._length *= 2
 
     def extend_below(self, num_channels: int) -> None:
-        """Put channels before all others, zero in all samples so far."""
+        """Insert channels before all others; they are zero in all samples so far."""
         self._open, self._total = (np.pad(values, (num_channels, 0)) for values in (self._open, self._total))
         self._blocks = [np.pad(block, (num_channels, 0)) for block in self._blocks]
 
@@ -58,13 +58,14 @@ class BlockAverages:
         return self._total / self.num_samples
 
     def blocks(self, weights: NDArray[np.float64]) -> Blocks:
-        r"""Blocks long enough to be independent, at most 32 of them.
+        r"""Return at most 32 blocks, long enough to be independent.
 
-        Independent blocks of the observable ``weights @ sample`` are those whose neighbors have no correlation
-        :math:`\rho > 2 / \sqrt{n}` with n blocks, which 2 % of independent ones have; longer blocks must pass, too, as
-        long as there are eight. If the longest fail, they are taken and ``are_independent`` is false.
+        Blocks count as independent if neighboring values of the observable ``weights @ sample`` have no correlation
+        :math:`\rho > 2 / \sqrt{n}` with n blocks, which happens in 2 % of cases with independent blocks. Longer blocks
+        must pass this test as well, as long as there are eight of them. If the longest ones fail, they are returned
+        with ``are_independent`` false.
 
-        :param weights: of the observable, shape ``(num_channels,)``.
+        :param weights: weights of the observable, shape ``(num_channels,)``.
         """
         levels = [np.array(self._blocks)]
         while len(levels[-1]) >= 2 * FEWEST_FOR_TEST:
@@ -83,7 +84,7 @@ class BlockAverages:
 
 
 def jackknife(means: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Means of all blocks but one, shape ``(num_blocks, num_channels)``; at least two blocks."""
+    """Return the means without one block each, shape ``(num_blocks, num_channels)``; at least two blocks."""
     return (means.sum(axis=0) - means) / (len(means) - 1)
 
 
@@ -105,7 +106,7 @@ def _neighbors_correlate(values: NDArray[np.float64]) -> bool:
         return False
     deviations = values - values.mean()
     variance = float((deviations**2).sum())
-    # Samples that are all equal carry round-off.
+    # Samples that are all equal differ by round-off.
     if variance <= (1e-12 * float(np.abs(values).max())) ** 2 * len(values):
         return False
     return float((deviations[1:] * deviations[:-1]).sum()) / variance > 2.0 / len(values) ** 0.5

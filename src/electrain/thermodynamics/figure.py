@@ -1,4 +1,4 @@
-"""A figure of the electrons of a trajectory: mean density of states, and what it means at several temperatures."""
+"""A figure of the electrons of a trajectory: mean density of states, and its thermodynamics at several temperatures."""
 
 from typing import TYPE_CHECKING
 
@@ -24,12 +24,12 @@ def plot_thermodynamics(
 ) -> "Figure":
     """Plot mean density of states, heat capacity, energies and Fermi level.
 
-    Bands are one standard deviation: of the mean over frames (orange), and among the model's ensemble (red). Legends
-    say how wide they are at most, some are narrower than the line.
+    Bands show one standard deviation: of the mean over frames (orange), and among the model's ensemble (red). Legends
+    give their maximum width, because some are narrower than the line.
 
     :param result: see :meth:`~electrain.thermodynamics.average.EnsembleAverage.thermodynamics`.
-    :param per_electron: per electron instead of per atom.
-    :param window: energies to show of the density of states, in eV from the Fermi level.
+    :param per_electron: show values per electron instead of per atom.
+    :param window: energies to show in the plot of the density of states, in eV from the Fermi level.
     """
     from matplotlib.figure import Figure
 
@@ -51,11 +51,11 @@ def plot_thermodynamics(
     ):
         _plot(energy, temperatures, Estimate(estimate.per(1e-3 * number).values, None, None), color, label)
     energy.axhline(0.0, color="0.6", linewidth=0.6)
-    energy.set_ylabel(f"energy of excitation (meV/{unit})")
+    energy.set_ylabel(f"excitation energy (meV/{unit})")
     _plot(level, temperatures, result.fermi_level, LINE, None)
     level.set_ylabel(r"$\mu(T) - E_\mathrm{F}$ (eV)")
     for panel in (capacity, energy, level):
-        panel.set_xlabel("temperature of the electrons (K)")
+        panel.set_xlabel("electronic temperature (K)")
     for panel in (spectrum, capacity, energy, level):
         legend_above_curves(panel, num_columns=2)
         panel.spines[["top", "right"]].set_visible(False)
@@ -88,7 +88,7 @@ def _plot(ax: "Axes", x: NDArray[np.float64], estimate: Estimate, color: str, la
             edges = estimate.values - error, estimate.values + error
             text = rf"{name} ($1\,\sigma \leq$ {error.max():.1g})"
             ax.fill_between(x, *edges, color=shade, alpha=0.5, linewidth=0, label=text)
-    # One temperature makes no line.
+    # A single temperature gives no line.
     ax.plot(x, estimate.values, color=color, linewidth=1.4, marker="o" if len(x) == 1 else None, label=label)
 
 

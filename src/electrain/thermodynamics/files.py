@@ -1,4 +1,4 @@
-"""Thermodynamics of electrons as text, CSV and JSON, with units in the names."""
+"""Electronic thermodynamics as text, CSV and JSON, with units in the names."""
 
 import csv
 import json
@@ -25,10 +25,10 @@ _ERRORS = ("statistical_error", "model_uncertainty")
 
 
 def table(result: Thermodynamics, *, per_electron: bool = False) -> str:
-    """A table for people: energies in meV, entropies in kB, per atom or per electron.
+    """Write a table for reading: energies in meV, entropies in kB, per atom or per electron.
 
     :param result: see :meth:`~electrain.thermodynamics.average.EnsembleAverage.thermodynamics`.
-    :param per_electron: per electron instead of per atom.
+    :param per_electron: write values per electron instead of per atom.
     """
     number = result.num_electrons if per_electron else result.num_atoms
     unit = "electron" if per_electron else "atom"
@@ -49,11 +49,11 @@ def table(result: Thermodynamics, *, per_electron: bool = False) -> str:
 
 
 def write(result: Thermodynamics, path: str | Path) -> list[Path]:
-    """Write a JSON file with everything, or two CSV files: the temperatures, and the density of states beside them.
+    """Write a JSON file with everything, or two CSV files: one for the temperatures, one for the density of states.
 
     :param result: see :meth:`~electrain.thermodynamics.average.EnsembleAverage.thermodynamics`.
-    :param path: must end with ``.json`` or ``.csv``; the density of states then goes to ``NAME_dos.csv``.
-    :return: the files.
+    :param path: must end with ``.json`` or ``.csv``; with CSV, the density of states is written to ``NAME_dos.csv``.
+    :return: the files written.
     :raises ValueError: for another ending.
     :raises OSError: if a file cannot be written.
     """
@@ -73,13 +73,13 @@ def write(result: Thermodynamics, path: str | Path) -> list[Path]:
 
 
 def check_path(path: Path) -> None:
-    """Raise a ``ValueError`` if :func:`write` has no format for the ending of a file's name."""
+    """Raise a ``ValueError`` if :func:`write` has no format for the suffix of a file."""
     if path.suffix.lower() not in (".json", ".csv"):
         raise ValueError(f"expected an output file that ends with .json or .csv, got {path}")
 
 
 def to_dict(result: Thermodynamics) -> dict[str, Any]:
-    """Everything about a result in plain Python types, for JSON."""
+    """Convert a result to plain Python types, for JSON."""
     blocks = result.blocks
     return {
         "created_by": f"electrain {__version__}",
@@ -127,6 +127,6 @@ def _with_errors(estimate: Estimate, row: int, digits: int) -> str:
 
 
 def _error(error: float, digits: int) -> str:
-    """With the digits of the value; an error below the last of them is not zero."""
+    """Format an error with the digits of the value; one below the last digit is not shown as zero."""
     smallest = 10.0**-digits
     return f"<{smallest:.{digits}f}" if 0.0 < error < 0.5 * smallest else f"{error:.{digits}f}"
