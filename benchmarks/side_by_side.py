@@ -105,7 +105,7 @@ def split(path: Path, folder: Path, seed: int, forces: str) -> dict[str, Any]:
 
 
 def prepared(folder: Path) -> dict[str, Any]:
-    """The sets of a prepared folder, with energies and forces beside the electronic structure."""
+    """The sets of a prepared folder, with energies and forces in addition to the electronic structure."""
     written = yaml.safe_load((folder / "options.yaml").read_text())
     sets = {"energy_grid": written["architecture"]["model"]["energy_grid"]}
     for part in PARTS:

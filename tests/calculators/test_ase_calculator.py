@@ -82,6 +82,6 @@ def test_no_stress_without_volume(model_file):
     atoms.pbc = [True, True, False]
     atoms.calc = ElectronicStructureCalculator(model_file, device="cpu")
     with pytest.raises(
-        ValueError, match=r"stress of Si2 was requested, but.*\[True, True, False\], so it has no volume"
+        ValueError, match=r"stress of Si2 was requested, but.*\(pbc \[True, True, False\]\) and has no volume"
     ):
         atoms.get_stress()

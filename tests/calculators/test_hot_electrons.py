@@ -100,7 +100,7 @@ def test_a_proton_has_no_electrons_to_heat(charged_metal_file, tmp_path):
     ]
     assert energies[0] == energies[1]
     proton.info["charge"] = 2
-    with pytest.raises(torch.jit.Error, match="no Fermi level inside of the energy grid"):
+    with pytest.raises(torch.jit.Error, match="no Fermi level inside the energy grid"):
         energy_of(proton, MetatomicCalculator(tmp_path / "hot.pt", device="cpu"))
 
 
@@ -259,7 +259,7 @@ def test_wrong_models(dos_only_file, energy_only_file):
 def test_too_few_states(metal_file):
     model = with_hot_electrons(metal_file, 300.0, {symbol: 60.0 for symbol in ELECTRONS})
     atoms = Atoms("Al", cell=[4, 4, 4], pbc=True, calculator=MetatomicCalculator(model, device="cpu"))
-    with pytest.raises(ValueError, match="no Fermi level inside of the energy grid"):
+    with pytest.raises(ValueError, match="no Fermi level inside the energy grid"):
         atoms.get_potential_energy()
 
 

@@ -96,7 +96,7 @@ def test_shares_add_up():
             3 * ELECTRONS,
             r"no Fermi level inside .* structure 0 holds 4.999.* at most, got 10.2",
         ),
-        (300.0, SPECTRA, 0 * ELECTRONS, "no Fermi level inside of the energy grid"),
+        (300.0, SPECTRA, 0 * ELECTRONS, "no Fermi level inside the energy grid"),
         (300.0, SPECTRA * torch.nan, ELECTRONS, "expected a finite density of states"),
         (9000.0, torch.ones_like(SPECTRA), ELECTRONS, "closer than 15 kB T to the Fermi level, -4.6.* eV, at 9000.0 K"),
     ],

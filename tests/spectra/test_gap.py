@@ -81,7 +81,7 @@ def test_a_missing_edge_is_an_error():
 
 
 def test_impossible_arguments_are_refused():
-    with pytest.raises(ValueError, match=r"Fermi level, 4\.5 eV, is outside of the grid, -4 \.\.\. 4 eV"):
+    with pytest.raises(ValueError, match=r"Fermi level, 4\.5 eV, is outside the grid, -4 \.\.\. 4 eV"):
         gap_from_dos(PLATEAUS, GRID, 4.5, 0.5)
     with pytest.raises(ValueError, match="positive threshold in states/eV, got 0"):
         gap_from_dos(PLATEAUS, GRID, 0.0, 0.0)

@@ -67,7 +67,7 @@ def test_gaussian_filter():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"fermi_level": 9.0}, r"expected a Fermi level inside of the grid, -8 \.\.\. 8 eV .*, got \[9.0\] eV"),
+        ({"fermi_level": 9.0}, r"expected a Fermi level inside the grid, -8 \.\.\. 8 eV .*, got \[9.0\] eV"),
         ({"num_electrons": 0.0}, r"expected positive numbers of electrons and atoms, got \[0.0\] and \[2.0\]"),
         ({"num_electrons": torch.ones(3)}, r"one number or one per spectrum, shape \(\), got \(3,\)"),
         ({"smearing": 0.0}, "expected a positive smearing in eV, got 0"),

@@ -339,11 +339,11 @@ def test_a_restart_continues_bit_for_bit(base, tmp_path, method):
 @pytest.mark.parametrize(
     ("options", "described"),
     [
-        (None, "asks for 'full'"),
-        ({"method": "heads"}, "asks for 'heads'"),
+        (None, "requests 'full'"),
+        ({"method": "heads"}, "requests 'heads'"),
         (
             {"method": "lora", "config": {"rank": 4}},
-            r"asks for 'lora' \(rank 4, alpha 4, all layers\)",
+            r"requests 'lora' \(rank 4, alpha 4, all layers\)",
         ),
     ],
 )
@@ -355,7 +355,7 @@ def test_a_restart_with_another_strategy(base, tmp_path, options, described):
     checkpoint = torch.load(tmp_path / "tuned.ckpt", weights_only=False)
     model = model_from_checkpoint(checkpoint, "restart").restart(dataset_info(("energy",)))
     second = trainer_from_checkpoint(checkpoint, "restart", new_trainer(options, num_epochs=2).hypers)
-    expected = rf"is fine-tuning with 'lora' \(rank 8, .*\), but `finetune` in the options {described}; to begin a new"
+    expected = rf"is fine-tuning with 'lora' \(rank 8, .*\), but `finetune` in the options {described}; to start a new"
     with pytest.raises(ValueError, match=expected):
         train(second, model, dataset, tmp_path)
 
@@ -384,7 +384,7 @@ def test_checkpoints_of_version_1(test_folder):
 def test_targets_that_the_new_dataset_lacks_are_dropped(base, tmp_path, caplog, method):
     model, trainer = begin(base, dataset_info(("energy",))), new_trainer({"method": method})
     train(trainer, model, make_dataset(("energy",), FRAMES), tmp_path)
-    expected = rf"lacks the targets ['mtt::dos', 'mtt::bandgap', 'mtt::efermi']: fine-tuning with method '{method}'"
+    expected = rf"lacks the targets ['mtt::dos', 'mtt::bandgap', 'mtt::efermi']; fine-tuning with method '{method}'"
     assert expected in caplog.text
     for found in (model, restored(trainer, model, tmp_path / "tuned.ckpt")):
         assert list(found.dataset_info.targets) == ["energy"]
@@ -405,7 +405,7 @@ def test_a_density_of_states_that_others_read_stays(base, tmp_path, caplog):
     model, trainer = begin(base, dataset_info((BAND_GAP,))), new_trainer({"method": "full"})
     train(trainer, model, make_dataset((BAND_GAP,), FRAMES), tmp_path)
     assert list(model.dataset_info.targets) == [DOS, BAND_GAP]
-    assert "lacks ['mtt::dos'], from which ['mtt::bandgap'] are read: it stays in the model" in caplog.text
+    assert "lacks ['mtt::dos'], from which ['mtt::bandgap'] are read; it stays in the model" in caplog.text
     assert "lacks the targets ['energy', 'mtt::efermi']" in caplog.text
 
 
@@ -454,7 +454,7 @@ def test_an_energy_model_takes_up_the_density_of_states(tmp_path, method):
     assert list(found.spectrum_heads) == [FERMI_LEVEL] and BAND_GAP in found.network.heads
     assert predict(found, ALL_TARGETS)[DOS].abs().max() > 0
     assert "energy_grid" in found.export().metadata().extra
-    with pytest.raises(ValueError, match="target 'mtt::dos' needs its energy axis: set `energy_grid` in"):
+    with pytest.raises(ValueError, match="target 'mtt::dos' needs an energy axis; set `energy_grid` in"):
         without.restart(dataset_info(ALL_TARGETS), {"edge_width": 8})
 
 

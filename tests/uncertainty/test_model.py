@@ -458,9 +458,9 @@ def test_other_architectures_are_left_alone():
 @pytest.mark.parametrize(
     ("members", "targets", "message"),
     [
-        ({BAND_GAP: 8}, ALL_TARGETS, "'mtt::bandgap', which is read from the density of states: ask for members of"),
+        ({BAND_GAP: 8}, ALL_TARGETS, "'mtt::bandgap', which is read from the density of states; request members of"),
         ({"energy/other": 8}, ALL_TARGETS, "has 'energy/other', but the dataset's targets are"),
-        ({DOS: 8}, ("energy",), r"has 'mtt::dos', but the dataset's targets are \['energy'\]: without its values"),
+        ({DOS: 8}, ("energy",), r"has 'mtt::dos', but the dataset's targets are \['energy'\]; without its values"),
         ({DOS: 1}, ALL_TARGETS, "expected at least 2 ensemble members of 'mtt::dos', got 1"),
     ],
 )
@@ -498,13 +498,13 @@ def test_targets_without_a_single_value(base, name):
 
 
 def test_outputs_of_structures_are_not_given_per_atom(small, systems):
-    with pytest.raises(ValueError, match="mtt::aux::bandgap_uncertainty belongs to a whole structure"):
+    with pytest.raises(ValueError, match="mtt::aux::bandgap_uncertainty is a property of a whole structure"):
         values(small, systems, [uncertainty_name(BAND_GAP)], "atom")
 
 
 def test_the_ensemble_of_spectra_is_not_trained(base, systems):
     model = make_llpr({DOS: 2}, base).train()
-    with pytest.raises(ValueError, match="the ensemble of mtt::dos cannot be trained, its errors need an alignment"):
+    with pytest.raises(ValueError, match="of mtt::dos cannot be trained, because its errors need an alignment"):
         model(systems, request([DOS, ensemble_name(DOS)]))
 
 

@@ -1,1 +1,1 @@
-"""Architectures that metatrain can train; each in the shape that metatrain asks for."""
+"""Architectures that metatrain can train, each with the layout that metatrain expects."""

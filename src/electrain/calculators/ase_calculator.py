@@ -83,8 +83,8 @@ class ElectronicStructureCalculator(MetatomicCalculator):
         check_known_elements(atoms, self._atomic_numbers)
         if "stress" in properties and not atoms.pbc.all():
             raise ValueError(
-                f"the stress of {formula_of(atoms)} was requested, but its periodic directions are "
-                f"{atoms.pbc.tolist()}, so it has no volume"
+                f"the stress of {formula_of(atoms)} was requested, but it is not periodic in all three directions "
+                f"(pbc {atoms.pbc.tolist()}) and has no volume"
             )
         with self._precision.in_use():
             if self._direct_outputs and set(properties) <= {"energy", "forces"}:

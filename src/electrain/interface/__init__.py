@@ -1,1 +1,1 @@
-"""Between plain tensors and metatomic, metatensor and metatrain: names, labels, layouts, systems."""
+"""The interface between plain tensors and metatomic, metatensor and metatrain: names, labels, layouts, systems."""

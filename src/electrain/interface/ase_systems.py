@@ -10,25 +10,27 @@ from metatomic.torch import System, systems_to_torch
 
 
 def to_system(atoms: Atoms, dtype: torch.dtype = torch.float64) -> System:
-    """Convert for metatomic, lengths in A; cell vectors of non-periodic directions are dropped."""
+    """Convert a structure for metatomic, lengths in A; cell vectors in non-periodic directions are dropped."""
     cell = atoms.cell[:] * atoms.pbc[:, None]
     plain = Atoms(atoms.numbers, positions=atoms.positions, cell=cell, pbc=atoms.pbc)
     return systems_to_torch(plain, dtype=dtype)
 
 
 def read_input(atoms: Atoms, name: str) -> int:
-    """What a model asks for beside the structure, from ``atoms.info`` under the names that ``metatomic_ase`` reads.
+    """Read an additional input of a model from ``atoms.info``, under the names used by ``metatomic_ase``.
 
-    :param name: metatomic's name: ``charge`` (in e, 0 by default) or ``spin_multiplicity`` (2S + 1, 1 by default; also
+    :param name: metatomic's name: ``charge`` (in e, default: 0) or ``spin_multiplicity`` (2S + 1, default: 1; also
         called ``spin`` in ``atoms.info``).
-    :raises ValueError: for another name, or for what is not an integer.
+    :raises ValueError: for another name, or for a value that is not an integer.
     """
     if name == "charge":
         value = atoms.info.get("charge", 0)
     elif name == "spin_multiplicity":
         value = atoms.info.get("spin_multiplicity", atoms.info.get("spin", 1))
     else:
-        raise ValueError(f"the model asks for the input {name!r}; expected charge and spin_multiplicity only")
+        raise ValueError(
+            f"expected a model with the inputs charge and spin_multiplicity only, got one that requests {name!r}"
+        )
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -39,7 +41,7 @@ def read_input(atoms: Atoms, name: str) -> int:
 
 
 def add_inputs(system: System, atoms: Atoms, names: Collection[str]) -> None:
-    """Give a system what :func:`read_input` finds, for models that ask for it."""
+    """Add the values of :func:`read_input` to a system, for models that request them."""
     for name in names:
         values = system.positions.new_full((1, 1), read_input(atoms, name))
         samples = Labels(["system"], torch.tensor([[0]], dtype=torch.int32))

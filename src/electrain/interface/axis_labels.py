@@ -1,7 +1,8 @@
-"""The energy axis as metatensor property labels of spectra: in predictions and in data sets of TensorMaps (zip).
+"""The energy axis as metatensor property labels of spectra, in predictions and in data sets of TensorMaps (zip).
 
-The properties are one integer column, the energy in micro-electronvolt: labels hold 32-bit integers only. Extended XYZ
-and memory-mapped data sets have no labels: metatrain numbers their channels, and only the count of these is compared.
+The properties are one integer column, the energy in micro-electronvolts, because labels can only be 32-bit integers.
+Extended XYZ and memory-mapped data sets have no labels; metatrain numbers their channels, and only the number of
+channels is compared.
 """
 
 import torch
@@ -14,9 +15,9 @@ _MICRO = 1_000_000
 
 
 def grid_to_labels(grid: EnergyGrid) -> Labels:
-    """Property labels of a spectrum on ``grid``, one row per channel.
+    """Return the property labels of a spectrum on ``grid``, one row per channel.
 
-    :raises ValueError: if the axis is no multiple of 1e-6 eV or leaves +-2147 eV (32-bit integers).
+    :raises ValueError: if the energies are not multiples of 1e-6 eV or exceed +-2147 eV (32-bit integers).
     """
     start, step = round(grid.start * _MICRO), round(grid.step * _MICRO)
     if abs(start - grid.start * _MICRO) > 1e-3 or abs(step - grid.step * _MICRO) > 1e-3:
@@ -28,7 +29,7 @@ def grid_to_labels(grid: EnergyGrid) -> Labels:
 
 
 def labels_to_grid(labels: Labels) -> EnergyGrid | None:
-    """The grid that property labels describe, or ``None`` for labels without an energy axis.
+    """Return the grid that property labels describe, or ``None`` for labels without an energy axis.
 
     :raises ValueError: if the energies are not equidistant.
     """

@@ -1,4 +1,4 @@
-"""What can become an output of an exported model."""
+"""Checks of targets that are to become outputs of an exported model."""
 
 from metatomic.torch import ModelCapabilities, ModelOutput
 from metatrain.utils.data import TargetInfo
@@ -7,7 +7,7 @@ from metatrain.utils.data import TargetInfo
 def check_names_and_units(targets: dict[str, TargetInfo]) -> None:
     """Raise a ``ValueError`` for a target that cannot become an output of the exported model.
 
-    metatomic must know its name, and a unit that fits; better heard of before the training than after it.
+    metatomic must support its name and unit. It is better to find out before training than after it.
     """
     for name, info in targets.items():
         try:

@@ -1,4 +1,4 @@
-"""Layouts of predictions: which blocks, components and properties each target's TensorMap has."""
+"""Layouts of predictions: the blocks, components and properties of each target's TensorMap."""
 
 import math
 
@@ -57,13 +57,13 @@ class OutputLayout(torch.nn.Module):
 
 
 def symmetric_stress(values: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
-    """The head's values -> a symmetric stress: ``(A + A^T) / (2 V)``, NaN without a volume V.
+    """Convert the head's values to a symmetric stress, ``(A + A^T) / (2 V)``; NaN without a volume V.
 
     :param values: (num_samples, 9 * num_properties), extensive like an energy.
-    :param cells: (num_samples, 3, 3) in Angstrom, zero vectors where not periodic.
+    :param cells: (num_samples, 3, 3) in Angstrom, with zero vectors in non-periodic directions.
     """
     matrices = values.reshape(values.shape[0], 3, 3, -1)
     volumes = torch.linalg.det(cells).abs().reshape(-1, 1, 1, 1)
-    # Division by a zero volume would spoil the gradients of the other structures in the batch.
+    # Dividing by a zero volume would also make the gradients of the other structures in the batch NaN.
     stress = 0.5 * (matrices + matrices.transpose(1, 2)) / torch.where(volumes > 0, volumes, 1.0)
     return torch.where(volumes > 0, stress, torch.nan).reshape(values.shape)

@@ -1,8 +1,8 @@
-"""The quantities that are learned and predicted: one row each, which data, losses, errors and exports iterate over.
+"""The table of quantities that are learned and predicted: data, losses, errors and exports iterate over its rows.
 
-A new quantity is one row here, and a loss in :mod:`electrain.training.losses` if none of those that are there fits.
-Data sets hold it if a reader puts it into the values of a :class:`~electrain.data.Calculation`, as that of extended XYZ
-does with what it finds under its key.
+A new quantity is one row here, and a loss in :mod:`electrain.training.losses` if no existing one is suitable. Data sets
+contain it if a reader puts it into the values of a :class:`~electrain.data.Calculation`, as the reader of extended XYZ
+does with the values under its key.
 """
 
 from dataclasses import dataclass, replace
@@ -16,35 +16,35 @@ FORCES = "forces"
 STRESS = "stress"
 # metatomic's standard names; variants carry a suffix: "non_conservative_stress/pbe"
 DIRECT_FORCE = "non_conservative_force"
-DIRECT_FORCE_DEPRECATED = "non_conservative_forces"  # its name in older metatomic versions, which metatomic still takes
+DIRECT_FORCE_DEPRECATED = "non_conservative_forces"  # the name in older versions of metatomic, which it still accepts
 DIRECT_STRESS = "non_conservative_stress"
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """What is to be known of a quantity, wherever it comes from or goes to.
+    """Everything that other modules need to know about a quantity.
 
-    :param name: in data sets, options files and exported models.
-    :param label: for readers.
-    :param plural: of the label, if it is another word.
-    :param unit: of a value, for readers.
-    :param key: in extended XYZ files, none that ASE keeps for itself; without one it is in no data set.
-    :param option_unit: in options files and exported models, as far as metatomic knows units; that for readers if not
-        given.
-    :param description: in options files and exported models.
-    :param comment: above it in options files.
-    :param shape: of a value: ``()`` for a number, ``(3,)``, ``(3, 3)``; ``None`` for a spectrum, which has a value for
-        each channel of the energy axis.
-    :param per: what has a value in a data set.
-    :param gradient_of: the energy that forces and stress are gradients of; they are no targets of their own.
-    :param intensive: a number of a whole structure that does not grow with it: no sum over atoms, errors per structure.
-    :param per_volume: predicted as a sum over atoms and divided by the volume of the cell.
-    :param has_baseline: whether a constant per element is subtracted before learning.
+    :param name: name in data sets, options files and exported models.
+    :param label: name for readers.
+    :param plural: plural of the label, if it is another word.
+    :param unit: unit of a value, for readers.
+    :param key: key in extended XYZ files, not one that ASE reserves; a quantity without key is in no data set.
+    :param option_unit: unit in options files and exported models, if metatomic does not support ``unit``.
+    :param description: description in options files and exported models.
+    :param comment: comment above it in options files.
+    :param shape: shape of a value: ``()`` for a number, ``(3,)``, ``(3, 3)``; ``None`` for a spectrum, which has a
+        value for each channel of the energy axis.
+    :param per: whether it has a value per structure or per atom in data sets.
+    :param gradient_of: the energy of which forces and stress are gradients; they are not separate targets.
+    :param intensive: whether it is a number of the whole structure that does not grow with its size, so that it is not
+        a sum over atoms, and errors are per structure.
+    :param per_volume: whether it is predicted as a sum over atoms and divided by the volume of the cell.
+    :param has_baseline: whether a constant per element is subtracted before training.
     :param is_scaled: whether it is learned in units of its standard deviation.
     :param loss: name of its loss unless the options choose another one.
-    :param read_from: spectrum that it can be read from by a network of its own.
-    :param on_axis_of: spectrum on whose energy axis it lies, and with which it is shifted.
-    :param is_non_negative: predictions below zero are cut off.
+    :param read_from: spectrum from which a separate network can read it.
+    :param on_axis_of: spectrum whose energy axis it refers to, and with which it is shifted.
+    :param is_non_negative: whether predictions below zero are cut off.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Quantity:
 
     @property
     def plural_label(self) -> str:
-        """For readers, of several values."""
+        """Label of several values, for readers."""
         return self.plural or self.label
 
     @property
@@ -79,7 +79,7 @@ class Quantity:
 
     @property
     def sample_kind(self) -> str:
-        """The word of metatomic for what has a value."""
+        """Name in metatomic for what has a value."""
         return "system" if self.per == "structure" else "atom"
 
     @property
@@ -89,15 +89,15 @@ class Quantity:
 
     @property
     def gradient_parameter(self) -> Literal["positions", "strain"] | None:
-        """What the energy is differentiated by: forces have a value per atom, the stress one per structure."""
+        """Variable of the derivative of the energy: positions for forces (per atom), strain for the stress."""
         if self.gradient_of is None:
             return None
         return "positions" if self.per == "atom" else "strain"
 
     def array_shape(self, num_atoms: int, spectrum: tuple[int, ...]) -> tuple[int, ...]:
-        """Shape of all values of a structure.
+        """Return the shape of all values of a structure.
 
-        :param num_atoms: in the structure.
+        :param num_atoms: number of atoms in the structure.
         :param spectrum: shape of one spectrum.
         """
         rows = (num_atoms,) if self.per == "atom" else ()
@@ -116,7 +116,7 @@ QUANTITIES = {
             description="density of states of the whole cell in states/eV",
             comment="Density of states of the whole cell, in states/eV; NaN where too few bands were computed.",
             shape=None,
-            has_baseline=False,  # gap and Fermi level are read from the whole of it, and its zero is shifted
+            has_baseline=False,  # gap and Fermi level are read from all of it, and its zero is shifted
             is_scaled=False,
             loss="self_aligning",
         ),
@@ -138,7 +138,7 @@ QUANTITIES = {
             unit="eV",
             key="efermi",
             description="Fermi level on the axis of the density of states",
-            comment="Where the DFT Fermi level lies on the axis of the density of states.",
+            comment="DFT Fermi level on the axis of the density of states.",
             intensive=True,
             has_baseline=False,
             is_scaled=False,
@@ -158,36 +158,36 @@ INTENSIVE = tuple(quantity.name for quantity in QUANTITIES.values() if quantity.
 
 
 def in_data_sets() -> list[Quantity]:
-    """The quantities that data sets hold, in the order of the table."""
+    """Return the quantities that data sets can contain, in the order of the table."""
     return [quantity for quantity in QUANTITIES.values() if quantity.key]
 
 
 def gradients_of(name: str) -> list[Quantity]:
-    """The gradients of an energy."""
+    """Return the gradients of an energy."""
     return [quantity for quantity in QUANTITIES.values() if quantity.gradient_of == name]
 
 
 def base_quantity(name: str) -> str:
-    """The quantity without its variant: ``energy/pbe`` -> ``energy``."""
+    """Return the name of a quantity without its variant: ``energy/pbe`` -> ``energy``."""
     return name.split("/")[0]
 
 
 def quantity_of(name: str) -> Quantity:
-    """The row of a target or one of its variants; any other target is a sum over atoms, learned point by point."""
+    """Return the row of a target or its variant; any other target is a sum over atoms with a pointwise loss."""
     known = QUANTITIES.get(base_quantity(name))
     return Quantity(name, name) if known is None else replace(known, name=name)
 
 
 def uncertainty_name(target: str) -> str:
-    """Name of the output with the standard deviation of a target, as metatrain's ``llpr`` has it."""
+    """Return the name of the output with the standard deviation of a target, as in metatrain's ``llpr``."""
     return "energy_uncertainty" if target == "energy" else f"mtt::aux::{target.replace('mtt::', '')}_uncertainty"
 
 
 def ensemble_name(target: str) -> str:
-    """Name of the output with the ensemble of a target, as metatrain's ``llpr`` has it."""
+    """Return the name of the output with the ensemble of a target, as in metatrain's ``llpr``."""
     return "energy_ensemble" if target == "energy" else f"mtt::aux::{target.replace('mtt::', '')}_ensemble"
 
 
 def last_layer_features_name(target: str) -> str:
-    """Name of the output with the features that enter a target's last linear map."""
+    """Return the name of the output with the features that enter a target's last linear map."""
     return f"mtt::aux::{target.replace('mtt::', '')}_last_layer_features"

@@ -5,7 +5,7 @@ from metatomic.torch import ModelOutput, System
 
 
 def state_inputs() -> dict[str, ModelOutput]:
-    """What engines must give beside the structure: metatomic's standard quantities."""
+    """Return the inputs that engines must provide in addition to the structure, as metatomic's standard quantities."""
     return {
         "charge": ModelOutput(unit="e", sample_kind="system"),
         "spin_multiplicity": ModelOutput(unit="", sample_kind="system"),
@@ -13,9 +13,9 @@ def state_inputs() -> dict[str, ModelOutput]:
 
 
 def read_states(systems: list[System]) -> torch.Tensor:
-    """Charge in e and spin multiplicity of each structure, (num_systems, 2) int64; 0 and 1 where they are not given.
+    """Read charge in e and spin multiplicity of each structure, (num_systems, 2) int64; default: 0 and 1.
 
-    :raises ValueError: for anything but one integer.
+    :raises ValueError: for anything but a single integer.
     """
     columns: list[torch.Tensor] = []
     for name, default in [("charge", 0.0), ("spin_multiplicity", 1.0)]:
@@ -30,7 +30,7 @@ def read_states(systems: list[System]) -> torch.Tensor:
                     )
             numbers.append(number)
         column = torch.cat(numbers)
-        is_integer = column == column.round()  # false for NaN, too
+        is_integer = column == column.round()  # also false for NaN
         if not bool(is_integer.all()):
             worst = int(torch.argmin(is_integer.to(torch.int64)))
             raise ValueError(

@@ -12,7 +12,7 @@ from electrain.nn.selection import Selection
 
 
 def check_elements(types: torch.Tensor, elements: torch.Tensor, known: list[int]) -> None:
-    """Raise a ``ValueError`` that names the first atomic number the model does not know."""
+    """Raise a ``ValueError`` with the first atomic number that the model does not know."""
     unknown = elements < 0
     if bool(unknown.any()):
         atomic_number = int(types[unknown][0])
@@ -35,11 +35,11 @@ class Gathered(NamedTuple):
     num_pairs: list[int]
 
 
-# Compiled also in training: read from Python, a system's tensors take 0.1 ms, longer than its share of the network
-# on a GPU.
+# Compiled in training as well: reading a system's tensors from Python takes 0.1 ms, longer than its share of the
+# network on a GPU.
 @torch.jit.script
 def gather(systems: list[System], options: NeighborListOptions) -> Gathered:
-    """Read what the network needs out of metatomic's systems."""
+    """Read the data that the network needs from metatomic's systems."""
     positions: list[torch.Tensor] = []
     types: list[torch.Tensor] = []
     cells: list[torch.Tensor] = []
@@ -66,8 +66,8 @@ def systems_to_batch(
     """Concatenate systems with their neighbor lists.
 
     :param systems: at least one; a structure may have no atoms.
-    :param options: which neighbor list to take.
-    :param element_of_type: (largest atomic number + 1,) index of each element, -1 for unknown ones.
+    :param options: the neighbor list to use.
+    :param element_of_type: (largest atomic number + 1,) index of each element, -1 for unknown elements.
     :param known_types: atomic numbers that the model knows, for the error message.
     :param states: charges and spin multiplicities, for networks that read them.
     :raises ValueError: for an unknown element.
@@ -80,7 +80,7 @@ def systems_to_batch(
         first_atoms.append(num_atoms)
         num_atoms += size
     all_types = torch.cat(gathered.types).to(torch.int64)
-    # Types beyond the table map onto its last entry, which stands for "unknown".
+    # Types beyond the table map to its last entry, which means "unknown".
     elements = element_of_type[all_types.clamp(0, len(element_of_type) - 1)]
     check_elements(all_types, elements, known_types)
     table = torch.cat(gathered.pairs).to(torch.int64)
@@ -101,7 +101,7 @@ def systems_to_batch(
 
 
 class SampleLabels(NamedTuple):
-    """What the rows of outputs are called."""
+    """Labels of the rows of outputs."""
 
     per_atom: Labels  # samples (system, atom)
     per_system: Labels  # samples (system)
@@ -131,18 +131,18 @@ def select(batch: Batch, selected_atoms: Optional[Labels]) -> tuple[Selection, S
 
 
 def _count(system_of_atom: torch.Tensor, num_systems: int) -> torch.Tensor:
-    """Atoms of each structure; a GPU is not asked for the largest number, as by `bincount`."""
+    """Number of atoms of each structure, without waiting for a GPU to return the largest number, as `bincount` does."""
     counts = torch.zeros(num_systems, dtype=torch.int64, device=system_of_atom.device)
     return counts.index_add(0, system_of_atom, torch.ones_like(system_of_atom))
 
 
 def count_selected_atoms(systems: list[System], selected_atoms: Optional[Labels]) -> torch.Tensor:
-    """Selected atoms of each structure, all of them by default: (num_systems,) int64."""
+    """Count the selected atoms of each structure, by default all its atoms: (num_systems,) int64."""
     device = systems[0].positions.device
     sizes = torch.tensor([len(system) for system in systems], device=device)
     if selected_atoms is None:
         return sizes
-    # Labels may name atoms that are not there.
+    # Labels may name atoms that do not exist.
     pairs = selected_atoms.values.to(device=device, dtype=torch.int64)
     pairs = pairs[(pairs[:, 0] >= 0) & (pairs[:, 0] < len(systems)) & (pairs[:, 1] >= 0)]
     pairs = pairs[pairs[:, 1] < sizes[pairs[:, 0]]]
@@ -150,7 +150,7 @@ def count_selected_atoms(systems: list[System], selected_atoms: Optional[Labels]
 
 
 def features_output(pooled: PooledFeatures, sample_kind: str, selection: Selection, labels: SampleLabels) -> TensorMap:
-    """Pooled features of the selected atoms as an output, per atom or summed over each structure."""
+    """Return the pooled features of the selected atoms as an output, per atom or summed over each structure."""
     if sample_kind == "atom":
         return _feature_map(pooled.values, labels.per_atom)
     summed = pool_systems(pooled, selection.system_of_atom, len(selection.num_atoms))
@@ -158,7 +158,7 @@ def features_output(pooled: PooledFeatures, sample_kind: str, selection: Selecti
 
 
 def _feature_map(values: torch.Tensor, samples: Labels) -> TensorMap:
-    """Features as a TensorMap of one block."""
+    """Features as a TensorMap with one block."""
     columns = torch.arange(values.shape[1], dtype=torch.int32, device=values.device).reshape(-1, 1)
     block = TensorBlock(values, samples, [], Labels(["feature"], columns))
     return TensorMap(Labels(["_"], torch.zeros(1, 1, dtype=torch.int32, device=values.device)), [block])

@@ -45,7 +45,7 @@ def best_shift(prediction: torch.Tensor, target: torch.Tensor, trusted: torch.Te
     :param target: shape ``(batch, num_channels)``; any value, even NaN, where it is not trusted.
     :param trusted: bool, shape ``(batch, num_channels)``.
     :return: int64, shape ``(batch,)``.
-    :raises ValueError: for shapes that do not fit.
+    :raises ValueError: for inconsistent shapes.
     :raises TypeError: for a mask that is not bool.
     """
     check_spectra(prediction, target, trusted)

@@ -87,7 +87,7 @@ class HotElectrons(torch.nn.Module):
         if not bool(fits.all()):
             first = int((~fits).int().argmax())
             raise ValueError(
-                "no Fermi level inside of the energy grid: the density of states of structure "
+                "no Fermi level inside the energy grid: the density of states of structure "
                 + str(first)
                 + " holds "
                 + str(float(counts[first, -1]))

@@ -64,7 +64,7 @@ def fermi_level(dos: torch.Tensor, grid: EnergyGrid, num_electrons: float, tempe
     if not reached.any() or first == 0:
         raise ValueError(
             f"no Fermi level for {num_electrons:g} electrons at {temperature:g} K in {grid}: with the level "
-            f"inside of the grid, the DOS holds {counts.min():.6g} to {counts.max():.6g} electrons"
+            f"inside the grid, the DOS holds {counts.min():.6g} to {counts.max():.6g} electrons"
         )
     lower = _crossing(values, grid, num_electrons - tolerance, temperature, first)
     passed = counts[first:] > num_electrons + tolerance

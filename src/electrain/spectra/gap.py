@@ -80,7 +80,7 @@ def gap_from_dos(dos: torch.Tensor, grid: EnergyGrid, fermi_level: float, thresh
         raise ValueError(f"expected a positive threshold in states/eV, got {threshold}")
     position = (fermi_level - grid.start) / grid.step
     if not 0 <= position <= grid.size - 1:
-        raise ValueError(f"the Fermi level, {fermi_level:g} eV, is outside of the grid, {grid}")
+        raise ValueError(f"the Fermi level, {fermi_level:g} eV, is outside the grid, {grid}")
     below, above = math.floor(position), math.ceil(position)
     fraction = position - below
     if (1 - fraction) * excess[below] + fraction * excess[above] >= 0:

@@ -79,7 +79,7 @@ def denoise(
         raise ValueError("expected a finite DOS, got NaN or infinity")
     level, electrons, atoms = (_per_spectrum(value, dos) for value in (fermi_level, num_electrons, num_atoms))
     if not ((level >= grid.start) & (level <= grid.stop)).all():
-        raise ValueError(f"expected a Fermi level inside of the grid, {grid}, got {level.flatten().tolist()} eV")
+        raise ValueError(f"expected a Fermi level inside the grid, {grid}, got {level.flatten().tolist()} eV")
     if not ((electrons > 0) & torch.isfinite(electrons) & (atoms > 0)).all():
         raise ValueError(
             f"expected positive numbers of electrons and atoms, got {electrons.flatten().tolist()} and "

@@ -1,1 +1,1 @@
-"""What the trainers of all architectures share."""
+"""Code shared by the trainers of all architectures."""

@@ -1,4 +1,4 @@
-"""Data loaders whose batches come with neighbor lists, rotated, and without baselines and scales."""
+"""Data loaders, whose batches are rotated, have neighbor lists, and targets without baselines and scales."""
 
 import copy
 import logging
@@ -39,13 +39,13 @@ from .processes import Process
 
 
 class Batches:
-    """Batches of one or several data sets, drawn anew whenever they are iterated over.
+    """Batches of one or several data sets, drawn again for every iteration.
 
-    Unlike with metatrain's ``CombinedDataLoader``, which prepares an epoch as soon as the one before has ended, the
-    epoch's own seed decides about everything: a restarted training sees the same batches.
+    metatrain's ``CombinedDataLoader`` prepares an epoch as soon as the previous one has ended. Here, everything depends
+    on the seed of the epoch itself, so that a restarted training sees the same batches.
 
     :param loaders: one for each data set.
-    :param shuffle: whether to take the data sets in random order.
+    :param shuffle: whether to use the data sets in random order.
     """
 
     def __init__(self, loaders: list[DataLoader], shuffle: bool) -> None:
@@ -65,7 +65,7 @@ class Batches:
 
 
 class Loaders(NamedTuple):
-    """Batches of both sets, and the samplers that must be told the epoch."""
+    """Batches of both sets, and the samplers that depend on the epoch."""
 
     train: Batches
     validation: Batches
@@ -73,7 +73,7 @@ class Loaders(NamedTuple):
 
 
 def fit_baselines(model: Any, train_datasets: Datasets, hypers: TrainerHypers, process: Process, folder: str) -> None:
-    """Fit the composition baseline and the scales of the model's targets, where it has any."""
+    """Fit the composition baseline and the scales of the model's targets, if it has any."""
     for additive_model in model.additive_models:
         additive_model.to(dtype=torch.float64)
     model.scaler.to(dtype=torch.float64)
@@ -100,7 +100,7 @@ def make_loaders(
     hypers: TrainerHypers,
     process: Process,
 ) -> Loaders:
-    """Set up shuffled training batches (rotated at random if asked for) and validation batches."""
+    """Set up shuffled training batches (randomly rotated if requested) and validation batches."""
     transforms = _shared_transforms(model, targets, process.device)
     for part, datasets in (("training", train_datasets), ("validation", val_datasets)):
         _warn_of_missing_inputs(list(model.requested_inputs()), part, datasets)
@@ -139,7 +139,7 @@ def _warn_of_missing_inputs(inputs: list[str], part: str, datasets: Datasets) ->
         missing = [name for name in inputs if len(dataset) > 0 and name not in dataset[0]._fields]
         if missing:
             logging.warning(
-                f"The model reads {' and '.join(missing)}, but the {part} set has none (`extra_data`): taken as 0 and 1"
+                f"The model reads {' and '.join(missing)}, but the {part} set has none (`extra_data`); using 0 and 1"
             )
 
 
@@ -197,12 +197,12 @@ def check_volumes(name: str, systems: list[System], stress: TensorBlock) -> None
         if bool(torch.isfinite(values).any()) and float(torch.linalg.det(system.cell)) == 0.0:
             symbols = Formula.from_list([chemical_symbols[int(number)] for number in system.types])
             raise ValueError(
-                f"target {name!r} has a value for {symbols:metal}, which is periodic in the directions "
-                f"{system.pbc.tolist()} only and has no volume: leave it out there (NaN)"
+                f"target {name!r} has a value for {symbols:metal}, which is not periodic in all three directions "
+                f"(pbc {system.pbc.tolist()}) and has no volume; leave the value out (NaN)"
             )
 
 
 def intensive_targets(names: Iterable[str], per_structure: list[str]) -> list[str]:
-    """Targets whose errors are counted per structure: those asked for, and those that do not grow with it."""
+    """Return the targets whose errors are per structure: those requested, and those that do not grow with its size."""
     own = [name for name in names if quantity_of(name).intensive or quantity_of(name).per_volume]
     return list(dict.fromkeys([*per_structure, *own]))

@@ -1,4 +1,4 @@
-"""The baseline per element, fitted with metatrain also where structures lack some of the targets."""
+"""The baseline per element, fitted with metatrain even if structures lack some of the targets."""
 
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,12 @@ Datasets = list[Dataset | Subset]
 
 
 def fit_composition(model: Any, train_datasets: Datasets, hypers: TrainerHypers, process: Process, folder: str) -> None:
-    """Fit the baseline of each target to the structures that have its value.
+    """Fit the baseline of each target to the structures that have a value of it.
 
-    metatrain's fit turns one missing value (NaN) into NaN for all elements: such targets are fitted once more, each to
-    the structures that have it.
+    With metatrain's fit, one missing value (NaN) gives NaN for all elements, so such targets are fitted again, each to
+    the structures that have a value.
 
-    :raises ValueError: if no structure has a value, naming the target and the way out.
+    :raises ValueError: if no structure has a value, with the target and what to do.
     """
     composition = model.additive_models[0]
     _fit(composition, model, train_datasets, hypers, process)
@@ -47,7 +47,7 @@ def fit_composition(model: Any, train_datasets: Datasets, hypers: TrainerHypers,
 
 
 def structures_with(datasets: Datasets, name: str) -> Datasets:
-    """The structures that have a value of a target."""
+    """Return the structures that have a value of a target."""
     subsets: Datasets = []
     for dataset in datasets:
         indices = []

@@ -1,4 +1,4 @@
-"""One pass over a data set, for training and validation alike.
+"""One pass over a data set, for both training and validation.
 
 Data to loss in five steps: collate (in the loader) -> systems to batch -> network -> to TensorMap -> loss.
 """
@@ -22,8 +22,8 @@ from .processes import Process
 class OptimizerStep:
     """Gradient, clipping, optimizer and schedule, for the loss of one batch.
 
-    :param model: as it is, not wrapped for distributed training.
-    :param max_norm: the gradient of each part of the model is scaled down to this norm.
+    :param model: the model itself, not wrapped for distributed training.
+    :param max_norm: largest norm; the gradient of each part of the model is scaled down to it.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class OptimizerStep:
         self.scheduler = scheduler
         self.max_norm = max_norm
         self.process = process
-        # collected once: on a GPU, walking through the modules would take as long as a part of the network
+        # collected once, because walking through the modules would take as long as part of the network on a GPU
         self._parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self._clipped_together = [list(part.parameters()) for part in model.separate_parts()]
 
@@ -41,7 +41,7 @@ class OptimizerStep:
         """Take the step, unless no structure of the batch has any target."""
         self.optimizer.zero_grad()
         if self.process.is_distributed:
-            # Every trained parameter must take part, also those of heads whose target this batch lacks.
+            # Every trained parameter must take part, including those of heads whose target this batch lacks.
             loss = loss + 0.0 * sum(parameter.sum() for parameter in self._parameters)
         if not loss.requires_grad:
             return
@@ -61,10 +61,10 @@ def run_epoch(
     dtype: torch.dtype,
     step: OptimizerStep | None,
 ) -> dict[str, float]:
-    """Evaluate all batches, and take an optimizer step after each if there is one to take.
+    """Evaluate all batches, and in training take an optimizer step after each.
 
-    :param model: what predicts; in training it may be wrapped.
-    :param step: gets each batch's loss; ``None`` for validation.
+    :param model: the model, which may be wrapped in training.
+    :param step: called with the loss of each batch; ``None`` for validation.
     :return: the errors by name.
     :raises FloatingPointError: if the loss is not finite.
     """

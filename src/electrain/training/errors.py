@@ -1,4 +1,4 @@
-"""Errors gathered over an epoch: aligned ones for spectra, pointwise ones for everything else."""
+"""Errors collected over an epoch: aligned errors for spectra, pointwise errors for everything else."""
 
 import math
 from collections.abc import Sequence
@@ -17,8 +17,8 @@ class SpectrumErrors:
     """Root mean square of the alignment term of a spectrum.
 
     :param target: name of the target.
-    :param step: channel width in eV.
-    :param process: with whom sums are shared in a distributed training.
+    :param step: spacing of the channels, in eV.
+    :param process: this process; sums are shared with the others in distributed training.
     """
 
     def __init__(self, target: str, step: float, process: Process) -> None:
@@ -26,11 +26,11 @@ class SpectrumErrors:
         self._sums = AlignedRMSE(step, process.device)
 
     def add(self, alignment: torch.Tensor, electrons: torch.Tensor, num_atoms: torch.Tensor) -> None:
-        """(num_structures,) each; see :class:`~electrain.spectra.metrics.AlignedRMSE`."""
+        """Add a batch, (num_structures,) each; see :class:`~electrain.spectra.metrics.AlignedRMSE`."""
         self._sums.add(alignment, electrons, num_atoms)
 
     def finalize(self) -> dict[str, float]:
-        """Per electron (eq. 10) and per atom."""
+        """Return the errors per electron (eq. 10) and per atom."""
         if self._process.is_distributed:
             torch.distributed.all_reduce(self._sums.sums)
         if self._sums.sums[2] == 0:
@@ -42,15 +42,15 @@ class SpectrumErrors:
         }
 
 
-# The same error once more: it does not count a second time where the best model is selected.
+# The same error in another unit, which must not count twice in the selection of the best model.
 _NOT_SELECTING = "[states eV^-1/2 per atom]"
 
 
 class PointwiseErrors:
     """RMSE and MAE of numbers, vectors and tensors.
 
-    :param per_structure: targets that are not counted per atom.
-    :param process: with whom sums are shared in a distributed training.
+    :param per_structure: targets whose errors are not per atom.
+    :param process: this process; sums are shared with the others in distributed training.
     """
 
     def __init__(self, per_structure: list[str], process: Process) -> None:
@@ -59,7 +59,7 @@ class PointwiseErrors:
         self._accumulators = (RMSEAccumulator(), MAEAccumulator())
 
     def add(self, predictions: dict[str, TensorMap], targets: dict[str, TensorMap]) -> None:
-        """Add a batch, already per atom where targets are counted so."""
+        """Add a batch, already divided by the number of atoms for targets with errors per atom."""
         for accumulator in self._accumulators:
             accumulator.update(predictions, targets)
 
@@ -76,8 +76,8 @@ class PointwiseErrors:
 class EpochErrors:
     """Loss and errors of one pass over a data set.
 
-    :param terms: of the loss.
-    :param process: with whom sums are shared in a distributed training.
+    :param terms: terms of the loss.
+    :param process: this process; sums are shared with the others in distributed training.
     """
 
     def __init__(self, terms: Sequence[LossTerm], process: Process) -> None:
@@ -86,18 +86,18 @@ class EpochErrors:
         self._errors: list[Errors] = [term.new_errors(process) for term in terms]
 
     def add_loss(self, loss: float, num_structures: float) -> None:
-        """Add the loss of a batch, the mean over its structures."""
+        """Add the loss of a batch, which is the mean over its structures."""
         self._loss += loss * num_structures
         self._num_structures += num_structures
 
     def add(self, evaluated: Sequence[Evaluated | None]) -> None:
-        """Add what the terms say of a batch."""
+        """Add the results of all terms for a batch."""
         for errors, found in zip(self._errors, evaluated, strict=True):
             if found is not None:
                 errors.add(*found.errors)
 
     def finalize(self) -> dict[str, float]:
-        """All errors by name; targets without a single value are left out."""
+        """Return all errors by name, without targets that have no value."""
         errors = {"loss": self._loss / max(1.0, self._num_structures)}
         for of_term in self._errors:
             errors.update(of_term.finalize())
@@ -105,7 +105,7 @@ class EpochErrors:
 
 
 def selected_error(errors: dict[str, float], metric: str) -> float:
-    """The validation error that selects the best model.
+    """Return the validation error that selects the best model.
 
     :param metric: ``"loss"``, or ``"rmse_prod"`` for the product of all targets' RMSEs, where a spectrum counts once,
         with its aligned error per electron.
@@ -114,5 +114,5 @@ def selected_error(errors: dict[str, float], metric: str) -> float:
         return errors["loss"]
     counted = [value for name, value in errors.items() if "RMSE" in name and not name.endswith(_NOT_SELECTING)]
     if not counted:
-        raise ValueError("the validation set has no value of any target: nothing can select the best model")
+        raise ValueError("the validation set has no value of any target, so the best model cannot be selected")
     return math.prod(counted)

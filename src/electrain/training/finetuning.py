@@ -1,4 +1,4 @@
-"""Fine-tuning: which part of a trained model learns from a new dataset, and what becomes of its targets.
+"""Fine-tuning: which part of a trained model is trained on a new dataset, and what happens to its targets.
 
 Source: PET-MAD paper, section IV.E (low-rank updates of attention, rank 8, scaling 0.5).
 """
@@ -16,16 +16,16 @@ METHODS = ("full", "lora", "heads")
 
 
 class Strategy(NamedTuple):
-    """What is trained, and how ``lora`` updates the attention blocks (``None`` for the other methods)."""
+    """The method of fine-tuning, and the updates of ``lora`` in attention blocks (``None`` for other methods)."""
 
     method: str = "full"
     low_rank: Optional[LowRank] = None
 
 
 def read_strategy(settings: Optional[Mapping[str, Any]]) -> Strategy:
-    """The strategy that ``training.finetune`` asks for; all parameters are trained without it.
+    """Read the strategy from ``training.finetune``; without it, all parameters are trained.
 
-    :raises ValueError: for an unknown method, or a configuration that the method does not have.
+    :raises ValueError: for an unknown method, or options that the method does not have.
     """
     if settings is None:
         return Strategy()
@@ -47,15 +47,15 @@ def read_strategy(settings: Optional[Mapping[str, Any]]) -> Strategy:
 
 
 def start_finetuning(model: Any, strategy: Strategy, inherit_heads: Mapping[str, str]) -> None:
-    """Make a model that was restarted on a new dataset ready to learn it.
+    """Prepare a model that was restarted on a new dataset for training on it.
 
-    Heads are inherited, targets that would lose their meaning are dropped, low-rank updates are added and the other
-    parameters frozen.
+    Heads are inherited, targets that would become meaningless are dropped, low-rank updates are added and the other
+    parameters are frozen.
 
     :param model: has ``network``, ``new_targets`` and ``absent_targets``, ``head``, ``remove_output``,
         ``dataset_info`` and ``scaler``. The scales of new targets are fitted.
     :param inherit_heads: new target -> target of the trained model.
-    :raises ValueError: for targets that are not there or do not fit to each other, or a wrong low-rank update.
+    :raises ValueError: for targets that do not exist or do not match, or an invalid low-rank update.
     """
     for target, source in inherit_heads.items():
         inherit_head(model, target, source)
@@ -73,19 +73,19 @@ def start_finetuning(model: Any, strategy: Strategy, inherit_heads: Mapping[str,
 
 
 def continue_training(model: Any, names: list[str]) -> None:
-    """After a restart: train the parameters of the given names, and the heads of targets that are new since."""
+    """After a restart: train the parameters with the given names, and the heads of targets added since."""
     known = dict(model.named_parameters())
     new = [parameter for target in model.new_targets for parameter in model.head(target).parameters()]
     train_only(model, [*(known[name] for name in names), *new])
 
 
 def check_same_strategy(checkpoint: Strategy, options: Strategy) -> None:
-    """Raise a ``ValueError`` if a restart asks for another strategy than the one that its checkpoint began with."""
+    """Raise a ``ValueError`` if the strategy of a restart differs from that of its checkpoint."""
     if checkpoint != options:
         raise ValueError(
-            f"the training to restart is fine-tuning with {_describe(checkpoint)}, but `finetune` in the options asks "
-            f"for {_describe(options)}; to begin a new fine-tuning, put the checkpoint into `finetune.read_from` and "
-            "leave out `--restart`"
+            f"the training to restart is fine-tuning with {_describe(checkpoint)}, but `finetune` in the options "
+            f"requests {_describe(options)}; to start a new fine-tuning, put the checkpoint into `finetune.read_from` "
+            "and leave out `--restart`"
         )
 
 
@@ -98,10 +98,10 @@ def _describe(strategy: Strategy) -> str:
 
 
 def parameters_to_train(model: Any, strategy: Strategy) -> list[nn.Parameter]:
-    """All (``full``), those of the heads whose targets the dataset has (``heads``), or low-rank updates (``lora``).
+    """Return all parameters (``full``), those of the heads of the dataset's targets (``heads``), or low-rank updates.
 
-    With ``lora`` also what no low-rank update could teach: heads of new targets, and the networks that read the
-    density of states, which do not act back on it.
+    ``lora`` also trains parts that low-rank updates cannot train: heads of new targets, and the networks that read the
+    density of states, whose gradients do not reach it.
     """
     if strategy.method == "full":
         return list(model.parameters())
@@ -123,14 +123,14 @@ def train_only(model: nn.Module, parameters: Iterable[nn.Parameter]) -> None:
 
 
 def trained_parameters(model: nn.Module) -> list[str]:
-    """Names of the parameters that are not frozen."""
+    """Return the names of the parameters that are not frozen."""
     return [name for name, parameter in model.named_parameters() if parameter.requires_grad]
 
 
 def drop_absent_targets(model: Any, method: str) -> None:
-    """Drop the targets that the new dataset lacks: features that change no longer fit to their heads.
+    """Drop the targets that the new dataset lacks, because changed features no longer match their heads.
 
-    A spectrum stays, untrained, while the dataset has a target that is read from it.
+    A spectrum stays, untrained, if the dataset has a target that is read from it.
     """
     read = {target: model.read_from[target] for target in _dataset_targets(model) if target in model.read_from}
     kept = [target for target in model.absent_targets if target in read.values()]
@@ -140,13 +140,13 @@ def drop_absent_targets(model: Any, method: str) -> None:
     model.absent_targets = kept
     if dropped:
         logging.warning(
-            f"The new dataset lacks the targets {dropped}: fine-tuning with method {method!r} changes the features "
+            f"The new dataset lacks the targets {dropped}; fine-tuning with method {method!r} changes the features "
             "that their heads read, so they are dropped from the model (method 'heads' keeps them)"
         )
     if kept:
         logging.warning(
-            f"The new dataset lacks {kept}, from which {list(read)} are read: it stays in the model, but its head is "
-            "not trained while the features change"
+            f"The new dataset lacks {kept}, from which {list(read)} are read; it stays in the model, but its head is "
+            "not trained although the features change"
         )
 
 
@@ -155,9 +155,9 @@ def _dataset_targets(model: Any) -> list[str]:
 
 
 def inherit_head(model: Any, target: str, source: str) -> None:
-    """Let the head of a new target start as a copy of a trained one, in units of the same scale.
+    """Start the head of a new target as a copy of a trained head, with the same scale.
 
-    :raises ValueError: if the first is not new, the second not known, or their shapes differ.
+    :raises ValueError: if the first target is not new, the second is not known, or their shapes differ.
     """
     infos = model.dataset_info.targets
     known = [name for name in infos if name not in model.new_targets]
@@ -168,7 +168,7 @@ def inherit_head(model: Any, target: str, source: str) -> None:
         )
     if source not in known:
         raise ValueError(
-            f"`inherit_heads: {{{target}: {source}}}` takes over the head of a target that the trained model knows, "
+            f"`inherit_heads: {{{target}: {source}}}` copies the head of a target that the trained model knows, "
             f"one of {known}; {source!r} is not"
         )
     shapes = [_shape(infos[name], model.head(name)) for name in (target, source)]
@@ -180,7 +180,7 @@ def inherit_head(model: Any, target: str, source: str) -> None:
     model.head(target).load_state_dict(model.head(source).state_dict())
     if source in model.scaler.outputs:
         _inherit_scale(model.scaler, target, source)
-    logging.info(f"The head of {target!r} starts as a copy of the one of {source!r}")
+    logging.info(f"The head of {target!r} starts as a copy of that of {source!r}")
 
 
 def _shape(info: Any, head: nn.Module) -> tuple[Any, ...]:
@@ -194,7 +194,7 @@ def _describe_shape(info: Any) -> str:
 
 
 def _inherit_scale(scaler: Any, target: str, source: str) -> None:
-    """A head predicts in units of its target's scale: the copy keeps the predictions only with that scale."""
+    """Copy the scale as well: a head predicts in units of it, so the copy gives the same predictions only with it."""
     for maps, buffer in (
         (scaler.model.scales, "_scaler_buffer"),
         (scaler.model.per_target_scales, "_per_target_scaler_buffer"),

@@ -1,4 +1,4 @@
-"""Hyperparameters that the trainers of all architectures have."""
+"""Hyperparameters shared by the trainers of all architectures."""
 
 # mypy: disable-error-code=misc
 # (metatrain's convention: TypedDicts with default values)

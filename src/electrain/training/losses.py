@@ -1,7 +1,7 @@
-"""Predictions and targets of a batch -> loss and errors, a term for each kind of quantity.
+"""Predictions and targets of a batch -> loss and errors, with a term for each kind of quantity.
 
-An architecture may have terms of its own (``SpectralTrainer.losses``); by default each target gets the loss that the
-table of quantities names. A new loss is a class here and a row in :data:`SPECTRAL_LOSSES`.
+An architecture may have its own terms (``SpectralTrainer.losses``); by default each target has the loss named in the
+table of quantities. A new loss is a class here and a row in :data:`SPECTRAL_LOSSES`.
 """
 
 from collections.abc import Callable, Mapping
@@ -37,7 +37,7 @@ class SelfAlignedLoss:
 
     :param target: name of the target.
     :param axis: the energy axis.
-    :param weight: of this target in the total loss.
+    :param weight: weight of this target in the total loss.
     :param gradient_weight: alpha, in eV^2.
     :param cumulative_weight: beta, in eV^-2.
     """
@@ -61,8 +61,8 @@ class SelfAlignedLoss:
     def from_options(cls, target: str, axis: EnergyAxis, options: Mapping[str, Any]) -> "SelfAlignedLoss":
         """Read a target's entry in the options file.
 
-        metatrain fills in ``type: mse``, ``reduction`` and ``gradients`` where nothing was chosen, and hands a loss
-        that was chosen for all targets to each of them: pointwise types are for the others.
+        metatrain fills in ``type: mse``, ``reduction`` and ``gradients`` if nothing was chosen, and passes a loss
+        chosen for all targets to each of them, so pointwise types are ignored here.
 
         :raises ValueError: for another type, or an option this loss does not have.
         """
@@ -85,7 +85,7 @@ class SelfAlignedLoss:
         return cls(target, axis, **own)
 
     def __call__(self, predictions: Maps, targets: Maps, systems: list[System]) -> Evaluated:
-        """Compare spectra on the prediction's grid; errors are those of the alignment alone."""
+        """Compare spectra on the prediction's grid; errors are those of the alignment term alone."""
         (name,) = self.targets
         prediction = predictions[name].block().values
         target, trusted = self.axis.window(targets[name].block().values)
@@ -97,17 +97,17 @@ class SelfAlignedLoss:
         return Evaluated(loss, (terms.alignment.detach(), electrons, num_atoms), {name: zero})
 
     def new_errors(self, process: Process) -> SpectrumErrors:
-        """Root mean square of the alignment term."""
+        """Return the object that accumulates the root mean square of the alignment term."""
         return SpectrumErrors(self.targets[0], self.axis.grid.step, process)
 
 
 class PointwiseLoss:
-    """metatrain's losses of numbers, vectors, tensors and gradients; per atom where they grow with the structure.
+    """metatrain's losses of numbers, vectors, tensors and gradients; per atom if they grow with the structure.
 
-    :param targets: what is learned.
+    :param targets: the targets.
     :param options: the options file's ``loss`` section, an entry per target.
-    :param per_structure: targets that are not counted per atom.
-    :param scaler: of the model.
+    :param per_structure: targets whose loss is not per atom.
+    :param scaler: scaler of the model.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class PointwiseLoss:
         """Compare point by point; errors are in units of the targets."""
         predicted = average_by_num_atoms(dict(predictions), systems, self._per_structure)
         expected = average_by_num_atoms(dict(targets), systems, self._per_structure)
-        # The loaders took out one scale per target; scales per property multiply the predictions here.
+        # The loaders have divided by one scale per target; scales per property multiply the predictions here.
         predicted = self._scaled(predicted, systems, per_target=False)
         loss = self._loss(predicted, expected)
         with torch.no_grad():
@@ -132,7 +132,7 @@ class PointwiseLoss:
         return Evaluated(loss, errors, {})
 
     def new_errors(self, process: Process) -> PointwiseErrors:
-        """RMSE and MAE."""
+        """Return the object that accumulates RMSE and MAE."""
         return PointwiseErrors(self._per_structure, process)
 
     def _scaled(self, maps: dict[str, TensorMap], systems: list[System], *, per_target: bool) -> dict[str, TensorMap]:
@@ -145,7 +145,7 @@ class PointwiseLoss:
         return {**maps, **scaled}
 
 
-# By the name in the table of quantities: target, axis and its entry in the options -> term.
+# By the name in the table of quantities: function of a target, the axis and the target's entry in the options -> term.
 SPECTRAL_LOSSES: dict[str, Callable[[str, EnergyAxis, Mapping[str, Any]], LossTerm]] = {
     "self_aligning": SelfAlignedLoss.from_options,
 }
@@ -158,13 +158,13 @@ def default_losses(
     per_structure: list[str],
     scaler: Scaler,
 ) -> list[LossTerm]:
-    """The loss of each target as the table of quantities has it, those of spectra first.
+    """Return the loss of each target according to the table of quantities, those of spectra first.
 
-    :param targets: what is learned.
-    :param options: ``loss`` in the options file: an entry per target, or one type for all that are compared pointwise.
+    :param targets: the targets.
+    :param options: ``loss`` in the options file: an entry per target, or one type for all targets compared pointwise.
     :param axis: the energy axis, if there is a spectrum among the targets.
-    :param per_structure: targets that are not counted per atom.
-    :param scaler: of the model.
+    :param per_structure: targets whose loss is not per atom.
+    :param scaler: scaler of the model.
     :raises ValueError: for options that a loss does not have.
     """
     spectra = [name for name in targets if quantity_of(name).loss in SPECTRAL_LOSSES]
@@ -184,7 +184,7 @@ def default_losses(
 class Objective:
     """The total loss over all targets.
 
-    :param terms: spectra before what lies on their axes.
+    :param terms: terms of the loss; those of spectra precede those of energies on their axes.
     """
 
     def __init__(self, terms: list[LossTerm]) -> None:
@@ -193,7 +193,7 @@ class Objective:
     def __call__(
         self, predictions: Maps, targets: Maps, systems: list[System]
     ) -> tuple[torch.Tensor, list[Evaluated | None]]:
-        """Loss of one batch, a scalar, and what each term says of it (``None`` without any of its targets)."""
+        """Return the loss of one batch, a scalar, and the result of each term (``None`` without any of its targets)."""
         positions = systems[0].positions
         loss = torch.zeros((), dtype=positions.dtype, device=positions.device)
         zeros: dict[str, torch.Tensor] = {}
@@ -212,9 +212,9 @@ class Objective:
 
 
 def _on_predicted_axis(name: str, target: TensorMap, zeros: Mapping[str, torch.Tensor]) -> TensorMap:
-    """A level on the dataset's axis -> where it lies on the prediction's own axis; other targets as they are.
+    """Move a level from the dataset's axis to the prediction's own axis; other targets are returned unchanged.
 
-    Without the spectrum to align, it cannot be located: NaN.
+    Without a spectrum to align, the level is unknown (NaN).
     """
     spectrum = quantity_of(name).on_axis_of
     if spectrum is None:

@@ -10,10 +10,10 @@ from .hypers import TrainerHypers
 
 
 def make_schedule(optimizer: Optimizer, steps_per_epoch: int, hypers: TrainerHypers) -> LambdaLR:
-    """The schedule that the options ask for: linear growth from 0 during warm-up, then step halving or a cosine.
+    """Make the schedule in the options: linear increase from 0 during warm-up, then step halving or a cosine.
 
-    :param optimizer: whose learning rate is the one after warm-up.
-    :param steps_per_epoch: optimizer steps in an epoch.
+    :param optimizer: optimizer, with the learning rate after warm-up.
+    :param steps_per_epoch: number of optimizer steps in an epoch.
     :param hypers: ``learning_rate_schedule``, ``warmup_epochs`` (0 for none), ``halving_epochs`` and ``num_epochs``.
     :raises ValueError: for a schedule that does not exist.
     """
@@ -47,10 +47,10 @@ def cosine_decay(progress: float) -> float:
 def resume(
     optimizer: Optimizer, scheduler: LambdaLR, optimizer_state: dict[str, Any], scheduler_state: dict[str, Any]
 ) -> None:
-    """Continue where a checkpoint stopped, with the learning rate of the present options.
+    """Continue where a checkpoint stopped, with the learning rate of the current options.
 
-    :param optimizer: freshly made; its learning rate is the one after warm-up.
-    :param scheduler: of that optimizer.
+    :param optimizer: a new optimizer, with the learning rate after warm-up.
+    :param scheduler: scheduler of this optimizer.
     """
     base_rates = list(scheduler.base_lrs)
     optimizer.load_state_dict(optimizer_state)

@@ -1,4 +1,4 @@
-"""Terms of the loss: what they are given, and what they say."""
+"""Terms of the loss: their input and their results."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
@@ -13,22 +13,22 @@ Maps = Mapping[str, TensorMap]
 
 
 class Evaluated(NamedTuple):
-    """What a term says of a batch."""
+    """Result of a term for a batch."""
 
     loss: torch.Tensor  # a scalar
-    errors: tuple[Any, ...]  # what the term's errors add up
-    # where the zero of targets lies on the axes of predicted spectra, by target: (num_structures,) eV, NaN if unknown
+    errors: tuple[Any, ...]  # arguments of ``add`` of the term's errors
+    # zero of the targets on the axes of predicted spectra, by target: (num_structures,) eV, NaN if unknown
     zeros: dict[str, torch.Tensor]
 
 
 class Errors(Protocol):
-    """Adds up the errors of one term of the loss."""
+    """Accumulates the errors of one term of the loss."""
 
     def add(self, *batch: Any) -> None:
-        """Add what the term says of a batch."""
+        """Add the errors of a batch."""
 
     def finalize(self) -> dict[str, float]:
-        """All errors by name, summed over all processes; targets without a single value are left out."""
+        """Return all errors by name, summed over all processes, without targets that have no value."""
 
 
 class LossTerm(Protocol):
@@ -37,7 +37,7 @@ class LossTerm(Protocol):
     targets: tuple[str, ...]
 
     def __call__(self, predictions: Maps, targets: Maps, systems: list[System], /) -> Evaluated:
-        """Compare predictions of a batch with its targets, of which there is at least one of this term."""
+        """Compare predictions and targets of a batch, which has at least one target of this term."""
 
     def new_errors(self, process: Process) -> Errors:
-        """What adds up the errors of all batches of an epoch."""
+        """Return an object that accumulates the errors over all batches of an epoch."""

@@ -1,4 +1,4 @@
-"""The trainer of every architecture, with metatrain; its defaults are the recipe of the PET-MAD-DOS paper."""
+"""The trainer of all architectures, for metatrain; its defaults are the recipe of the PET-MAD-DOS paper."""
 
 import copy
 import logging
@@ -39,9 +39,9 @@ from .terms import LossTerm
 
 
 class SpectralTrainer(TrainerInterface[TrainerHypers]):
-    """Trains a model on any mix of targets and keeps the best one.
+    """Trains a model on any combination of targets and keeps the best model.
 
-    An architecture assigns the class attributes below; most need no more than these.
+    An architecture assigns the class attributes below; most need nothing else.
 
     :param hypers: see :class:`~electrain.training.hypers.TrainerHypers`.
     """
@@ -71,7 +71,7 @@ class SpectralTrainer(TrainerInterface[TrainerHypers]):
         val_datasets: list[Dataset | Subset],
         checkpoint_dir: str,
     ) -> None:
-        """Train for ``num_epochs`` epochs in total, those before a restart included."""
+        """Train for ``num_epochs`` epochs in total, including those before a restart."""
         hypers = self.hypers
         if not isinstance(model, self.model_class):
             raise ValueError(
@@ -89,7 +89,7 @@ class SpectralTrainer(TrainerInterface[TrainerHypers]):
         objective = Objective(self.losses(model))
         wrapped = self.wrap(model, process)
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        # fused: one pass over all parameters; the same step as without
+        # fused: one pass over all parameters, which gives the same step
         optimizer = torch.optim.Adam(trained, lr=hypers["learning_rate"], fused=True)
         scheduler = make_schedule(optimizer, len(loaders.train), hypers)
         if model.new_targets:
@@ -117,26 +117,26 @@ class SpectralTrainer(TrainerInterface[TrainerHypers]):
                 self.save_checkpoint(model, path)
             raise
         if process.is_distributed:
-            # First the model: as the last owner of the group it would wait for threads that wait for Python.
+            # The model first: as the last owner of the process group, it would wait for threads that wait for Python.
             del wrapped
             torch.distributed.destroy_process_group()
 
     def check(self, model: Any, process: Process) -> None:
-        """Raise a ``ValueError`` for a model that cannot be trained here, before anything is done."""
+        """Raise a ``ValueError`` for a model that cannot be trained here, before any work is done."""
         check_names_and_units(model.dataset_info.targets)
 
     def losses(self, model: Any) -> list[LossTerm]:
-        """Terms of the loss, those of spectra first; by default as the table of quantities has them."""
+        """Return the terms of the loss, those of spectra first; default: those in the table of quantities."""
         targets = model.dataset_info.targets
         per_structure = intensive_targets(targets, self.hypers["per_structure_targets"])
         return default_losses(targets, self.hypers["loss"], model.axis, per_structure, model.scaler)
 
     def wrap(self, model: Any, process: Process) -> torch.nn.Module:
-        """What steps of training call: the model, or something around it."""
+        """Return the module called in training steps: the model, or a wrapper around it."""
         return DistributedDataParallel(model, device_ids=[process.device]) if process.is_distributed else model
 
     def _choose_parameters(self, model: Any) -> None:
-        """Begin fine-tuning if the options ask for it; after a restart, train the same parameters as before."""
+        """Start fine-tuning if the options request it; after a restart, train the same parameters as before."""
         settings = self.hypers.get("finetune")
         if self.optimizer_state_dict is not None:
             check_same_strategy(self.strategy_of_checkpoint, self.strategy)
@@ -180,7 +180,7 @@ class SpectralTrainer(TrainerInterface[TrainerHypers]):
         dtype: torch.dtype,
         step: OptimizerStep,
     ) -> list[dict[str, float]]:
-        """Errors of a training epoch, then of the validation set."""
+        """Return the errors of a training epoch, then of the validation set."""
         results = []
         for batches, update in ((loaders.train, step), (loaders.validation, None)):
             errors = EpochErrors(objective.terms, process)
@@ -200,7 +200,7 @@ class SpectralTrainer(TrainerInterface[TrainerHypers]):
         self.scheduler_state_dict = scheduler.state_dict()
 
     def save_checkpoint(self, model: ModelInterface, path: str | Path) -> None:
-        """Write model and trainer state; the file appears only once it is complete."""
+        """Write the state of model and trainer; the file appears only once it is complete."""
         checkpoint = model.get_checkpoint()
         checkpoint.update(
             {
@@ -224,7 +224,7 @@ class SpectralTrainer(TrainerInterface[TrainerHypers]):
     def load_checkpoint(
         cls, checkpoint: dict[str, Any], hypers: TrainerHypers, context: Literal["restart", "finetune"]
     ) -> "SpectralTrainer":
-        """Continue a training (restart), or begin a new one on other data (finetune)."""
+        """Continue a training (restart), or start a new one on other data (finetune)."""
         trainer = cls(hypers)
         if context == "finetune":
             return trainer
@@ -241,5 +241,5 @@ class SpectralTrainer(TrainerInterface[TrainerHypers]):
 
     @classmethod
     def upgrade_checkpoint(cls, checkpoint: dict[str, Any]) -> dict[str, Any]:
-        """Bring an older checkpoint to the current version."""
+        """Upgrade an older checkpoint to the current version."""
         return upgrade(checkpoint, "trainer", cls.upgrades, cls.__checkpoint_version__)

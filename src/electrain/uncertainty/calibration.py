@@ -1,9 +1,9 @@
-"""Calibrated uncertainties: how large the errors of held-out structures are, compared with what their features say.
+"""Calibration of uncertainties: the errors of held-out structures, compared with estimates from their features.
 
 The last-layer prediction rigidity (Bigi et al., 10.1088/2632-2153/ad805f) gives the uncertainty of a prediction that
-is linear in the features f of a structure, up to a factor, as :math:`s = (f^T C^{-1} f)^{1/2}` with the covariance C of
-the training set's features, regularised. Here the factor is found for every property (every channel of a spectrum),
-from the structures that have a value there.
+is linear in the features f of a structure, up to a factor, as :math:`s = (f^T C^{-1} f)^{1/2}` with the regularised
+covariance C of the training set's features. Here the factor is found for every property (every channel of a spectrum)
+from the structures that have a value of it.
 """
 
 import math
@@ -11,15 +11,15 @@ import math
 import torch
 from metatrain.llpr.calibration import GaussianCRPSCalibrator
 
-# Regularisers are tried in these multiples of the mean eigenvalue of the covariance. Smaller ones make the
-# triangular solve meaningless in single precision.
+# Regularisers to try, as multiples of the mean eigenvalue of the covariance. With smaller ones, the triangular solve is
+# meaningless in single precision.
 _RELATIVE_REGULARIZERS = [10.0**exponent for exponent in range(-6, 5)]
 
 
 def best_regularizer(covariance: torch.Tensor, features: torch.Tensor, residuals: torch.Tensor) -> float:
-    r"""Regulariser for which held-out errors are most likely.
+    r"""Find the regulariser for which held-out errors are most likely.
 
-    With the multiplier that is best for each, the Gaussian likelihood is largest where
+    With the best multiplier for each regulariser, the Gaussian likelihood is largest where
     :math:`\log \langle r^2 / s^2 \rangle + \langle \log s^2 \rangle` is smallest, averaged over samples.
 
     :param covariance: (num_features, num_features), float64.
@@ -41,13 +41,13 @@ def best_regularizer(covariance: torch.Tensor, features: torch.Tensor, residuals
 
 
 def multipliers(residuals: torch.Tensor, deviations: torch.Tensor, method: str) -> torch.Tensor:
-    """Factor between errors and uncalibrated uncertainties, for each property.
+    """Return the factor between errors and uncalibrated uncertainties, for each property.
 
     :param residuals: (num_samples, num_properties), NaN where unknown.
     :param deviations: (num_samples,) uncalibrated uncertainties.
     :param method: ``"squared_residuals"`` (root mean square of the ratios), ``"absolute_residuals"`` (their mean
         absolute value, times the Gaussian factor) or ``"crps"``, as for metatrain's ``llpr``.
-    :return: (num_properties,) float64, NaN for a property that is not known of any sample.
+    :return: (num_properties,) float64, NaN for a property that is unknown for all samples.
     :raises ValueError: for another method.
     """
     residuals, deviations = residuals.double(), deviations.double().unsqueeze(1)
@@ -74,9 +74,9 @@ def multipliers(residuals: torch.Tensor, deviations: torch.Tensor, method: str) 
 
 
 def nearest_known(known: torch.Tensor) -> torch.Tensor:
-    """For each channel the nearest one that is known, itself if it is: (num_channels,) bool -> int64.
+    """Find the nearest known channel of each channel, which may be itself: (num_channels,) bool -> int64.
 
-    :raises ValueError: if none is.
+    :raises ValueError: if no channel is known.
     """
     indices = known.nonzero().flatten()
     if len(indices) == 0:
@@ -86,7 +86,7 @@ def nearest_known(known: torch.Tensor) -> torch.Tensor:
 
 
 def correlated_modes(residuals: torch.Tensor, deviations: torch.Tensor, num_modes: int) -> torch.Tensor:
-    r"""Spectra whose random sums fluctuate as the errors of held-out spectra do.
+    r"""Find spectra whose random sums fluctuate as the errors of held-out spectra do.
 
     With independent standard normal numbers z, the channels of :math:`\sum_k z_k M_k` have unit variance and, in
     the space of the leading principal components, the correlation of the errors in units of their uncalibrated
@@ -94,15 +94,15 @@ def correlated_modes(residuals: torch.Tensor, deviations: torch.Tensor, num_mode
 
     :param residuals: (num_samples, num_channels), NaN where unknown.
     :param deviations: (num_samples,) uncalibrated uncertainties.
-    :param num_modes: how many principal components, at most.
+    :param num_modes: maximum number of principal components.
     :return: (num_modes, num_channels) float64; zero beyond the number of samples, and for channels without errors.
     """
     ratios = residuals.double() / deviations.double().unsqueeze(1)
-    # An unknown error is no error: it keeps the matrix of correlations positive and lowers its entries.
+    # An unknown error counts as zero: the matrix of correlations stays positive, and its entries become smaller.
     ratios = torch.where(torch.isfinite(ratios), ratios, 0.0)
     sizes = ratios.square().sum(dim=0).sqrt()
     ratios = torch.where(sizes > 0, ratios / sizes, 0.0)
-    # A randomised decomposition: exact for few samples, and quick for many.
+    # A randomised decomposition, which is exact for few samples and fast for many.
     rank = min(num_modes, *ratios.shape)
     _, standard_deviations, components = torch.svd_lowrank(ratios, q=rank, niter=4)
     modes = standard_deviations.unsqueeze(1) * components.T

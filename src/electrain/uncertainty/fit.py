@@ -1,4 +1,4 @@
-"""What uncertainties learn from data: covariances, regularisers, multipliers, and the members of ensembles."""
+"""Fitting uncertainties to data: covariances, regularisers, multipliers, and the members of ensembles."""
 
 import logging
 from collections.abc import Iterator
@@ -26,13 +26,13 @@ Datasets = list[Dataset | Subset]
 
 
 class Calibrated(Protocol):
-    """What is fitted: metatrain's ``LLPRUncertaintyModel`` with room for spectra."""
+    """The model to fit: metatrain's ``LLPRUncertaintyModel`` with support for spectra."""
 
-    model: Any  # the trained one
+    model: Any  # the trained model
     ll_feat_size: int
     outputs_list: list[str]  # targets that are linear in the features
     propagated: list[str]  # targets that are read from the members of an ensemble
-    ensemble_weight_sizes: dict[str, int]  # members, by target
+    ensemble_weight_sizes: dict[str, int]  # number of members, by target
     llpr_ensemble_layers: torch.nn.ModuleDict
     chooses_regularizer: bool
 
@@ -46,7 +46,7 @@ class Calibrated(Protocol):
 
 
 class HeldOut(NamedTuple):
-    """What calibration needs of the validation samples (structures or atoms) that have a target."""
+    """Data of the validation samples (structures or atoms) that have a target, for calibration."""
 
     features: torch.Tensor  # (num_samples, num_features)
     residuals: torch.Tensor  # (num_samples, num_properties) | prediction minus target, NaN where unknown
@@ -56,7 +56,7 @@ class HeldOut(NamedTuple):
 def fit_covariances(model: Calibrated, datasets: Datasets, batch_size: int, is_distributed: bool) -> None:
     r"""Sum up :math:`C = \sum_A f_A f_A^T` over the samples that have a value, for each target.
 
-    Features of a structure count per atom, :math:`f_A / N_A`, as in metatrain's ``llpr``.
+    Features of a structure are per atom, :math:`f_A / N_A`, as in metatrain's ``llpr``.
 
     :raises ValueError: if no training structure has a value.
     """
@@ -78,14 +78,14 @@ def fit_covariances(model: Calibrated, datasets: Datasets, batch_size: int, is_d
         if is_distributed:
             torch.distributed.all_reduce(covariance)
         if not bool(covariance.any()):
-            raise ValueError(f"target {name!r} has no value (NaN) in any training structure: expected at least one")
+            raise ValueError(f"target {name!r} has no value (NaN) in any training structure; expected at least one")
 
 
 def factorise(model: Calibrated, name: str, regularizer: float) -> None:
-    """Keep the Cholesky factor of a target's regularised covariance."""
+    """Compute and store the Cholesky factor of a target's regularised covariance."""
     covariance = model._get_covariance(uncertainty_name(name)).double()
     cholesky = model._get_cholesky(uncertainty_name(name))
-    # With few structures many eigenvalues are zero; stored in single precision they may be a little less.
+    # With few structures many eigenvalues are zero; in single precision they may be slightly negative.
     eigenvalues, eigenvectors = torch.linalg.eigh(covariance)
     regularized = (eigenvectors * (eigenvalues.clamp_min(0.0) + regularizer)) @ eigenvectors.T
     cholesky[:] = torch.linalg.cholesky(regularized).to(cholesky)
@@ -93,7 +93,7 @@ def factorise(model: Calibrated, name: str, regularizer: float) -> None:
 
 @torch.no_grad()
 def calibrate(model: Calibrated, datasets: Datasets, batch_size: int, is_distributed: bool, method: str) -> None:
-    """Find regularisers (unless given) and multipliers, draw ensembles, then calibrate what is read from them.
+    """Find regularisers (unless given) and multipliers, draw ensembles, then calibrate quantities read from them.
 
     :raises ValueError: if no validation structure has a value of some target.
     """
@@ -125,7 +125,7 @@ def _calibrate_linear(model: Calibrated, name: str, samples: HeldOut, method: st
     features = samples.features.to(cholesky)
     deviations = torch.linalg.solve_triangular(cholesky, features.T, upper=False).norm(dim=0)
     found = multipliers(samples.residuals, deviations, method)
-    # Above the trusted range of all validation structures: as uncertain as the nearest channel that they reach.
+    # Above the trusted range of all validation structures, channels are as uncertain as the nearest channel within it.
     source = nearest_known(torch.isfinite(found))
     found = found[source]
     _set_multiplier(model, name, found)
@@ -138,12 +138,12 @@ def _calibrate_linear(model: Calibrated, name: str, samples: HeldOut, method: st
         _draw(cholesky, layer.amplitudes.weight, is_distributed)
     else:
         _draw(cholesky, layer.weight, is_distributed)
-        # Rows: for each member, all components, of each all properties.
+        # Order of rows: members, then components, then properties.
         layer.weight.data.mul_(found.repeat(len(layer.weight) // len(found)).unsqueeze(1).to(cholesky))
 
 
 def _draw(cholesky: torch.Tensor, weight: torch.nn.Parameter, is_distributed: bool) -> None:
-    """Fill the rows of a weight with normal deviates whose covariance is the inverse of the features' one."""
+    """Fill the rows of a weight with normal deviates whose covariance is the inverse of that of the features."""
     deviates = torch.randn(weight.shape[1], weight.shape[0], dtype=cholesky.dtype, device=cholesky.device)
     if is_distributed:  # all processes calibrate and save the same members
         torch.distributed.broadcast(deviates, 0)
@@ -158,7 +158,7 @@ def _set_multiplier(model: Calibrated, name: str, values: torch.Tensor) -> None:
 
 
 def _predict(model: Calibrated, datasets: Datasets, batch_size: int, is_distributed: bool) -> dict[str, HeldOut]:
-    """Features and errors of all validation samples, by target."""
+    """Return features and errors of all validation samples, by target."""
     parts: dict[str, list[HeldOut]] = {}
     for systems, targets in _batches(model, datasets, batch_size, is_distributed):
         known = {name: target for name, target in targets.items() if name in model.outputs_list}
@@ -186,9 +186,9 @@ def _predict(model: Calibrated, datasets: Datasets, batch_size: int, is_distribu
 def _predict_derived(
     model: Calibrated, name: str, datasets: Datasets, batch_size: int, is_distributed: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Errors (num_structures, 1) and spreads (num_structures,) of the band gap or Fermi level.
+    """Return errors (num_structures, 1) and spreads (num_structures,) of the band gap or Fermi level.
 
-    Metals that are predicted as such are left out: with both gaps cut off at zero they have no error to compare.
+    Metals that are predicted to be metals are left out: with both gaps cut off at zero, they have no error to compare.
     """
     parts = []
     for systems, targets in _batches(model, datasets, batch_size, is_distributed):
@@ -214,7 +214,7 @@ def _predict_derived(
 def _batches(
     model: Calibrated, datasets: Datasets, batch_size: int, is_distributed: bool
 ) -> Iterator[tuple[list[System], dict[str, TensorMap]]]:
-    """Systems in the model's precision, and targets in their own, on the model's device."""
+    """Yield systems in the model's precision, and targets in their own precision, on the model's device."""
     model.model.eval()  # with baselines and scales
     parameter = next(model.model.network.parameters())
     attach_inputs = get_system_data_transform(list(model.model.requested_inputs()))
@@ -231,7 +231,7 @@ def _output_like(target: TensorMap) -> ModelOutput:
 def _present(model: Calibrated, name: str, target: TensorMap) -> torch.Tensor:
     """Which samples have a value."""
     values = target.block().values
-    if quantity_of(name).is_spectrum:  # the channels that predictions are shifted by are no data
+    if quantity_of(name).is_spectrum:  # the channels reserved for shifts contain no data
         values, _ = model.model.axis.window(values)
     return torch.isfinite(values).flatten(1).any(dim=1)
 
@@ -248,7 +248,7 @@ def _residuals(model: Calibrated, name: str, prediction: TensorMap, target: Tens
 def _zero_of_targets(
     model: Calibrated, prediction: TensorMap, target: Optional[TensorMap], like: torch.Tensor
 ) -> torch.Tensor:
-    """Where the zero of the targets lies on the axis of predicted spectra in eV, NaN without a target to align with."""
+    """Zero of the targets on the axis of predicted spectra, in eV; NaN without a target to align with."""
     if target is None:
         return torch.full_like(like, torch.nan)
     axis, spectra = model.model.axis, target.block().values.double()
@@ -257,7 +257,7 @@ def _zero_of_targets(
 
 
 def _gather(value: Any, is_distributed: bool) -> list[Any]:
-    """Return the values of all processes; tensors must be on the CPU, others would stay on their process's device."""
+    """Return the values of all processes; tensors must be on the CPU, or they would stay on their process's device."""
     if not is_distributed:
         return [value]
     gathered: list[Any] = [None] * torch.distributed.get_world_size()

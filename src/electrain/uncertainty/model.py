@@ -1,4 +1,4 @@
-"""Uncertainties with metatrain's ``llpr`` architecture on top of a trained model, also of its densities of states."""
+"""Uncertainties of a trained model, including its densities of states, with metatrain's ``llpr`` architecture."""
 
 import logging
 from types import FunctionType
@@ -24,7 +24,7 @@ from .fit import Datasets
 
 
 def _renamed(function: Any, name: str) -> Any:
-    """The same function with another name."""
+    """Return the same function with another name."""
     copy = FunctionType(function.__code__, function.__globals__, name, function.__defaults__)
     copy.__annotations__ = function.__annotations__
     return copy
@@ -34,10 +34,10 @@ class SpectralUncertainty(LLPRUncertaintyModel):
     """The ``llpr`` model of one of our models.
 
     For a target linear in the last-layer features f, the uncertainty is :math:`m_c (f^T C^{-1} f)^{1/2}` with a
-    multiplier for every property c, and ensemble members differ by normal deviates of the last layer: with the
-    covariance :math:`C^{-1}` between features and, between channels of a density of states, the one of the errors of
-    the validation structures. Band gap and Fermi level are read from each member by the model's own heads; one
-    multiplier each accounts for what the heads themselves get wrong.
+    multiplier for every property c, and ensemble members differ by normal deviates of the last layer, with the
+    covariance :math:`C^{-1}` between features and, between channels of a density of states, that of the errors of the
+    validation structures. Band gap and Fermi level are read from each member by the model's own heads; one multiplier
+    each accounts for the errors of the heads themselves.
     """
 
     # TorchScript: the types of lists and dictionaries are read from the class
@@ -45,14 +45,14 @@ class SpectralUncertainty(LLPRUncertaintyModel):
     derived_outputs: Dict[str, str]
     propagated: List[str]
 
-    # TorchScript: a compiled method cannot call the one of its base class; it needs a name of its own
+    # TorchScript: a compiled method cannot call that of its base class, which therefore needs another name
     linear_forward = _renamed(LLPRUncertaintyModel.forward, "linear_forward")
 
     def set_wrapped_model(self, model: Any) -> None:
-        """Take the trained model, say what can be predicted, and make room for everything that is calibrated.
+        """Set the trained model, determine the outputs, and allocate buffers for everything that is calibrated.
 
-        :raises ValueError: for targets, elements or units that the model does not have, or ensembles that cannot be
-            made.
+        :raises ValueError: for targets, elements or units that the model does not have, or ensembles that are not
+            possible.
         """
         self.model = model
         self.ll_feat_size = model.last_layer_feature_size
@@ -90,7 +90,7 @@ class SpectralUncertainty(LLPRUncertaintyModel):
         )
 
     def _is_linear(self, name: str) -> bool:
-        """Whether a target is a sum over atoms that is linear in the features, in one block."""
+        """Whether a target is a sum over atoms, linear in the features, and has a single block."""
         quantity = quantity_of(name)
         if quantity.intensive or quantity.per_volume or not self.model.last_layer_parameter_names.get(name):
             return False
@@ -122,13 +122,13 @@ class SpectralUncertainty(LLPRUncertaintyModel):
         for name, number in self.hypers["num_ensemble_members"].items():
             if name in self.model.spectrum_heads:
                 raise ValueError(
-                    f"`num_ensemble_members` has {name!r}, which is read from the density of states: ask for "
-                    f"members of {DENSITY_OF_STATES!r}, each of them gives one of {name!r}"
+                    f"`num_ensemble_members` has {name!r}, which is read from the density of states; request "
+                    f"members of {DENSITY_OF_STATES!r} instead, each of which gives one of {name!r}"
                 )
             if name not in self.dataset_info.targets:
                 raise ValueError(
                     f"`num_ensemble_members` has {name!r}, but the dataset's targets are "
-                    f"{list(self.dataset_info.targets)}: without its values nothing can be calibrated"
+                    f"{list(self.dataset_info.targets)}; without its values nothing can be calibrated"
                 )
             if not self._is_linear(name):
                 raise ValueError(f"there can be no ensemble of {name!r}: {self._why_not(name)}")
@@ -180,18 +180,18 @@ class SpectralUncertainty(LLPRUncertaintyModel):
             add(ensemble_name(target), target, f"{target} of each member of {DENSITY_OF_STATES}", [])
         return own
 
-    # metatomic compares the signature with these very annotations, `list` and `dict` will not do
+    # metatomic compares the signature with exactly these annotations; it does not accept `list` and `dict`
     def forward(
         self,
         systems: List[System],
         outputs: Dict[str, ModelOutput],
         selected_atoms: Optional[Labels] = None,
     ) -> Dict[str, TensorMap]:
-        """Predict what the wrapped model predicts, uncertainties and ensembles, per atom or per structure."""
+        """Predict the outputs of the wrapped model, uncertainties and ensembles, per atom or per structure."""
         if self.training and torch.is_grad_enabled() and self.density_of_states_ensemble in outputs:
             raise ValueError(
-                "the ensemble of " + self.density_of_states + " cannot be trained, its errors need an alignment: "
-                "leave `num_epochs` out"
+                "the ensemble of " + self.density_of_states + " cannot be trained, because its errors need an "
+                "alignment; leave `num_epochs` out"
             )
         per_atom: Dict[str, ModelOutput] = {}
         per_system: Dict[str, ModelOutput] = {}
@@ -199,7 +199,7 @@ class SpectralUncertainty(LLPRUncertaintyModel):
         for name, output in outputs.items():
             if name in self.derived_outputs:
                 if output.sample_kind != "system":
-                    raise ValueError(name + " belongs to a whole structure, it cannot be computed per atom")
+                    raise ValueError(name + " is a property of a whole structure, so it cannot be computed per atom")
                 derived[name] = self.derived_outputs[name]
             elif output.sample_kind == "atom":
                 per_atom[name] = output
@@ -226,7 +226,7 @@ class SpectralUncertainty(LLPRUncertaintyModel):
         return results
 
     def _can_be_mixed(self, per_atom: Dict[str, ModelOutput], per_system: Dict[str, ModelOutput]) -> bool:
-        """Whether one evaluation is enough: an uncertainty and what it is made of must be of the same kind."""
+        """Whether one evaluation is enough: an uncertainty and the outputs it is made from must be of the same kind."""
         if len(per_atom) == 0 or len(per_system) == 0:
             return True
         kinds = [per_atom, per_system]
@@ -250,7 +250,7 @@ class SpectralUncertainty(LLPRUncertaintyModel):
         selected_atoms: Optional[Labels],
         results: Dict[str, TensorMap],
     ) -> None:
-        """Apply a head to every member of the density of states; adds ensemble and standard deviation."""
+        """Apply a head to every member of the density of states, and add ensemble and standard deviation."""
         block = results[target].block()
         mean = results[self.density_of_states].block().values
         members = results[self.density_of_states_ensemble].block().values
@@ -260,7 +260,7 @@ class SpectralUncertainty(LLPRUncertaintyModel):
         for i in range(mean.shape[0]):  # one structure at a time: the convolutions need memory for each member
             spectra = torch.cat([mean[i : i + 1], members[i]]) / num_atoms[i].clamp_min(1.0)
             rows.append(self._apply_head(target, spectra).reshape(1, -1))
-        # Without an atom there is no spectrum to read from.
+        # Without atoms there is no spectrum to read from.
         numbers = torch.where(num_atoms.unsqueeze(1) > 0, torch.cat(rows), torch.nan)
         deviations = (numbers[:, 1:] - numbers[:, 1:].mean(dim=1, keepdim=True)) * self._get_multiplier(
             "mtt::aux::" + target.replace("mtt::", "") + "_uncertainty"
@@ -289,11 +289,11 @@ class SpectralUncertainty(LLPRUncertaintyModel):
         return values
 
     def compute_covariance(self, datasets: Datasets, batch_size: int, is_distributed: bool) -> None:
-        """Covariance of the features of the training structures (or atoms) that have a value, for each target."""
+        """Compute the covariance of features of the training samples that have a value, for each target."""
         uncertainty_fit.fit_covariances(self, datasets, batch_size, is_distributed)
 
     def compute_cholesky_decomposition(self, regularizer: Optional[float] = None) -> None:
-        """Factorise the covariances; without a regulariser, :meth:`calibrate` finds the best one."""
+        """Factorise the covariances; if no regulariser is given, :meth:`calibrate` finds the best one."""
         self.chooses_regularizer = regularizer is None
         if regularizer is not None:
             for name in self.outputs_list:
@@ -304,11 +304,11 @@ class SpectralUncertainty(LLPRUncertaintyModel):
         uncertainty_fit.calibrate(self, datasets, batch_size, is_distributed, calibration_method)
 
     def generate_ensemble(self) -> None:
-        """Nothing is left to do: :meth:`calibrate` has drawn the ensembles that band gap and Fermi level need."""
+        """Do nothing: :meth:`calibrate` has already drawn the ensembles, which band gap and Fermi level need."""
 
     def export(self, metadata: Optional[ModelMetadata] = None) -> AtomisticModel:
-        """Turn the model into a metatomic model for simulation engines."""
-        # metatomic writes old names of outputs into the capabilities that it is given, and warns of them next time.
+        """Convert the model to a metatomic model for simulation engines."""
+        # metatomic adds old names of outputs to the capabilities passed to it, and warns about them the next time.
         outputs = dict(self.capabilities.outputs)
         exported = super().export(metadata)
         self.capabilities = self._capabilities(self.capabilities, outputs)

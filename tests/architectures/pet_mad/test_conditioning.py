@@ -306,7 +306,7 @@ def test_training_without_states(tmp_path, caplog):
     hypers = {**get_default_hypers("pet_mad")["training"], "num_epochs": 1, "batch_size": 2, "num_workers": 0}
     Trainer(hypers).train(model, torch.float64, [torch.device("cpu")], [data], [data], str(tmp_path))
     for part in ("training", "validation"):
-        expected = f"reads charge and spin_multiplicity, but the {part} set has none (`extra_data`): taken as 0 and 1"
+        expected = f"reads charge and spin_multiplicity, but the {part} set has none (`extra_data`); using 0 and 1"
         assert expected in caplog.text
 
 

@@ -317,7 +317,7 @@ def test_a_given_axis(size):
 
 @pytest.mark.parametrize("axis", [AxisOptions(), AxisOptions(start=1.0), AxisOptions(step=0.1)])
 def test_an_unknown_axis(axis):
-    with pytest.raises(ValueError, match=r"energies of the 30 channels of 'mtt::dos': give .*--energy-start"):
+    with pytest.raises(ValueError, match=r"energies of the 30 channels of 'mtt::dos'; give .*--energy-start"):
         convert(dos_peer(30).get_checkpoint(), axis)
 
 
@@ -445,7 +445,7 @@ def test_targets_that_we_cannot_predict():
     variant = f"{STRESS}/pbe"
     infos = {variant: target_info(STRESS)}
     other = PET(peer.hypers, DatasetInfo("angstrom", ELEMENTS, infos))
-    with pytest.raises(ValueError, match=r"does not divide 'non_conservative_stress/pbe' by the volume"):
+    with pytest.raises(ValueError, match=r"by the volume, not 'non_conservative_stress/pbe'"):
         convert(other.get_checkpoint())
     basis = {number: [{"o3_lambda": 0, "o3_sigma": 1, "num": 1}] for number in ELEMENTS}
     options = {"quantity": "", "unit": "", "type": {"spherical": {"irreps": basis}}, "sample_kind": "atom"}
@@ -460,7 +460,7 @@ def test_targets_that_we_cannot_predict():
     [
         ({}, "architecture `pet`, got None"),
         ({"architecture_name": "soap_bpnn"}, "architecture `pet`, got 'soap_bpnn'"),
-        ({"architecture_name": "pet_mad"}, "of `pet_mad` already"),
+        ({"architecture_name": "pet_mad"}, "already a checkpoint of `pet_mad`"),
         ({"architecture_name": "llpr", "wrapped_model_checkpoint": {"architecture_name": "mace"}}, "got 'mace'"),
         ({"architecture_name": "pet", "model_state_dict": {}}, "of `pet` lacks model_data, best_model_state_dict"),
         ({"architecture_name": "pet", "model_data": {"dataset_info": 1}}, "of `pet` lacks model_hypers"),
@@ -576,7 +576,7 @@ def test_wrong_use_of_the_command(dos_file, tmp_path):
         ((tmp_path / "exported.pt", target), "is an exported model; expected the checkpoint (.ckpt)"),
         ((tmp_path / "tensors.ckpt", target), "cannot be converted: expected a checkpoint of metatrain's arch"),
         ((copied, tmp_path / "no" / "ours.ckpt"), "No such file or directory"),
-        ((copied, target, "--energy-start", "-10"), "cannot be converted: the checkpoint does not tell"),
+        ((copied, target, "--energy-start", "-10"), "cannot be converted: the checkpoint does not contain"),
         ((copied, target, "--band-gap-weights", copied), "4 convolutions and 2 linear layers"),
     ):
         before = copied.read_bytes()

@@ -199,7 +199,7 @@ def test_what_is_refused(tmp_path):
     model = make_model()
     hypers = {**get_default_hypers("pet_mad")["training"], "cuda_graphs": True, "num_workers": 0, "batch_size": 2}
     data = make_dataset(ALL_TARGETS, training_structures(4))
-    with pytest.raises(ValueError, match=r"training on one GPU, this is one on 1 device\(s\) of type cpu"):
+    with pytest.raises(ValueError, match=r"training on one GPU, but this training uses 1 device\(s\) of type cpu"):
         Trainer(hypers).train(model, torch.float64, [torch.device("cpu")], [data], [data], str(tmp_path))
     model.add_element_spectra()
     with pytest.raises(ValueError, match="element spectra"):

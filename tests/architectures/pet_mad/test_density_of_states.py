@@ -210,13 +210,13 @@ def test_the_gap_from_atoms_teaches_the_network(systems):
 
 @pytest.mark.parametrize("name", INTENSIVE)
 def test_gap_from_atoms_and_fermi_level_of_an_atom_make_no_sense(systems, name):
-    with pytest.raises(ValueError, match=f"{name} is a property of a whole structure, it cannot be computed per at"):
+    with pytest.raises(ValueError, match=f"{name} is a property of a whole structure, so it cannot be computed per at"):
         gap_from_atoms()(systems, request([name], "atom"))
 
 
 @pytest.mark.parametrize("name", INTENSIVE)
 def test_gap_and_fermi_level_of_an_atom_make_no_sense(model, systems, name):
-    with pytest.raises(ValueError, match=f"{name} is a property of a whole structure, it cannot be computed per at"):
+    with pytest.raises(ValueError, match=f"{name} is a property of a whole structure, so it cannot be computed per at"):
         model(systems, request([name], "atom"))
 
 

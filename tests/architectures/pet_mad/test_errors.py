@@ -126,7 +126,7 @@ def test_number_of_channels(size):
 
 
 def test_missing_energy_grid():
-    with pytest.raises(ValueError, match=r"needs its energy axis: set `energy_grid` in `architecture.model`$"):
+    with pytest.raises(ValueError, match=r"needs an energy axis; set `energy_grid` in `architecture.model`$"):
         build(target_infos((DOS,)), energy_grid=None)
 
 
@@ -342,5 +342,5 @@ def test_fewer_structures_than_a_batch(tmp_path):
 def test_several_devices_in_one_process(monkeypatch):
     monkeypatch.setattr("electrain.training.processes.resolve_distributed", lambda _: True)
     devices = [torch.device("cuda", 0), torch.device("cuda", 1)]
-    with pytest.raises(ValueError, match="one GPU per process: set `device: cuda`, not `multi-gpu`"):
+    with pytest.raises(ValueError, match="one GPU per process; set `device: cuda`, not `multi-gpu`"):
         start_process(True, 39591, devices)

@@ -1,1 +1,1 @@
-"""What all architectures share: the model around a network, its baselines, restarts, checkpoints and export."""
+"""Code shared by all architectures: the model around a network, its baselines, restarts, checkpoints and export."""

@@ -1,4 +1,4 @@
-"""Baselines that are added to the network's predictions: energies of atoms, and the repulsion of nuclei."""
+"""Baselines that are added to the network's predictions: energies of atoms, and the repulsion between nuclei."""
 
 import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
@@ -13,12 +13,12 @@ from .targets import spectrum_read_for
 
 
 def with_baselines(dataset_info: DatasetInfo) -> DatasetInfo:
-    """The targets that have baselines: not the electronic structure, which is no sum over elements."""
+    """Return the targets with baselines: not the electronic structure, which is not a sum over elements."""
     return _with_targets(dataset_info, [name for name in dataset_info.targets if quantity_of(name).has_baseline])
 
 
 def with_scales(dataset_info: DatasetInfo, hypers: SpectralModelHypers) -> DatasetInfo:
-    """The targets that have scales: not spectra and what is read from them."""
+    """Return the targets with scales: all but spectra and quantities read from them."""
     scaled = [name for name in dataset_info.targets if quantity_of(name).is_scaled]
     return _with_targets(dataset_info, [name for name in scaled if spectrum_read_for(name, hypers) is None])
 
@@ -29,9 +29,9 @@ def _with_targets(dataset_info: DatasetInfo, names: list[str]) -> DatasetInfo:
 
 
 def make_baselines(dataset_info: DatasetInfo, zbl: bool) -> torch.nn.ModuleList:
-    """The composition model of metatrain for all targets that can have one, then, if asked for, its ZBL repulsion.
+    """Make metatrain's composition model for all targets that can have one, and, if requested, its ZBL repulsion.
 
-    :param dataset_info: as :func:`with_baselines` returns it.
+    :param dataset_info: the result of :func:`with_baselines`.
     """
     baselines = [CompositionModel.from_valid_targets(dataset_info, dataset_info.atomic_types)]
     if zbl:
@@ -40,7 +40,7 @@ def make_baselines(dataset_info: DatasetInfo, zbl: bool) -> torch.nn.ModuleList:
 
 
 def energies_of(dataset_info: DatasetInfo) -> DatasetInfo:
-    """The targets that the ZBL repulsion is added to."""
+    """Return the targets to which the ZBL repulsion is added."""
     targets = {name: info for name, info in dataset_info.targets.items() if ZBL.is_valid_target(name, info)}
     return DatasetInfo(dataset_info.length_unit, sorted(dataset_info.atomic_types), targets)
 
@@ -48,7 +48,7 @@ def energies_of(dataset_info: DatasetInfo) -> DatasetInfo:
 def add_contribution(prediction: TensorMap, contribution: TensorMap) -> TensorMap:
     """Add a baseline, which may lack some of the prediction's blocks and samples.
 
-    It has invariant blocks only, and no rows for structures of which no atom was asked for.
+    The baseline has only invariant blocks, and no rows for structures without requested atoms.
     """
     blocks: list[TensorBlock] = []
     for key, block in prediction.items():
@@ -62,11 +62,11 @@ def add_contribution(prediction: TensorMap, contribution: TensorMap) -> TensorMa
 
 
 def _positions(entries: Labels, labels: Labels) -> torch.Tensor:
-    """Where each of the entries stands among the labels, all of which are there."""
+    """Position of each entry in the labels, which contain all entries."""
     if entries == labels:
         return torch.arange(len(entries), device=labels.values.device)
     _, of_entries, of_labels = entries.intersection_and_mapping(labels)
-    # the mappings go from either labels to their intersection, -1 for labels outside of it
+    # the mappings go from each set of labels to their intersection, with -1 for labels outside it
     rows = torch.nonzero(of_labels >= 0).squeeze(1)
     row_of_common = torch.empty_like(rows)
     row_of_common[of_labels[rows]] = rows

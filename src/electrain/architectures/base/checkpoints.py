@@ -1,4 +1,4 @@
-"""What checkpoints hold of a model, and how old ones become new."""
+"""Writing models to checkpoints, reading them, and checking checkpoints before fine-tuning."""
 
 import logging
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from electrain.nn.low_rank import LowRank, add_low_rank, find_low_rank, merge_lo
 
 
 def write_model(model: Any) -> dict[str, Any]:
-    """Everything that :func:`read_model` needs."""
+    """Return everything that :func:`read_model` needs."""
     state = model.state_dict()
     low_rank = find_low_rank(model.network)
     return {
@@ -35,7 +35,7 @@ def write_model(model: Any) -> dict[str, Any]:
 def read_model(model_class: Any, checkpoint: dict[str, Any], context: str) -> Any:
     """Rebuild a model: its latest state to restart, its best one to finetune or export.
 
-    Low-rank updates stay apart from the weights to restart, and are merged with them otherwise.
+    Low-rank updates stay separate from the weights in a restart, and are merged with them otherwise.
 
     :raises ValueError: for another context.
     """
@@ -64,14 +64,14 @@ def read_model(model_class: Any, checkpoint: dict[str, Any], context: str) -> An
 
 
 def checkpoint_of(architecture: str) -> Callable[[str], str]:
-    """A check for ``finetune.read_from``: a path, once it is known to be a checkpoint of this architecture.
+    """Make a validator for ``finetune.read_from``, which must be a checkpoint of this architecture.
 
-    Without it, metatrain would hand another architecture's model our hyperparameters. A missing file is for it to
-    report: to restart, the file is not needed any more. It is read without running anything that is in it, before
-    metatrain opens it the usual way.
+    Without it, metatrain would pass our hyperparameters to another architecture's model. A missing file is left for
+    metatrain to report, because a restart no longer needs the file. The file is read without executing any code in it,
+    before metatrain opens it in the usual way.
 
-    :return: a function that returns its path.
-    :raises ValueError: (the function) for a checkpoint of another architecture, or one that asks for code.
+    :return: a function that returns the path it is given.
+    :raises ValueError: (the function) for a checkpoint of another architecture, or one that references code.
     """
 
     def checked(path: str) -> str:

@@ -1,4 +1,4 @@
-"""A spectrum of each element beside a predicted density of states: models converted from metatrain's may have it."""
+"""A spectrum of each element added to a predicted density of states, for models converted from metatrain's."""
 
 import torch
 from torch import nn
@@ -7,12 +7,12 @@ from electrain.nn.selection import Selection
 
 
 class ElementSpectra(nn.Module):
-    """One constant spectrum for every atom, that of its element; it is not trained.
+    """One constant spectrum for every atom of an element; it is not trained.
 
-    Part of the prediction, not a baseline: alignment, band gap and Fermi level see the sum.
+    It is part of the prediction, not a baseline: alignment, band gap and Fermi level are computed from the sum.
 
-    :param num_elements: as the model counts them.
-    :param num_channels: of the density of states.
+    :param num_elements: number of elements of the model.
+    :param num_channels: number of channels of the density of states.
     """
 
     spectra: torch.Tensor  # (num_elements, num_channels) | states/eV
@@ -22,9 +22,9 @@ class ElementSpectra(nn.Module):
         self.register_buffer("spectra", torch.zeros(num_elements, num_channels))
 
     def forward(self, elements: torch.Tensor, selection: Selection, sample_kind: str) -> torch.Tensor:
-        """What is added to the density of states of the selected atoms, or of structures made of them.
+        """Return the term to add to the density of states of the selected atoms, or of structures made of them.
 
-        :param elements: (num_selected,) of the selected atoms.
+        :param elements: (num_selected,) elements of the selected atoms.
         :param selection: the selected atoms.
         :param sample_kind: ``"atom"`` or ``"system"``.
         """

@@ -1,4 +1,4 @@
-"""From a trained model to one for simulation engines."""
+"""Exporting a trained model for simulation engines."""
 
 import copy
 import json
@@ -14,9 +14,9 @@ from electrain.nn.low_rank import find_low_rank, merge_low_rank
 
 
 def export_model(model: Any, metadata: Optional[ModelMetadata]) -> AtomisticModel:
-    """Turn a model into a metatomic model; low-rank updates are merged, the metadata carries the energy axis.
+    """Convert a model to a metatomic model, with merged low-rank updates and the energy axis in the metadata.
 
-    :raises ValueError: for a model in another precision than the supported ones.
+    :raises ValueError: for a model in an unsupported precision.
     """
     if find_low_rank(model.network) is not None:
         model = copy.deepcopy(model)
@@ -25,7 +25,7 @@ def export_model(model: Any, metadata: Optional[ModelMetadata]) -> AtomisticMode
     if dtype not in model.__supported_dtypes__:
         raise ValueError(f"the model has dtype {dtype}, expected one of {model.__supported_dtypes__}")
     model.to(dtype)
-    # The baseline's TensorMaps are no buffers: `to` does not move them.
+    # The baseline's TensorMaps are not buffers, so `to` does not move them.
     model.additive_models[0].weights_to(torch.device("cpu"), torch.float64)
     capabilities = ModelCapabilities(
         outputs=model.outputs,
@@ -35,7 +35,7 @@ def export_model(model: Any, metadata: Optional[ModelMetadata]) -> AtomisticMode
         supported_devices=model.__supported_devices__,
         dtype=dtype_to_str(dtype),
     )
-    # A copy: without metadata of the user's, what is merged is the class's own object, of all models.
+    # A copy: without metadata from the user, merging would change the object of the class, shared by all models.
     merged = copy.deepcopy(merge_metadata(model.metadata, metadata))
     if model.axis is not None:
         merged.extra = {**merged.extra, "energy_grid": json.dumps(model.axis.to_dict())}

@@ -1,4 +1,4 @@
-"""Hyperparameters that the models of all architectures have."""
+"""Hyperparameters shared by the models of all architectures."""
 
 # mypy: disable-error-code=misc
 # (metatrain's convention: TypedDicts with default values)
@@ -29,7 +29,7 @@ class EnergyAxisHypers(TypedDict):
 
 
 class SpectralModelHypers(TypedDict):
-    """Hyperparameters of what is around the network."""
+    """Hyperparameters of the model around the network."""
 
     energy_grid: Optional[EnergyAxisHypers] = None
     """Energy axis of the density of states; needed if ``mtt::dos`` is a target."""
@@ -42,13 +42,13 @@ class SpectralModelHypers(TypedDict):
 
 
 class LongRangeHypers(TypedDict):
-    """Features of atoms far away: metatrain's, potentials of learned charges. They need the package torch-pme."""
+    """metatrain's long-range features, which are potentials of learned charges. They need the package torch-pme."""
 
     enable: bool = False
-    """Whether there are any."""
+    """Whether to use them."""
     smearing: float = 1.4
-    """Standard deviation of the Gaussians that spread out the charges, in Angstrom."""
+    """Standard deviation of the Gaussian charges, in Angstrom."""
     kspace_resolution: float = 1.33
     """Resolution of the sum in reciprocal space, in Angstrom."""
     interpolation_nodes: int = 5
-    """Points on which the particle mesh interpolates: 3 to 7."""
+    """Number of interpolation points of the particle mesh, 3 to 7."""

@@ -1,4 +1,4 @@
-"""The model of every architecture: between metatomic's systems, metatensor's maps and a network on plain tensors."""
+"""The model of all architectures, which connects metatomic's systems, metatensor's maps and a plain-tensor network."""
 
 from collections.abc import Mapping
 from typing import Any, Dict, List, Literal, NamedTuple, Optional
@@ -33,21 +33,21 @@ from .targets import axis_of, check_target_set, checked_dataset_info, spectrum_r
 
 
 class Request(NamedTuple):
-    """What a network is asked for."""
+    """The outputs requested from a network."""
 
-    wanted: Dict[str, str]  # target -> "atom" or "system"; spectra that others are read from are among them
+    wanted: Dict[str, str]  # target -> "atom" or "system"; includes spectra from which others are read
     features_of: List[str]  # targets whose last features are outputs
 
 
 class SpectralModel(ModelInterface):
-    """Energies, spectra and what is read from them, with any :class:`~electrain.nn.network.Network`.
+    """Energies, spectra and quantities read from them, with any :class:`~electrain.nn.network.Network`.
 
     An architecture assigns the class attributes below (without annotations, which would hide those of this class from
     TorchScript) and implements :meth:`make_network`.
 
     :param hypers: see :class:`~electrain.architectures.base.hypers.SpectralModelHypers`, and those of the network.
     :param dataset_info: elements and targets.
-    :raises ValueError: for targets that do not fit the hyperparameters.
+    :raises ValueError: for targets that are inconsistent with the hyperparameters.
     """
 
     architecture = ""  # its name
@@ -76,7 +76,7 @@ class SpectralModel(ModelInterface):
         super().__init__(hypers, dataset_info, self.__default_metadata__)
         self.axis = axis
         self.atomic_types = sorted(dataset_info.atomic_types)
-        # The last entry stays -1 and stands for all atomic numbers beyond the table.
+        # The last entry stays -1, for all atomic numbers beyond the table.
         elements = torch.full((max(self.atomic_types) + 2,), -1, dtype=torch.int64)
         elements[torch.tensor(self.atomic_types)] = torch.arange(len(self.atomic_types))
         self.register_buffer("element_of_type", elements)
@@ -109,11 +109,11 @@ class SpectralModel(ModelInterface):
 
     @staticmethod
     def make_network(hypers: Any, num_elements: int) -> Network:
-        """The network of the architecture, without outputs; ``Batch.elements`` counts elements from 0."""
+        """Make the network of the architecture, without outputs; ``Batch.elements`` counts elements from 0."""
         raise NotImplementedError
 
     def add_output(self, name: str, info: TargetInfo) -> None:
-        """Make room for a target: its head, layout and outputs."""
+        """Add a target: its head, layout and outputs."""
         quantity = quantity_of(name)
         self.outputs[name] = ModelOutput(
             unit=info.unit,
@@ -140,7 +140,7 @@ class SpectralModel(ModelInterface):
         self.last_layer_parameter_names[name] = [f"network.{weight}" for weight in self.network.last_layer(name)]
 
     def add_element_spectra(self) -> torch.Tensor:
-        """Add a spectrum of each element to the density of states, at first zero: (num_elements, num_channels)."""
+        """Add a spectrum of each element to the density of states, initially zero: (num_elements, num_channels)."""
         assert self.axis is not None  # its density of states needs it
         dtype = next(self.network.parameters()).dtype
         added = ElementSpectra(len(self.atomic_types), self.axis.grid.size).to(dtype)
@@ -148,26 +148,26 @@ class SpectralModel(ModelInterface):
         return added.spectra
 
     def separate_parts(self) -> list[torch.nn.Module]:
-        """Parts that share no gradient: the network, and each head that reads a detached spectrum.
+        """Return the parts that share no gradient: the network, and each head that reads a detached spectrum.
 
-        Clipped together, the large gradients of one part would slow the others down.
+        If they were clipped together, large gradients of one part would slow down the training of the others.
         """
         features = self.network if self.long_range is None else torch.nn.ModuleList([self.network, self.long_range])
         return [features, *self.spectrum_heads.values()]
 
     def supported_outputs(self) -> dict[str, ModelOutput]:
-        """All outputs, targets and features."""
+        """Return all outputs: targets and features."""
         return self.outputs
 
     def requested_neighbor_lists(self) -> list[NeighborListOptions]:
-        """One full list within the cutoff; pairs beyond it do no harm, except to long-range features."""
+        """Request one full list within the cutoff; pairs beyond it do no harm, except to long-range features."""
         return [self.neighbor_list]
 
     def requested_inputs(self) -> dict[str, ModelOutput]:
-        """Charge and spin multiplicity, if the network reads them."""
+        """Request charge and spin multiplicity, if the network reads them."""
         return state_inputs() if self.reads_states else {}
 
-    # metatomic compares the signature with these very annotations, `list` and `dict` will not do
+    # metatomic compares the signature with exactly these annotations; it does not accept `list` and `dict`
     def forward(
         self,
         systems: List[System],
@@ -177,7 +177,7 @@ class SpectralModel(ModelInterface):
         """Predict the requested outputs, per atom or summed over the (selected) atoms of each structure.
 
         Band gap and Fermi level are read from the density of states per atom, or from features, averaged over the
-        (selected) atoms. Scales and baselines are applied in evaluation mode; in training the targets are without them.
+        (selected) atoms. Scales and baselines are applied in evaluation mode; in training the targets lack them.
         """
         if len(outputs) == 0:
             return {}
@@ -202,12 +202,12 @@ class SpectralModel(ModelInterface):
         return self._add_baselines(systems, outputs, results, selected_atoms)
 
     def read(self, systems: list[System]) -> Batch:
-        """What the network reads of metatomic's systems."""
+        """Convert metatomic's systems to the input of the network."""
         states = read_states(systems) if self.reads_states else None
         return systems_to_batch(systems, self.neighbor_list, self.element_of_type, self.atomic_types, states)
 
     def request(self, outputs: dict[str, ModelOutput]) -> Request:
-        """What the network has to give for these outputs."""
+        """Return the predictions that these outputs require from the network."""
         wanted: dict[str, str] = {}
         features_of: list[str] = []
         for name, feature_name in self.feature_names.items():
@@ -228,14 +228,14 @@ class SpectralModel(ModelInterface):
         elements: torch.Tensor,
         selection: Selection,
     ) -> dict[str, torch.Tensor]:
-        """Predictions of the network, with what is read from its spectra.
+        """Return the predictions of the network, together with quantities read from its spectra.
 
         :param values: predictions of the network.
-        :param kinds: of them, ``"atom"`` or ``"system"``.
-        :param outputs: what was asked for.
-        :param elements: (num_atoms,) of the batch.
-        :param selection: of atoms.
-        :raises ValueError: for a property of whole structures that was asked for per atom.
+        :param kinds: their kinds, ``"atom"`` or ``"system"``.
+        :param outputs: the requested outputs.
+        :param elements: (num_atoms,) elements of the batch.
+        :param selection: the selected atoms.
+        :raises ValueError: for a property of whole structures that was requested per atom.
         """
         completed = values.copy()
         if self.element_spectra is not None and self.density_of_states in completed:
@@ -244,18 +244,18 @@ class SpectralModel(ModelInterface):
         for name, spectrum_head in self.spectrum_heads.items():
             if name in outputs:
                 spectrum = self.read_from[name]
-                # Detached: these heads read spectra and never change them.
+                # Detached, because these heads read spectra and must not change them.
                 completed[name] = spectrum_head(
                     means_over_atoms(completed[spectrum].detach(), kinds[spectrum], selection)
                 )
         for name in self.intensive:
             if name in completed:
                 if outputs[name].sample_kind != "system":
-                    raise ValueError(name + " is a property of a whole structure, it cannot be computed per atom")
+                    raise ValueError(name + " is a property of a whole structure, so it cannot be computed per atom")
                 numbers = completed[name]
                 if name in self.non_negative and not self.training:
                     numbers = torch.relu(numbers)
-                # A structure without a selected atom has nothing to read from: NaN.
+                # A structure without selected atoms has nothing to read from, so the result is NaN.
                 completed[name] = torch.where(selection.num_atoms > 0, numbers, torch.nan)
         return completed
 
@@ -267,7 +267,7 @@ class SpectralModel(ModelInterface):
         selection: Selection,
         labels: SampleLabels,
     ) -> dict[str, TensorMap]:
-        """Predicted numbers with samples, components and properties; stresses per volume of their cells."""
+        """Label predicted numbers with samples, components and properties; stresses are divided by the volume."""
         results: dict[str, TensorMap] = {}
         for name, layout in self.layouts.items():
             if name in outputs:
@@ -316,29 +316,29 @@ class SpectralModel(ModelInterface):
         return self
 
     def head(self, target: str) -> torch.nn.Module:
-        """The network that predicts a target from the features, or from a spectrum."""
+        """Return the network that predicts a target from the features, or from a spectrum."""
         return self.spectrum_heads[target] if target in self.spectrum_heads else self.network.head(target)
 
     def remove_output(self, target_name: str) -> None:
-        """Forget a target: its head, baseline and scale."""
+        """Remove a target: its head, baseline and scale."""
         remove_output(self, target_name)
 
     @classmethod
     def load_checkpoint(
         cls, checkpoint: dict[str, Any], context: Literal["restart", "finetune", "export"]
     ) -> "SpectralModel":
-        """Rebuild the model: its latest state to restart, its best one to finetune or export."""
+        """Rebuild the model: its latest state for a restart, its best state for fine-tuning or export."""
         return checkpoints.read_model(cls, checkpoint, context)
 
     def get_checkpoint(self) -> dict[str, Any]:
-        """Everything that :meth:`load_checkpoint` needs."""
+        """Return everything that :meth:`load_checkpoint` needs."""
         return checkpoints.write_model(self)
 
     @classmethod
     def upgrade_checkpoint(cls, checkpoint: dict[str, Any]) -> dict[str, Any]:
-        """Bring an older checkpoint to the current version."""
+        """Upgrade an older checkpoint to the current version."""
         return upgrade(checkpoint, "model", cls.upgrades, cls.__checkpoint_version__)
 
     def export(self, metadata: Optional[ModelMetadata] = None) -> AtomisticModel:
-        """Turn the model into a metatomic model for simulation engines; its metadata carries the energy axis."""
+        """Convert the model to a metatomic model for simulation engines, with the energy axis in its metadata."""
         return export_model(self, metadata)

@@ -1,4 +1,4 @@
-"""Going on from a checkpoint with another dataset: what may change, and what happens to the baselines."""
+"""Continuing from a checkpoint with another dataset: what may change, and what happens to the baselines."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,10 +18,10 @@ from .targets import axis_of, check_target_set, checked_dataset_info
 
 
 def restart_model(model: Any, dataset_info: DatasetInfo, options: Mapping[str, Any]) -> None:
-    """Let a model go on with another dataset: targets that it does not have get new heads.
+    """Prepare a model for another dataset: targets that it lacks get new heads.
 
     :param model: a :class:`~electrain.architectures.base.model.SpectralModel`, changed in place.
-    :param dataset_info: of the dataset.
+    :param dataset_info: information about the dataset.
     :param options: hyperparameters of the model in the options file.
     :raises ValueError: for elements the model does not know, other hyperparameters or another energy axis.
     """
@@ -43,7 +43,7 @@ def restart_model(model: Any, dataset_info: DatasetInfo, options: Mapping[str, A
 
 
 def remove_output(model: Any, name: str) -> None:
-    """Let a model forget a target: its head, baseline and scale."""
+    """Remove a target from a model: its head, baseline and scale."""
     if name in model.spectrum_heads:
         del model.spectrum_heads[name]
         del model.read_from[name]
@@ -65,13 +65,13 @@ def remove_output(model: Any, name: str) -> None:
 
 
 def agreed_hypers(architecture: str, known: Any, options: Mapping[str, Any]) -> Any:
-    """The hyperparameters of a model that goes on with the given options.
+    """Return the hyperparameters of a model that continues with the given options.
 
-    Only an energy axis may be added to a model that has none, and with it what the band gap is to be read from: it can
-    take up the density of states later. Valence electrons are those of the options for the elements that these have,
-    otherwise those of the model.
+    The only change allowed is to add an energy axis to a model that has none, together with the source of the band gap,
+    so that it can learn the density of states later. Valence electrons are those in the options if an element is
+    there, otherwise those of the model.
 
-    :param architecture: of the model.
+    :param architecture: name of the architecture.
     :param known: all hyperparameters of the model.
     :param options: those in the options file.
     :raises ValueError: for hyperparameters with another value, naming them and both values.
@@ -101,11 +101,11 @@ def check_elements(found: list[int], known: list[int]) -> None:
 
 
 def restart_baselines(baselines: torch.nn.ModuleList, dataset: DatasetInfo, merged: DatasetInfo) -> None:
-    """Baselines of known targets stay as they are, those of new ones are to be fitted.
+    """Keep the baselines of known targets, and prepare those of new targets for fitting.
 
-    :param baselines: as :func:`~electrain.architectures.base.baselines.make_baselines` returns them.
+    :param baselines: the result of :func:`~electrain.architectures.base.baselines.make_baselines`.
     :param dataset: targets of the new dataset that have baselines and scales.
-    :param merged: those of the model, the new ones included, and all its elements.
+    :param merged: those of the model, including the new ones, and all its elements.
     """
     targets = {name: info for name, info in dataset.targets.items() if CompositionModel.is_valid_target(name, info)}
     composition: Any = baselines[0]
@@ -113,15 +113,15 @@ def restart_baselines(baselines: torch.nn.ModuleList, dataset: DatasetInfo, merg
     let_known_targets_be_found(composition)
     baselines[0] = composition
     if len(baselines) > 1:
-        # Without parameters to keep; metatrain's own restart leaves new energies out.
+        # There are no parameters to keep; metatrain's own restart leaves new energies out.
         device = baselines[1].covalent_radii.device
         baselines[1] = ZBL({}, dataset_info=energies_of(merged)).to(device)
 
 
 def let_known_targets_be_found(baseline: Any) -> None:
-    """Let metatrain fit the new targets of a composition model or scaler on a dataset that has known ones, too.
+    """Let metatrain fit the new targets of a composition model or scaler on a dataset that also has known targets.
 
-    It keeps the new targets only, but looks up all of the dataset's. It fits nothing if there is no new one.
+    metatrain keeps only the new targets, but looks up all targets of the dataset. It fits nothing if none is new.
     """
     if baseline.target_infos:
         baseline.target_infos = dict(baseline.dataset_info.targets)

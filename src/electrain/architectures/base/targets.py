@@ -15,23 +15,23 @@ _PER = {"atom": "per atom", "system": "per structure"}
 
 
 def axis_of(hypers: SpectralModelHypers) -> EnergyAxis | None:
-    """The energy axis in the hyperparameters, if there is one.
+    """Return the energy axis in the hyperparameters, if there is one.
 
-    :raises ValueError: if it makes no sense.
+    :raises ValueError: if it is invalid.
     """
     settings = hypers["energy_grid"]
     return None if settings is None else EnergyAxis.from_dict(settings)
 
 
 def spectrum_read_for(name: str, hypers: SpectralModelHypers) -> str | None:
-    """The predicted spectrum that a target is read from, if it is read from one."""
+    """Return the predicted spectrum from which a target is read, if any."""
     if name == BAND_GAP and hypers["band_gap_from"] == "atoms":
         return None
     return quantity_of(name).read_from
 
 
 def check_target_set(names: list[str], hypers: SpectralModelHypers) -> None:
-    """Raise a ``ValueError`` if a target is missing that another one is read from."""
+    """Raise a ``ValueError`` if a target from which another one is read is missing."""
     for name in names:
         spectrum = spectrum_read_for(name, hypers)
         if spectrum is not None and spectrum not in names:
@@ -42,7 +42,7 @@ def check_target_set(names: list[str], hypers: SpectralModelHypers) -> None:
 
 
 def checked_dataset_info(dataset_info: DatasetInfo, axis: EnergyAxis | None) -> DatasetInfo:
-    """Check all targets, and give spectra their energy axis where the dataset's labels lack it.
+    """Check all targets, and set the energy axis of spectra if the dataset's labels lack it.
 
     :raises ValueError: for a target that no model can predict, or one that contradicts the axis.
     """
@@ -97,7 +97,7 @@ def _check_spectrum(name: str, info: TargetInfo, quantity: Quantity, axis: Energ
     labelled = labels_to_grid(properties)
     if axis is None:
         found = "" if labelled is None else f"; the dataset's is {labelled}"
-        raise ValueError(f"target {name!r} needs its energy axis: set `energy_grid` in `architecture.model`{found}")
+        raise ValueError(f"target {name!r} needs an energy axis; set `energy_grid` in `architecture.model`{found}")
     if len(properties) != axis.grid.size:
         raise ValueError(
             f"target {name!r} has {len(properties)} channels, but `energy_grid` in `architecture.model` has "

@@ -1,7 +1,7 @@
-"""Training with CUDA graphs: the network is recorded once for each size of batches, and replayed.
+"""Training with CUDA graphs: the network is recorded once for each batch size, and replayed.
 
-A batch of small structures keeps a GPU busy for less time than it takes to start its kernels one by one. A replay
-starts them all at once, forward as well as backward, on tensors of fixed addresses and sizes: batches are filled up.
+A batch of small structures keeps a GPU busy for less time than it takes to launch its kernels one by one. A replay
+launches them all at once, forward as well as backward, on tensors of fixed addresses and sizes, so batches are padded.
 """
 
 import bisect
@@ -21,19 +21,20 @@ from .model import PETMAD
 from .network.buckets import first_edges, first_slots
 from .network.capacity import Capacity, FilledBatch, Sizes, capacity_for, fill, find_capacity, prepare_filled, reserve
 
-# A recording has room for so many times the structures, edges and rows of the batch that it was made for ...
+# A recording has room for this multiple of the structures, edges and rows of the batch that it was made for ...
 ROOM = 1.15
-# ... and is used for batches that would do with up to so much less work.
+# ... and is used for batches whose own capacity would need less work, by up to this factor.
 WASTE = 1.4
-# Beyond, batches that fit no recording are computed kernel by kernel. Each has a gradient of all parameters of its own.
+# Once there are this many, other batches are computed kernel by kernel. Each recording has its own gradients of all
+# parameters.
 MAX_RECORDINGS = 32
 
 
 class Predictions(nn.Module):
     """The part of a model that is recorded: from the tensors of a batch to its predicted numbers.
 
-    :param model: gives its parameters, which stay where they are.
-    :param outputs: to predict.
+    :param model: model whose parameters are used; they stay where they are.
+    :param outputs: outputs to predict.
     :param capacity: sizes of all batches.
     """
 
@@ -43,7 +44,7 @@ class Predictions(nn.Module):
         self.row_starts = first_slots(capacity.rows, capacity.lengths, model.element_of_type.device)
 
     def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """The fields of a ``FilledBatch`` -> a tensor for each output, in order."""
+        """Compute a tensor for each output, in order, from the fields of a ``FilledBatch``."""
         filled, model = FilledBatch(*tensors), self.model
         network: Any = model.network
         batch = prepare_filled(filled, self.capacity, self.row_starts, model.reads_states)
@@ -58,12 +59,12 @@ class Predictions(nn.Module):
         return tuple(values[name] for name in self.outputs)
 
 
-# A module and its arguments -> a function of such arguments that gives the same and has the same gradients.
+# A module and its arguments -> a function of such arguments with the same results and gradients.
 Recorder = Callable[[nn.Module, tuple[torch.Tensor, ...]], Callable[..., tuple[torch.Tensor, ...]]]
 
 
 def recorder_on_gpu() -> Recorder:
-    """Records CUDA graphs that share their memory: only one may be between its forward and its backward pass."""
+    """Return a recorder of CUDA graphs that share memory: only one may be between forward and backward pass."""
     pool = torch.cuda.graph_pool_handle()
 
     def record(module: nn.Module, tensors: tuple[torch.Tensor, ...]) -> Callable[..., tuple[torch.Tensor, ...]]:
@@ -75,12 +76,12 @@ def recorder_on_gpu() -> Recorder:
 
 
 class Recording:
-    """The predictions of a model, recorded for batches of one capacity at the first of them.
+    """The predictions of a model, recorded at the first of several batches of one capacity.
 
-    :param model: that predicts.
-    :param outputs: to predict.
-    :param capacity: of the recording.
-    :param record: how to record.
+    :param model: the model.
+    :param outputs: outputs to predict.
+    :param capacity: capacity of the recording.
+    :param record: function that records the network.
     """
 
     def __init__(self, model: PETMAD, outputs: dict[str, ModelOutput], capacity: Capacity, record: Recorder) -> None:
@@ -93,7 +94,7 @@ class Recording:
         self._batch = reserve(capacity, parameter.device, parameter.dtype)
 
     def __call__(self, batch: Batch, graph: Edges, starts: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Predicted numbers of a batch, which must fit; see ``fill``."""
+        """Return the predicted numbers of a batch, which must fit the capacity; see ``fill``."""
         fill(self._batch, batch, graph, starts)
         if self._run is None:
             self._run = self._record(self._predictions, tuple(self._batch))
@@ -106,10 +107,10 @@ class Recording:
 class GraphedModel(nn.Module):
     """A model whose training steps replay CUDA graphs.
 
-    Steps that ask for gradients with respect to positions, and validation, are computed as without.
+    Steps that need gradients with respect to positions, and validation, are computed without graphs.
 
-    :param model: without long-range features and element spectra.
-    :param record: how to record the network; CUDA graphs by default.
+    :param model: model without long-range features and element spectra.
+    :param record: function that records the network; default: CUDA graphs.
     :raises ValueError: for a model that cannot be recorded.
     """
 
@@ -118,16 +119,16 @@ class GraphedModel(nn.Module):
         check_recordable(model)
         self.module = model
         self._record = recorder_on_gpu() if record is None else record
-        self.recordings: list[Recording] = []  # those with the least work first
+        self.recordings: list[Recording] = []  # in order of increasing work
 
     def supported_outputs(self) -> dict[str, ModelOutput]:
-        """Those of the model."""
+        """Return the outputs of the model."""
         return self.module.supported_outputs()
 
     def forward(
         self, systems: list[System], outputs: dict[str, ModelOutput], selected_atoms: Optional[Labels] = None
     ) -> dict[str, TensorMap]:
-        """What the model predicts for all atoms of the systems."""
+        """Predict the outputs of the model for all atoms of the systems."""
         model = self.module
         if not (model.training and torch.is_grad_enabled() and outputs and selected_atoms is None):
             return model(systems, outputs, selected_atoms)
@@ -146,7 +147,7 @@ class GraphedModel(nn.Module):
         return model.labelled(recording(batch, graph, starts), outputs, batch.cells, selection, labels)
 
     def _recording_for(self, sizes: Sizes, outputs: dict[str, ModelOutput]) -> Recording | None:
-        """The one that does the batch with the least work if that is not much more than needed, else a new one."""
+        """Return the recording with the least work for a batch, or a new one if that is much more than needed."""
         known = [recording for recording in self.recordings if recording.sample_kinds == sample_kinds(outputs)]
         found = find_capacity([recording.capacity for recording in known], sizes, WASTE)
         if found is not None:
@@ -159,13 +160,13 @@ class GraphedModel(nn.Module):
 
 
 def sample_kinds(outputs: dict[str, ModelOutput]) -> dict[str, str]:
-    """Whether each output is asked for per atom or per structure."""
+    """Return whether each output is requested per atom or per structure."""
     return {name: output.sample_kind for name, output in outputs.items()}
 
 
 def check_recordable(model: PETMAD) -> None:
     """Raise a ``ValueError`` for a model with parts that cannot be recorded."""
     if model.long_range is not None:
-        raise ValueError("`cuda_graphs` cannot record long-range features: switch one of them off")
+        raise ValueError("`cuda_graphs` cannot record long-range features; switch one of them off")
     if model.element_spectra is not None:
-        raise ValueError("`cuda_graphs` cannot record the element spectra of converted models: switch it off")
+        raise ValueError("`cuda_graphs` cannot record the element spectra of converted models; switch it off")

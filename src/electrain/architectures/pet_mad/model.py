@@ -1,4 +1,4 @@
-"""PET-MAD and PET-MAD-DOS: the model of all architectures around the Point Edge Transformer."""
+"""PET-MAD and PET-MAD-DOS: the shared model around the Point Edge Transformer."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ class PETMAD(SpectralModel):
 
     :param hypers: see :class:`~electrain.architectures.pet_mad.documentation.ModelHypers`.
     :param dataset_info: elements and targets.
-    :raises ValueError: for targets that do not fit the hyperparameters.
+    :raises ValueError: for targets that are inconsistent with the hyperparameters.
     """
 
     architecture = "pet_mad"
@@ -33,7 +33,7 @@ class PETMAD(SpectralModel):
 
     @staticmethod
     def make_network(hypers: Any, num_elements: int) -> PointEdgeTransformer:
-        """The network with these hyperparameters."""
+        """Make the network with these hyperparameters."""
         adaptive = hypers["num_neighbors_adaptive"]
         return PointEdgeTransformer(
             num_elements,

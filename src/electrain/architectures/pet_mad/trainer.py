@@ -1,4 +1,4 @@
-"""The trainer of PET-MAD: that of all architectures, and CUDA graphs."""
+"""The trainer of PET-MAD: the shared trainer with CUDA graphs."""
 
 from typing import Any
 
@@ -24,21 +24,21 @@ class Trainer(SpectralTrainer):
     __checkpoint_version__ = 3
 
     def check(self, model: Any, process: Process) -> None:
-        """Also: where CUDA graphs cannot be used."""
+        """Also refuse ``cuda_graphs`` where they cannot be used."""
         super().check(model, process)
         if self.cuda_graphs:
             if process.is_distributed or process.device.type != "cuda":
                 raise ValueError(
-                    f"`cuda_graphs` is for training on one GPU, this is one on {process.world_size} device(s) of type "
-                    f"{process.device.type}: switch it off"
+                    f"`cuda_graphs` is for training on one GPU, but this training uses {process.world_size} device(s) "
+                    f"of type {process.device.type}; switch it off"
                 )
             check_recordable(model)
 
     def wrap(self, model: Any, process: Process) -> torch.nn.Module:
-        """With ``cuda_graphs``, steps replay recordings."""
+        """Wrap the model so that steps replay recordings, with ``cuda_graphs``."""
         return GraphedModel(model) if self.cuda_graphs else super().wrap(model, process)
 
     @property
     def cuda_graphs(self) -> bool:
-        """Whether the options ask for CUDA graphs."""
+        """Whether CUDA graphs are switched on in the options."""
         return bool(self.hypers["cuda_graphs"])  # type: ignore[typeddict-item]

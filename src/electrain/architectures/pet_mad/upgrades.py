@@ -1,4 +1,4 @@
-"""Checkpoints of older versions: one function for each step."""
+"""Upgrades of older checkpoints, one function for each step."""
 
 from typing import Any
 
@@ -6,14 +6,14 @@ from electrain.files.upgrades import Upgrade
 
 
 def _model_1_to_2(checkpoint: dict[str, Any]) -> None:
-    """Low-rank updates; an optional repulsion of the nuclei."""
+    """Add low-rank updates and the optional repulsion between nuclei."""
     data = checkpoint["model_data"]
     data["low_rank"] = None
     data["model_hypers"] = {**data["model_hypers"], "zbl": False}
 
 
 def _model_2_to_3(checkpoint: dict[str, Any]) -> None:
-    """More inputs and features; what the band gap is read from; spectra of elements."""
+    """Add more inputs and features, the source of the band gap, and spectra of elements."""
     added = {
         "band_gap_from": "density_of_states",
         "system_conditioning": False,
@@ -33,7 +33,7 @@ def _model_2_to_3(checkpoint: dict[str, Any]) -> None:
 
 
 def _model_3_to_4(checkpoint: dict[str, Any]) -> None:
-    """One spelling of cutoff functions; an option of long-range features that never had an effect is gone."""
+    """Use one spelling of cutoff functions; remove an option of long-range features that never had an effect."""
     data = checkpoint["model_data"]
     hypers = dict(data["model_hypers"])
     for name in ("cutoff_function", "adaptive_cutoff_method"):
@@ -43,14 +43,14 @@ def _model_3_to_4(checkpoint: dict[str, Any]) -> None:
 
 
 def _trainer_1_to_2(checkpoint: dict[str, Any]) -> None:
-    """Which parameters are trained; a choice of learning-rate schedules and of the precision of matrix products."""
+    """Add the trained parameters, and the choice of learning-rate schedule and precision of matrix products."""
     checkpoint["trainable_parameters"] = None
     added = {"learning_rate_schedule": "step_halving", "matmul_precision": "highest"}
     checkpoint["train_hypers"] = {**checkpoint["train_hypers"], **added}
 
 
 def _trainer_2_to_3(checkpoint: dict[str, Any]) -> None:
-    """Whether CUDA graphs are recorded."""
+    """Add whether CUDA graphs are recorded."""
     checkpoint["train_hypers"] = {**checkpoint["train_hypers"], "cuda_graphs": False}
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints of metatrain's ``pet`` -> models of this architecture with equal predictions."""
+"""Converting checkpoints of metatrain's ``pet`` to models of this architecture with the same predictions."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -27,7 +27,7 @@ PUBLISHED_SMEARING = 0.3
 
 
 class AxisOptions(NamedTuple):
-    """What a checkpoint of ``pet`` does not tell about the energy axis of its density of states; in eV."""
+    """The energy axis of the density of states, in eV, which a checkpoint of ``pet`` does not contain."""
 
     start: float | None = None
     step: float | None = None
@@ -42,20 +42,21 @@ def convert(
     axis: AxisOptions = _NO_AXIS,
     spectrum_weights: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> PETMAD:
-    """Return a model that predicts what the ``pet`` model of a checkpoint predicts.
+    """Return a model with the same predictions as the ``pet`` model of a checkpoint.
 
-    Like ``mtt export``, this takes the best model of the training. Older checkpoints are upgraded by metatrain,
-    low-rank updates merged. Of a checkpoint with uncertainties (``llpr``) the model inside is taken, without them.
+    Like ``mtt export``, this uses the best model of the training. Older checkpoints are upgraded by metatrain, and
+    low-rank updates are merged. From a checkpoint with uncertainties (``llpr``), only the wrapped model is converted.
 
-    One difference is wanted: ``non_conservative_stress`` of a structure without a volume is NaN here and 0 there.
+    One difference is intended: ``non_conservative_stress`` of a structure without a volume is NaN here, 0 in ``pet``.
 
-    :param checkpoint: as :func:`~electrain.files.checkpoints.read_checkpoint` returns it, upgraded in place.
-    :param axis: energy axis of ``mtt::dos``. By default that of the target's labels or, with 4806 channels, that of
-        the published PET-MAD-DOS.
+    :param checkpoint: result of :func:`~electrain.files.checkpoints.read_checkpoint`, upgraded in place.
+    :param axis: energy axis of ``mtt::dos``; default: that of the target's labels, or, with 4806 channels, that of the
+        published PET-MAD-DOS.
     :param spectrum_weights: weights of networks that read the band gap (``mtt::bandgap``) or the Fermi level
-        (``mtt::efermi``) from the density of states per atom, see :func:`load_spectrum_weights`. The Fermi level is
-        expected in eV above the first channel, as the published network gives it.
-    :raises ValueError: for what is no checkpoint of ``pet``, and for models that have no equal here; says why.
+        (``mtt::efermi``) from the density of states per atom, see :func:`load_spectrum_weights`. The Fermi level must
+        be in eV above the first channel, as in the published network.
+    :raises ValueError: for a checkpoint of another architecture, or a model that has no equivalent here, with the
+        reason.
     """
     peer = _load_peer(pet_checkpoint(checkpoint))
     _check_targets(peer.dataset_info)
@@ -80,7 +81,7 @@ def convert(
     model.network.load_state_dict(network_state(peer.backend))
     if model.long_range is not None:
         model.long_range.featurizer.load_state_dict(peer.long_range_featurizer.state_dict())
-    # All baselines and scales of theirs but those of the density of states have a place in ours.
+    # All their baselines and scales, except those of the density of states, have a counterpart in ours.
     for own, theirs in zip([*model.additive_models, model.scaler], [*peer.additive_models, peer.scaler], strict=True):
         known = own.state_dict()
         own.load_state_dict({name: value for name, value in theirs.state_dict().items() if name in known})
@@ -99,7 +100,7 @@ def convert(
 
 
 def pet_checkpoint(checkpoint: dict[str, Any]) -> dict[str, Any]:
-    """The checkpoint of a ``pet`` model, also of one inside metatrain's ``llpr``.
+    """Return the checkpoint of a ``pet`` model, which may be inside a checkpoint of metatrain's ``llpr``.
 
     :raises ValueError: for a checkpoint of another architecture.
     """
@@ -108,7 +109,7 @@ def pet_checkpoint(checkpoint: dict[str, Any]) -> dict[str, Any]:
         checkpoint = checkpoint.get("wrapped_model_checkpoint", {})
         name = checkpoint.get("architecture_name")
     if name == "pet_mad":
-        raise ValueError("this is a checkpoint of `pet_mad` already; there is nothing to convert")
+        raise ValueError("this is already a checkpoint of `pet_mad`; there is nothing to convert")
     if name != "pet":
         raise ValueError(f"expected a checkpoint of metatrain's architecture `pet`, got {name!r}")
     data = checkpoint.get("model_data", {})
@@ -122,7 +123,7 @@ def pet_checkpoint(checkpoint: dict[str, Any]) -> dict[str, Any]:
 def _load_peer(checkpoint: dict[str, Any]) -> Any:
     try:
         return model_from_checkpoint(checkpoint, context="export").eval()
-    except Exception as error:  # a model from elsewhere: whatever metatrain and torch raise about it
+    except Exception as error:  # metatrain and torch raise all kinds of errors for an unknown model
         reasons = [str(e).strip().partition("\n")[0] for e in (error, error.__cause__) if e is not None]
         raise ValueError(f"metatrain cannot load the model: {': '.join(reasons)}") from error
 
@@ -136,13 +137,13 @@ def _check_targets(info: DatasetInfo) -> None:
             )
         if base_quantity(name) == DIRECT_STRESS and name != DIRECT_STRESS:
             raise ValueError(
-                f"metatrain's `pet` does not divide {name!r} by the volume, as it does {DIRECT_STRESS!r}; here it is "
-                "divided: predictions would differ"
+                f"metatrain's `pet` divides only {DIRECT_STRESS!r} by the volume, not {name!r}; here both are divided, "
+                "so predictions would differ"
             )
 
 
 def _energy_grid(info: DatasetInfo, axis: AxisOptions) -> dict[str, Any] | None:
-    """The hyperparameter for the energy axis."""
+    """Return the hyperparameter for the energy axis."""
     if DENSITY_OF_STATES not in info.targets:
         if axis != _NO_AXIS:
             raise ValueError(
@@ -160,8 +161,8 @@ def _energy_grid(info: DatasetInfo, axis: AxisOptions) -> dict[str, Any] | None:
     step = axis.step if known is None or axis.step is not None else known.step
     if start is None or step is None:
         raise ValueError(
-            f"the checkpoint does not tell the energies of the {size} channels of {DENSITY_OF_STATES!r}: give the "
-            "energy of the first channel (--energy-start) and the distance between channels (--energy-step), in eV"
+            f"the checkpoint does not contain the energies of the {size} channels of {DENSITY_OF_STATES!r}; give the "
+            "energy of the first channel (--energy-start) and the spacing of the channels (--energy-step), in eV"
         )
     grid = EnergyGrid(start, step, size)
     if axis.max_shift is not None:
@@ -173,9 +174,9 @@ def _energy_grid(info: DatasetInfo, axis: AxisOptions) -> dict[str, Any] | None:
 
 
 def _take_in_scales(head: Any, peer: Any) -> None:
-    """Multiply the last linear map of the density of states by the peer's scales: here it is not scaled."""
+    """Multiply the last linear map of the density of states by the peer's scales, because here it is not scaled."""
     assert isinstance(head, PooledHead)
-    # one row, as the target is one of whole structures
+    # one row, because the target is per structure
     scales = peer.scaler.model.scales[DENSITY_OF_STATES].block().values.double().reshape(-1)
     with torch.no_grad():
         for parameter in (head.last.weight, head.last.bias, head.last_edge_bias):
@@ -194,13 +195,13 @@ def _take_over_baseline(model: PETMAD, peer: Any) -> None:
 
 
 def load_spectrum_weights(head: Any, weights: Mapping[str, Any]) -> None:
-    """Load a band gap or Fermi level network that was trained elsewhere: four convolutions and two linear layers.
+    """Load a band gap or Fermi level network that was trained elsewhere, with four convolutions and two linear layers.
 
-    Names do not matter: weights and biases are taken in their order.
+    Names do not matter; weights and biases are assigned in order.
 
-    :param weights: state dictionary of a network of the shape of
+    :param weights: state dictionary of a network with the shape of
         :class:`~electrain.nn.spectrum_convolution.SpectrumConvolution`.
-    :raises ValueError: if number or shapes do not fit.
+    :raises ValueError: if number or shapes of the weights do not match.
     """
     assert isinstance(head, SpectrumConvolution)
     own = head.state_dict()

@@ -1,4 +1,4 @@
-"""Options and weights of metatrain's ``pet`` in terms of our network."""
+"""Mapping options and weights of metatrain's ``pet`` to our network."""
 
 import re
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-# Options of theirs -> of ours; those about targets, baselines and other physics are not the network's.
+# Their options -> ours; options about targets, baselines and other physics do not concern the network.
 _OPTIONS = {
     "cutoff": "cutoff",
     "cutoff_width": "cutoff_width",
@@ -30,7 +30,7 @@ _OPTIONS = {
     "max_charge": "max_charge",
     "max_spin_multiplicity": "max_spin_multiplicity",
 }
-# Parts of their parameters' names -> of ours, applied in this order.
+# Parts of their parameter names -> ours, applied in this order.
 _RENAMED = [
     (r"gnn_layers\.(\d+)\.trans\.layers\.(\d+)\.", r"layers.\1.layers.\2."),
     (r"norm_attention\.", "attention_norm."),
@@ -59,15 +59,15 @@ _NOT_IN_NETWORK = re.compile(r"^(node|edge)_last_layers\.|^species_to_species_in
 
 
 def network_options(hypers: Mapping[str, Any]) -> dict[str, Any]:
-    """Hyperparameters that make our network equal to that of a ``pet`` with the given ones."""
+    """Return the hyperparameters with which our network equals that of a ``pet`` with the given hyperparameters."""
     options = {ours: hypers[theirs] for theirs, ours in _OPTIONS.items()}
-    for name in ("cutoff_function", "adaptive_cutoff_method"):  # theirs may begin with a capital
+    for name in ("cutoff_function", "adaptive_cutoff_method"):  # theirs may start with a capital
         options[name] = options[name].lower()
     return options
 
 
 def network_state(backend: Any) -> dict[str, torch.Tensor]:
-    """Our network's state from theirs.
+    """Return our network's state dictionary, converted from theirs.
 
     :param backend: the ``backend`` of a ``metatrain.pet.PET``, without low-rank updates.
     """
@@ -84,20 +84,20 @@ def network_state(backend: Any) -> dict[str, torch.Tensor]:
 
 
 def _last_map(backend: Any, target: str) -> dict[str, torch.Tensor]:
-    """They map the features of each readout, of nodes and of edges by linear layers of their own, one per block."""
+    """Join their last linear layers, which are separate for each readout, for nodes and edges, and for each block."""
     weights = []
     biases = {}
     for kind, by_readout in (("node", backend.node_last_layers), ("edge", backend.edge_last_layers)):
         readouts = [list(blocks.values()) for blocks in by_readout[target]]
         weights.append([torch.cat([block.weight.detach() for block in blocks]) for blocks in readouts])
         biases[kind] = torch.stack([torch.cat([block.bias.detach() for block in blocks]) for blocks in readouts]).sum(0)
-    # ours takes the features in the order: node, edge, for each readout
+    # order of the features in ours: node, edge, for each readout
     in_order = [weight for pair in zip(*weights, strict=True) for weight in pair]
     return {"last.weight": torch.cat(in_order, dim=1), "last.bias": biases["node"], "last_edge_bias": biases["edge"]}
 
 
 def merge_peer_low_rank(backend: Any) -> None:
-    """Add low-rank updates (LoRA) to the weights of the layers that they wrap: ``W + s B A``, summed in float64."""
+    """Add low-rank updates (LoRA) to the weights of the layers that they wrap, ``W + s B A``, summed in float64."""
     for module in list(backend.modules()):
         for name, layer in list(module.named_children()):
             if hasattr(layer, "lora_A") and hasattr(layer, "lora_B"):

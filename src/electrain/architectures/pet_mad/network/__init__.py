@@ -1,6 +1,6 @@
-"""The Point Edge Transformer on plain tensors: scriptable, imports torch only.
+"""The Point Edge Transformer on plain tensors: scriptable, imports only torch.
 
-Data flows one way: :class:`~electrain.nn.batch.Batch` (structures and pairs of atoms) -> edges with smooth
+Data flow in one direction: :class:`~electrain.nn.batch.Batch` (structures and pairs of atoms) -> edges with smooth
 cutoffs (``neighbors``, ``cutoff``) -> token features (``transformer``, ``network``) -> predictions (``heads``).
 """
 

@@ -1,4 +1,4 @@
-"""What the transformers read beside the batch itself: edges laid out in padded blocks."""
+"""Input of the transformers in addition to the batch itself: edges laid out in padded blocks."""
 
 from typing import NamedTuple
 
@@ -8,20 +8,20 @@ from electrain.nn.batch import Edges
 
 
 class Buckets(NamedTuple):
-    """How tokens are laid out for the transformers: atoms with similar numbers of neighbors share one padded block.
+    """Layout of the tokens for the transformers: atoms with similar numbers of neighbors share one padded block.
 
-    Block ``b`` holds ``num_atoms[b]`` rows of ``lengths[b]`` slots, and the blocks follow one another. Tokens are all
-    atoms' central tokens, then all edges.
+    Block ``b`` contains ``num_atoms[b]`` rows of ``lengths[b]`` slots, and the blocks follow one another. The tokens
+    are the central tokens of all atoms, followed by all edges.
     """
 
     num_atoms: list[int]  # (num_buckets,)
-    lengths: list[int]  # (num_buckets,) | tokens a row, the central one included
+    lengths: list[int]  # (num_buckets,) | tokens per row, including the central one
     slots: torch.Tensor  # (num_atoms + num_edges,) int64 | where each token goes among all slots
     num_slots: int
 
 
 class LayerInputs(NamedTuple):
-    """What every message-passing layer reads beside features."""
+    """Input of every message-passing layer in addition to features."""
 
     vectors: torch.Tensor  # (num_edges, 3) | Angstrom
     distances: torch.Tensor  # (num_edges,) | Angstrom
@@ -31,7 +31,7 @@ class LayerInputs(NamedTuple):
 
 
 class PreparedBatch(NamedTuple):
-    """A batch as the network's parameters meet it: edges found, tokens laid out."""
+    """A batch after all steps that do not depend on parameters: edges found, tokens laid out."""
 
     elements: torch.Tensor  # (num_atoms,) int64
     system_of_atom: torch.Tensor  # (num_atoms,) int64

@@ -12,11 +12,11 @@ _BUCKET_RATIO = 1.1
 _MAX_BUCKETS = 12
 
 
-# A bucket is some 15 kernels an attention layer. On a GPU it has to save so many slots to be worth their launch.
+# A bucket takes about 15 kernels per attention layer. On a GPU it must save this many slots to be worth launching them.
 _SLOTS_SAVED_ON_GPU = 3000
 
 
-# The fused attention kernels of GPUs read rows that begin at multiples of so many numbers: others are an error there
+# Fused attention kernels on GPUs need rows that start at multiples of this number of elements; otherwise they fail
 # ("misaligned address").
 _ROW_ALIGNMENT_ON_GPU = 8
 
@@ -26,8 +26,8 @@ def bucket_limits(
 ) -> list[int]:
     """Longest row of each bucket, ascending, for ``histogram[n]`` rows of ``n`` tokens.
 
-    Walks down from the longest row and closes a bucket where rows become shorter than the longest by a fixed ratio,
-    if that spares the remaining rows at least ``min_saved`` empty slots.
+    Goes down from the longest row and closes a bucket where rows become shorter than its longest row by a fixed ratio,
+    if that saves the remaining rows at least ``min_saved`` empty slots.
     """
     lengths: list[int] = []
     for length in range(len(histogram)):
@@ -46,7 +46,7 @@ def bucket_limits(
 
 
 def rounded_up(limits: list[int], multiple: int) -> list[int]:
-    """The same limits, or a little longer: multiples of a number, each of them once."""
+    """Round limits up to multiples of a number, without repetition."""
     rounded: list[int] = []
     for limit in limits:
         length = (limit + multiple - 1) // multiple * multiple
@@ -56,7 +56,7 @@ def rounded_up(limits: list[int], multiple: int) -> list[int]:
 
 
 def first_edges(centers: torch.Tensor, num_atoms: int) -> torch.Tensor:
-    """The first edge of each atom, and the number of all edges: (num_atoms + 1,), for ascending centers."""
+    """Return the first edge of each atom, and the number of all edges: (num_atoms + 1,), for ascending centers."""
     return torch.searchsorted(centers, torch.arange(num_atoms + 1, device=centers.device))
 
 
@@ -66,12 +66,12 @@ def choose_rows(
     saved_on_gpu: int = _SLOTS_SAVED_ON_GPU,
     alignment_on_gpu: int = _ROW_ALIGNMENT_ON_GPU,
 ) -> tuple[list[int], list[int]]:
-    """How many rows each bucket has, and how long they are, in ascending order.
+    """Choose the number of rows of each bucket and their lengths, in ascending order.
 
-    :param row_lengths: tokens of each atom, the central one included.
+    :param row_lengths: number of tokens of each atom, including the central one.
     """
     if len(row_lengths) == 0:
-        return [0], [1]  # a bucket all the same, which the transformers find empty
+        return [0], [1]  # one bucket nevertheless, which is empty
     longest = 0
     for length in row_lengths:
         longest = max(longest, length)
@@ -90,10 +90,10 @@ def choose_rows(
 
 
 def first_slots(rows: list[int], lengths: list[int], device: torch.device) -> torch.Tensor:
-    """Where each row begins, (sum of ``rows``,) int64: the rows of one bucket after another.
+    """Return the first slot of each row, (sum of ``rows``,) int64, bucket by bucket.
 
-    :param rows: of each bucket.
-    :param lengths: of the rows of each bucket.
+    :param rows: number of rows of each bucket.
+    :param lengths: lengths of the rows of each bucket.
     """
     table = torch.tensor([lengths, rows], dtype=torch.int64).to(device)
     row_lengths = torch.repeat_interleave(table[0], table[1], output_size=sum(rows))
@@ -104,19 +104,19 @@ def place_tokens(centers: torch.Tensor, starts: torch.Tensor, row_starts: torch.
     """Give every token a slot, (num_atoms + num_edges,) int64: atoms with more neighbors get later rows.
 
     :param centers: (num_edges,) center of each edge, in ascending order.
-    :param starts: what :func:`first_edges` finds. Edges from the last number on share the last atom's second slot.
-    :param row_starts: (num_atoms,) what :func:`first_slots` finds, for rows that are long enough.
+    :param starts: result of :func:`first_edges`. Edges from its last number on share the last atom's second slot.
+    :param row_starts: (num_atoms,) result of :func:`first_slots`, for rows that are long enough.
     """
     central_slots = torch.empty_like(row_starts)
     central_slots[torch.argsort(starts.diff(), stable=True)] = row_starts
-    # the n-th edge of an atom comes n slots behind its central token
+    # the n-th edge of an atom is n slots after its central token
     before_edges = central_slots - starts[:-1] + 1
     edges = torch.arange(len(centers), device=centers.device).minimum(starts[-1])
     return torch.cat([central_slots, before_edges[centers] + edges])
 
 
 def make_buckets(centers: torch.Tensor, num_atoms: int) -> Buckets:
-    """Lay out one central token per atom and one token per edge in few padded blocks.
+    """Lay out one central token per atom and one token per edge in a few padded blocks.
 
     :param centers: (num_edges,) center of each edge, in ascending order.
     :param num_atoms: number of atoms.
@@ -130,7 +130,7 @@ def make_buckets(centers: torch.Tensor, num_atoms: int) -> Buckets:
 
 
 def count_slots(rows: list[int], lengths: list[int]) -> int:
-    """Slots of all buckets."""
+    """Return the number of slots in all buckets."""
     num_slots = 0
     for number, length in zip(rows, lengths):  # noqa: B905 (TorchScript: no strict=)
         num_slots += number * length

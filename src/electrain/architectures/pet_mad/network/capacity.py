@@ -1,4 +1,4 @@
-"""Batches of different sizes in tensors of the same size: what a CUDA graph, recorded once, can be replayed on."""
+"""Batches of different sizes in tensors of the same size, on which a recorded CUDA graph can be replayed."""
 
 import math
 from collections.abc import Sequence
@@ -14,32 +14,32 @@ from .network import prepare
 
 
 class Sizes(NamedTuple):
-    """What decides whether a batch fits."""
+    """The sizes that determine whether a batch fits."""
 
     num_systems: int
     num_edges: int
-    row_lengths: torch.Tensor  # (num_atoms,) ascending, on the CPU | tokens of each atom, the central one included
+    row_lengths: torch.Tensor  # (num_atoms,) ascending, on the CPU | tokens of each atom, including the central one
 
 
 class Capacity(NamedTuple):
-    """The sizes to which batches are filled up, with a last structure that no prediction is read of.
+    """The sizes to which batches are padded, with a last structure whose predictions are not read.
 
     Its atoms have no neighbors; surplus edges of weight zero go from the last atom to itself.
     """
 
     num_systems: int
     num_edges: int
-    rows: list[int]  # (num_buckets,) | atoms with room for ...
-    lengths: list[int]  # (num_buckets,) ascending, more than 1 | ... so many tokens, the central one included
+    rows: list[int]  # (num_buckets,) | number of atoms in each bucket ...
+    lengths: list[int]  # (num_buckets,) ascending, more than 1 | ... with this many tokens, including the central one
 
     @property
     def num_atoms(self) -> int:
-        """Atoms, those of the last structure included."""
+        """Number of atoms, including those of the last structure."""
         return sum(self.rows)
 
     @property
     def cost(self) -> int:
-        """Slots and edges, which the work of the network grows with."""
+        """Number of slots and edges, a measure of the work of the network."""
         return self.num_edges + count_slots(self.rows, self.lengths)
 
     def holds(self, sizes: Sizes) -> bool:
@@ -52,9 +52,9 @@ class Capacity(NamedTuple):
 
 
 def capacity_for(sizes: Sizes, room: float) -> Capacity:
-    """A capacity that holds the batch and others like it: ``room`` times as many structures, edges and rows.
+    """Return a capacity for the batch and similar ones: ``room`` times as many structures, edges and rows.
 
-    Rows are those of batches on GPUs: few buckets, lengths that fused attention accepts.
+    Rows are as for batches on GPUs, with few buckets and lengths that fused attention accepts.
     """
     rows, lengths = choose_rows(sizes.row_lengths.tolist(), on_gpu=True)
     rows = [math.ceil(room * number) for number in rows]
@@ -68,11 +68,11 @@ def capacity_for(sizes: Sizes, room: float) -> Capacity:
 
 
 def find_capacity(known: Sequence[Capacity], sizes: Sizes, waste: float) -> int | None:
-    """Index of the capacity that does a batch with the least work.
+    """Return the index of the capacity that needs the least work for a batch.
 
-    :param known: the least work first.
-    :param waste: largest multiple of the work that a capacity for this batch alone would be.
-    :return: ``None`` if none holds the batch within that.
+    :param known: capacities in order of increasing work.
+    :param waste: largest acceptable work, as a multiple of that for a capacity made for this batch.
+    :return: ``None`` if no capacity holds the batch within this limit.
     """
     limit = waste * capacity_for(sizes, room=1.0).cost
     for index, capacity in enumerate(known):
@@ -89,7 +89,7 @@ class FilledBatch(NamedTuple):
     elements: torch.Tensor  # (num_atoms,) int64
     system_of_atom: torch.Tensor  # (num_atoms,) int64
     states: torch.Tensor  # (num_systems, 2) int64
-    starts: torch.Tensor  # (num_atoms + 1,) int64 | first edge of each atom, number of edges before surplus ones
+    starts: torch.Tensor  # (num_atoms + 1,) int64 | first edge of each atom, number of edges without surplus ones
     centers: torch.Tensor  # (num_edges,) int64
     neighbors: torch.Tensor  # (num_edges,) int64
     reverse: torch.Tensor  # (num_edges,) int64
@@ -100,7 +100,7 @@ class FilledBatch(NamedTuple):
 
 
 def reserve(capacity: Capacity, device: torch.device, dtype: torch.dtype) -> FilledBatch:
-    """Tensors for batches of a capacity, with anything in them."""
+    """Allocate uninitialised tensors for batches of a capacity."""
     num_atoms, num_edges = capacity.num_atoms, capacity.num_edges
 
     def integers(*shape: int) -> torch.Tensor:
@@ -125,9 +125,9 @@ def reserve(capacity: Capacity, device: torch.device, dtype: torch.dtype) -> Fil
 
 
 def fill(filled: FilledBatch, batch: Batch, graph: Edges, starts: torch.Tensor) -> None:
-    """Write a batch into tensors that have been reserved for a capacity that holds it.
+    """Write a batch to tensors reserved for a capacity that holds it.
 
-    Atoms, edges and structures keep their places. What is new comes behind them, and nothing of theirs reads it.
+    Atoms, edges and structures keep their places. Padding follows after them, and they never read it.
 
     :param starts: the first edge of each atom, see ``buckets.first_edges``.
     """
@@ -155,9 +155,9 @@ def _write(target: torch.Tensor, values: torch.Tensor, behind: int) -> None:
 def prepare_filled(
     filled: FilledBatch, capacity: Capacity, row_starts: torch.Tensor, reads_states: bool
 ) -> PreparedBatch:
-    """What the network reads of a filled batch; without a question to a GPU.
+    """Prepare the network's input from a filled batch, without waiting for a GPU.
 
-    :param row_starts: what ``buckets.first_slots`` finds for the rows of the capacity.
+    :param row_starts: result of ``buckets.first_slots`` for the rows of the capacity.
     :param reads_states: whether the network reads charges and spin multiplicities.
     """
     graph = Edges(

@@ -21,13 +21,13 @@ class PooledHead(nn.Module):
     """A readout whose last linear map runs once per sample instead of once per edge.
 
     The prediction of atom i is ``sum_l [W n_i + b + sum_j c_ij (V e_ij + d)]`` over readout layers l, with node
-    features n, edge features e and cutoff weights c. Being linear, it equals
-    ``W n_i + V (sum_j c_ij e_ij) + b + d sum_j c_ij``: features are summed first, over edges and, for a whole
-    structure, over atoms, too.
+    features n, edge features e and cutoff weights c. Because it is linear, it equals
+    ``W n_i + V (sum_j c_ij e_ij) + b + d sum_j c_ij``, so features are summed first, over edges and, for a whole
+    structure, also over atoms.
 
-    :param node_width: features of a node.
-    :param edge_width: features of an edge.
-    :param head_width: features of the two hidden layers.
+    :param node_width: number of features of a node.
+    :param edge_width: number of features of an edge.
+    :param head_width: number of features of the two hidden layers.
     :param num_readouts: number of readout layers.
     :param out_size: number of predicted values per sample.
     """
@@ -39,13 +39,13 @@ class PooledHead(nn.Module):
         self.edge_trunks = nn.ModuleList(_trunk(edge_width, head_width) for _ in range(num_readouts))
         self.last = nn.Linear(2 * num_readouts * head_width, out_size)
         self.last_edge_bias = nn.Parameter(torch.empty(out_size))
-        # Each readout's share of the map starts as a linear layer of its own would.
+        # Each readout's part of the map is initialised as a separate linear layer would be.
         for parameter in (self.last.weight, self.last.bias, self.last_edge_bias):
             nn.init.uniform_(parameter, -(head_width**-0.5), head_width**-0.5)
 
     @torch.jit.unused
     def start_from_zero(self) -> None:
-        """Let the untrained head predict zero."""
+        """Make the untrained head predict zero."""
         for parameter in (self.last.weight, self.last.bias, self.last_edge_bias):
             nn.init.zeros_(parameter)
 
@@ -58,19 +58,19 @@ class PooledHead(nn.Module):
         weights: torch.Tensor,
         part_size: int = _EDGES_AT_ONCE,
     ) -> PooledFeatures:
-        """Features of every atom: for each readout layer the node's, then the weighted sum over its edges.
+        """Compute the features of every atom: for each readout layer those of the node and the sum over its edges.
 
         :param node_features: per readout layer (num_atoms, node_width).
         :param edge_features: per readout layer (num_edges, edge_width).
         :param centers: (num_edges,) atom to which each edge belongs.
         :param weights: (num_edges,) cutoff function.
-        :param part_size: how many edges are evaluated at once on a CPU without gradients.
+        :param part_size: number of edges evaluated at once on a CPU without gradients.
         """
         num_atoms = len(node_features[0])
         parts: list[torch.Tensor] = []
         for readout, (node_trunk, edge_trunk) in enumerate(zip(self.node_trunks, self.edge_trunks)):  # noqa: B905
             parts.append(node_trunk(node_features[readout]).to(weights.dtype))
-            # In parts where no gradient needs what is in between: less memory, and it stays in the caches.
+            # In parts if no gradients need the intermediate results: this takes less memory, which stays in the caches.
             edges = edge_features[readout]
             size = max(1, len(edges)) if edges.requires_grad or edges.is_cuda else part_size
             sums = weights.new_zeros(num_atoms, self.head_width)

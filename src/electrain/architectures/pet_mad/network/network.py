@@ -25,7 +25,7 @@ from .transformer import MessagePassingLayer, TransformerShape, attention_bias
 
 
 class Features(NamedTuple):
-    """What all heads read: features of each readout layer, and the edges they belong to."""
+    """Input of all heads: features of each readout layer, and the edges they belong to."""
 
     nodes: list[torch.Tensor]  # per readout layer (num_atoms, node_width)
     edges: list[torch.Tensor]  # per readout layer (num_edges, edge_width)
@@ -35,17 +35,17 @@ class Features(NamedTuple):
 class PointEdgeTransformer(Network):
     """Transformers over atomic neighborhoods that exchange messages along edges.
 
-    Two featurizers: ``residual`` embeds the atoms anew in every message-passing layer, averages messages with
-    their reverse and reads out every layer; ``feedforward`` hands nodes on, combines edges with their reverse
-    through a small network and reads out the last layer only.
+    There are two featurizers: ``residual`` embeds the atoms separately in every message-passing layer, averages
+    messages with their reverse and reads out every layer; ``feedforward`` passes nodes on, combines edges with their
+    reverse in a small network and reads out only the last layer.
 
     :param num_elements: number of chemical elements; ``Batch.elements`` counts from 0 to this.
     :param cutoff: which pairs of atoms become edges.
-    :param shape: of the transformers.
+    :param shape: shape of the transformers.
     :param featurizer: ``"residual"`` or ``"feedforward"``.
     :param num_message_passing_layers: number of transformers.
-    :param head_width: features of the hidden layers of the heads.
-    :param states: known charges and spin multiplicities, for a network that reads them (``Batch.states``).
+    :param head_width: number of features of the hidden layers of the heads.
+    :param states: allowed charges and spin multiplicities, for a network that reads them (``Batch.states``).
     """
 
     def __init__(
@@ -85,11 +85,11 @@ class PointEdgeTransformer(Network):
         self.bfloat16_tokens = False
 
     def interaction_range(self) -> float:
-        """How far away (in Angstrom) an atom can be and still change a prediction.
+        """Return the largest distance, in Angstrom, from which an atom can still change a prediction.
 
-        Every layer reaches one cutoff further. The feedforward featurizer reads out edges after mixing them with
-        their reverse once more, which belong to the neighbor's neighborhood: one cutoff on top. With adaptive cutoffs
-        an edge's weight also depends on its neighbor's neighborhood: the radius of the atom at the far end adds one.
+        Every layer adds one cutoff. The feedforward featurizer reads out edges after mixing them once more with their
+        reverse, which belongs to the neighbor's neighborhood; this adds one cutoff. With adaptive cutoffs, the weight
+        of an edge also depends on its neighbor's neighborhood, so the radius of the atom at the far end adds one more.
         """
         reach = len(self.layers) + (0 if self.residual else 1) + (0 if self.pairs.num_neighbors is None else 1)
         return reach * self.pairs.radius
@@ -104,7 +104,7 @@ class PointEdgeTransformer(Network):
             out_size=size,
         )
         if kind == "spectrum":
-            # From random weights, every feature that training does not reach would add noise to all channels.
+            # With random initial weights, features that training does not change would add noise to all channels.
             head.start_from_zero()
         return head
 
@@ -132,18 +132,18 @@ class PointEdgeTransformer(Network):
 
     @torch.jit.export
     def node_features(self, features: Features) -> torch.Tensor:
-        """Those of all readout layers together, see :meth:`Network.node_features`."""
+        """Return the features of all readout layers together, see :meth:`Network.node_features`."""
         nodes = features.nodes
         return torch.stack(nodes).to(features.graph.weights.dtype).sum(dim=0) * len(nodes) ** -0.5
 
     @torch.jit.export
     def add_long_range(self, features: Features, far: torch.Tensor) -> Features:
-        r"""Each layer's nodes become :math:`(n_l + f) / \sqrt 2`, as in ``metatrain.pet``."""
+        r"""Replace each layer's nodes by :math:`(n_l + f) / \sqrt 2`, as in ``metatrain.pet``."""
         return Features([(near + far) * 0.5**0.5 for near in features.nodes], features.edges, features.graph)
 
     @torch.jit.export
     def pooled_features(self, features: Features) -> PooledFeatures:
-        """Features of every atom before any head: of its node and, summed with their weights, of its edges."""
+        """Return the features of every atom before any head: those of its node and the weighted sum over its edges."""
         graph = features.graph
         num_atoms = len(graph.atomic_cutoffs)
         parts: list[torch.Tensor] = []
@@ -158,26 +158,26 @@ class PointEdgeTransformer(Network):
         )
 
     def forward(self, batch: Batch) -> Features:
-        """Features of all atoms and edges of a batch."""
+        """Compute the features of all atoms and edges of a batch."""
         graph = self.find_edges(batch)
         buckets = make_buckets(graph.centers, len(batch.elements))
         return self.propagate(prepare(batch.elements, batch.system_of_atom, batch.states, graph, buckets))
 
     def find_edges(self, batch: Batch) -> Edges:
-        """The pairs within the cutoff.
+        """Find the pairs within the cutoff.
 
-        :raises ValueError: for what :func:`~electrain.nn.edges.find_edges` refuses, and for charges and spin
-            multiplicities that are missing or unknown.
+        :raises ValueError: as for :func:`~electrain.nn.edges.find_edges`, and for charges and spin multiplicities that
+            are missing or unknown.
         """
         if self.state_embedding is not None:
             states = batch.states
             if states is None:
-                raise ValueError("the network reads charges and spin multiplicities (`states`), the batch has none")
+                raise ValueError("the network reads charges and spin multiplicities (`states`), but the batch has none")
             self.state_embedding.check(states)
         return find_edges(batch, self.pairs)
 
     def propagate(self, batch: PreparedBatch) -> Features:
-        """All that parameters do: the same operations for all batches of the same sizes, and no question to a GPU."""
+        """Apply all parameters: the same operations for all batches of the same sizes, without waiting for a GPU."""
         elements, inputs, graph = batch.elements, batch.layer_inputs, batch.graph
         # all layers compute in the dtype of the messages
         dtype = torch.bfloat16 if self.bfloat16_tokens else graph.weights.dtype
@@ -188,7 +188,7 @@ class PointEdgeTransformer(Network):
         return self._feedforward(elements, messages, states, inputs, graph)
 
     def _embedded_states(self, batch: PreparedBatch) -> torch.Tensor | None:
-        """Features of every atom's structure (num_atoms, node_width), which all layers add to what they give."""
+        """Features of every atom's structure (num_atoms, node_width), which all layers add to their results."""
         states = batch.states
         if self.state_embedding is None or states is None:
             return None
@@ -234,7 +234,7 @@ class PointEdgeTransformer(Network):
 def prepare(
     elements: torch.Tensor, system_of_atom: torch.Tensor, states: torch.Tensor | None, graph: Edges, buckets: Buckets
 ) -> PreparedBatch:
-    """Put together what :meth:`PointEdgeTransformer.propagate` reads."""
+    """Prepare the input of :meth:`PointEdgeTransformer.propagate`."""
     inputs = LayerInputs(
         vectors=graph.vectors,
         distances=graph.distances,

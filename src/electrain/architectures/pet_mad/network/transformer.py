@@ -1,4 +1,4 @@
-"""Attention, feed-forward and transformer blocks on tokens that lie in buckets of nearly full rows."""
+"""Attention, feed-forward and transformer blocks on tokens in buckets of nearly full rows."""
 
 from typing import NamedTuple
 
@@ -10,13 +10,13 @@ from electrain.nn.layers import LayerNorm, Linear, OverwritingSiLU, RMSNorm
 
 from .batch import Buckets, LayerInputs
 
-# Attention weights are multiplied by the cutoff function: its logarithm is added to the logits, clamped here.
+# Attention weights are multiplied by the cutoff function, by adding its logarithm, clamped to this, to the logits.
 # TorchScript: functions cannot read module-level numbers, so it is a default argument below.
 _MIN_WEIGHT = 1e-15
 
 
 class TransformerShape(NamedTuple):
-    """What all transformers of a network have in common."""
+    """Shape shared by all transformers of a network."""
 
     num_attention_layers: int
     edge_width: int  # features of an edge (token), divisible by the number of heads
@@ -32,8 +32,8 @@ class TransformerShape(NamedTuple):
 class FeedForward(nn.Module):
     """Two linear layers around SiLU, or around the gate ``value * sigmoid(gate)``.
 
-    :param width: input and output features.
-    :param hidden_width: features in between.
+    :param width: number of input and output features.
+    :param hidden_width: number of hidden features.
     :param activation: ``"SiLU"`` or ``"SwiGLU"`` (gated).
     """
 
@@ -58,9 +58,9 @@ class FeedForward(nn.Module):
 class Attention(nn.Module):
     """Multi-head self-attention among the tokens of each atom, weighted by the cutoff function of the keys.
 
-    :param width: features of a token, divisible by ``num_heads``.
-    :param num_heads: attention heads.
-    :param temperature: divides the logits, on top of the square root of the head's width.
+    :param width: number of features of a token, divisible by ``num_heads``.
+    :param num_heads: number of attention heads.
+    :param temperature: divisor of the logits, in addition to the square root of the head's width.
     """
 
     LOW_RANK_LAYERS = ("input_linear", "output_linear")
@@ -76,7 +76,7 @@ class Attention(nn.Module):
         self.output_linear = Linear(width, width)
 
     def forward(self, tokens: torch.Tensor, key_bias: torch.Tensor, buckets: Buckets) -> torch.Tensor:
-        """One round of attention.
+        """Apply attention once.
 
         :param tokens: (num_slots, width).
         :param key_bias: (num_slots,) added to the logits of each key; ``-inf`` in empty slots.
@@ -86,7 +86,7 @@ class Attention(nn.Module):
         sizes: list[int] = []
         for rows, length in zip(buckets.num_atoms, buckets.lengths):  # noqa: B905 (TorchScript: no strict=)
             sizes.append(rows * length)
-        # `split` keeps the backward pass linear in memory: slices would each allocate a gradient of full size.
+        # `split` keeps the memory of the backward pass linear; each slice would allocate a gradient of full size.
         blocks = self.input_linear(tokens).split(sizes)
         biases = key_bias.split(sizes)
         outputs: list[torch.Tensor] = []
@@ -102,8 +102,8 @@ class Attention(nn.Module):
     ) -> torch.Tensor:
         """(rows, heads, length, head_width) each and a bias (rows, 1, 1, length) -> (rows * length, width)."""
         if bias.requires_grad or (queries.dtype == torch.bfloat16 and not queries.is_cuda):
-            # Fused kernels give no gradient of the bias (forces), let alone a second derivative (training on forces);
-            # torch then falls back to a slower way of doing this. On CPUs they are slow in bfloat16, too.
+            # Fused kernels give no gradient of the bias (forces) and no second derivative (training on forces); torch
+            # then uses a slower implementation. On CPUs they are also slow in bfloat16.
             logits = torch.matmul(queries, (keys * self.scale).transpose(-2, -1)).to(bias.dtype) + bias
             mixed = torch.matmul(logits.softmax(dim=-1).to(values.dtype), values)
         else:
@@ -136,8 +136,8 @@ def _norm(normalization: str, width: int) -> nn.Module:
 class TransformerLayer(nn.Module):
     """Attention and feed-forward with residual connections, normalised after (PostLN) or before (PreLN).
 
-    Nodes wider than edges take part in attention through a contraction to the edges' width, and have a
-    feed-forward block of their own.
+    Nodes wider than edges take part in attention through a contraction to the edges' width, and have their own
+    feed-forward block.
     """
 
     def __init__(self, shape: TransformerShape) -> None:
@@ -169,14 +169,14 @@ class TransformerLayer(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """(num_atoms, node_width), (num_slots, edge_width) -> the same shapes.
 
-        Nodes as wide as edges are read from their central tokens; what comes out as nodes is what came in.
+        Nodes as wide as edges are read from their central tokens; the nodes are then returned unchanged.
         """
         central = buckets.slots[: len(nodes)]
         if self.wide_nodes:
             tokens = tokens.index_copy(0, central, self.node_contraction(nodes))
         attended = self.attention(self.attention_norm(tokens) if self.normalize_first else tokens, key_bias, buckets)
         if self.normalize_first:
-            # Central tokens take what attention gives, without a residual connection or a feed-forward network.
+            # Central tokens are the output of attention, without residual connection or feed-forward network.
             new_centers = attended.index_select(0, central)
             tokens = attended.add_(tokens)
             tokens = self.feedforward(self.feedforward_norm(tokens)).add_(tokens)
@@ -195,13 +195,13 @@ class TransformerLayer(nn.Module):
 class EdgeTokens(nn.Module):
     """Geometry, species and incoming message of each edge, compressed into one token.
 
-    The compression's first linear map acts on ``[geometry, species, message]``. It is applied block by block, so
-    that the geometry's own embedding folds into a 4 -> width map and the species' embedding into a table: exact,
-    and no concatenated tensor of two or three times the width is made.
+    The compression's first linear map acts on ``[geometry, species, message]``. It is applied block by block, so that
+    the geometry's own embedding is merged into a 4 -> width map and the species' embedding into a table. This is exact,
+    and avoids a concatenated tensor of two or three times the width.
 
-    :param width: features of a token.
+    :param width: number of features of a token.
     :param num_elements: number of chemical elements.
-    :param with_messages: whether messages come in (all layers but the first).
+    :param with_messages: whether there are incoming messages (all layers but the first).
     """
 
     def __init__(self, width: int, num_elements: int, with_messages: bool) -> None:
@@ -223,7 +223,7 @@ class EdgeTokens(nn.Module):
     ) -> torch.Tensor:
         """(num_edges, 3) and (num_edges,) in Angstrom, (num_edges,), (num_edges, width) -> (num_edges, width).
 
-        Tokens have the dtype of the messages; the geometry is read in its own.
+        Tokens have the dtype of the messages; the geometry keeps its own.
         """
         by_geometry = self.compress.weight[:, : self.width]
         by_species = self.compress.weight[:, self.width : 2 * self.width]
@@ -254,7 +254,7 @@ class MessagePassingLayer(nn.Module):
         nodes = nodes.to(edges.dtype)
         central, others = inputs.buckets.slots.split([len(nodes), len(edges)])
         tokens = torch.zeros(inputs.buckets.num_slots, edges.shape[1], dtype=edges.dtype, device=edges.device)
-        # in place: `index_copy` would first copy what it writes into
+        # in place, because `index_copy` would first copy the whole target
         tokens.index_copy_(0, others, edges)
         if nodes.shape[1] == edges.shape[1]:
             tokens.index_copy_(0, central, nodes)
