@@ -143,3 +143,24 @@ def test_unknown_layers(names):
     expected = r"target_modules must be some of \['input_linear', 'output_linear'\], got \["
     with pytest.raises(ValueError, match=expected):
         add_low_rank(make_network("residual"), LowRank(target_modules=names))
+
+
+@pytest.mark.parametrize("names", [None, ("layer_5", "layer_0", "layer_3")])
+def test_random_numbers_are_drawn_layer_by_layer(names):
+    """Which layer gets which must not depend on the process: the same seed starts the same fine-tuning."""
+
+    class Block(nn.Module):
+        LOW_RANK_LAYERS = tuple(f"layer_{i}" for i in range(8))
+
+        def __init__(self) -> None:
+            super().__init__()
+            for name in self.LOW_RANK_LAYERS:
+                setattr(self, name, nn.Linear(4, 4))
+
+    block = Block()
+    torch.manual_seed(0)
+    add_low_rank(block, LowRank(rank=2, target_modules=names))
+    torch.manual_seed(0)
+    for name in Block.LOW_RANK_LAYERS if names is None else names:
+        expected = torch.empty(2, 4).uniform_(-0.5, 0.5)
+        torch.testing.assert_close(getattr(block, name).low_rank_a.detach(), expected, rtol=0, atol=0)
