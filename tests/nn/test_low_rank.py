@@ -145,6 +145,11 @@ def test_unknown_layers(names):
         add_low_rank(make_network("residual"), LowRank(target_modules=names))
 
 
+def test_a_network_without_such_layers():
+    with pytest.raises(ValueError, match="no layers for low-rank updates: fine-tune with method 'full' or 'heads'"):
+        add_low_rank(nn.Sequential(nn.Linear(2, 2)), LowRank())
+
+
 @pytest.mark.parametrize("names", [None, ("layer_5", "layer_0", "layer_3")])
 def test_random_numbers_are_drawn_layer_by_layer(names):
     """Which layer gets which must not depend on the process: the same seed starts the same fine-tuning."""

@@ -68,10 +68,12 @@ def add_low_rank(module: nn.Module, setup: LowRank) -> None:
     A block, such as attention, lists the layers that can have one in its class attribute ``LOW_RANK_LAYERS``. It calls
     them as modules, so that they can be replaced.
 
-    :raises ValueError: for a rank below 1, or names of layers that no block has.
+    :raises ValueError: for a rank below 1, names of layers that no block has, or a module without such blocks.
     """
     blocks: list[Any] = [child for child in module.modules() if hasattr(child, "LOW_RANK_LAYERS")]
     known = list(dict.fromkeys(name for block in blocks for name in block.LOW_RANK_LAYERS))
+    if not known:
+        raise ValueError("this network has no layers for low-rank updates: fine-tune with method 'full' or 'heads'")
     names = known if setup.target_modules is None else list(setup.target_modules)
     if not names or not set(names) <= set(known):
         raise ValueError(f"target_modules must be some of {known}, got {names}")
