@@ -66,7 +66,7 @@ class ElectronicStructureCalculator(MetatomicCalculator):
                 self._direct_outputs[name] = pick_output(name, outputs, variants.get(name, variants.get("energy")))
 
     def get_property(self, name: str, atoms: Atoms | None = None, allow_calculation: bool = True) -> Any:
-        """Compute what ASE asks for, and hand it out before another thread computes something else."""
+        """Compute the property that ASE requests, and return it before another thread computes something else."""
         with self._lock:
             return super().get_property(name, atoms, allow_calculation)
 

@@ -36,7 +36,7 @@ class ElectronicStructureModel:
     >>> silicon = model.predict(ase.build.bulk("Si"))
     >>> silicon.band_gap, silicon.energies, silicon.density_of_states
 
-    Several threads may use one model; they are served one after the other.
+    Several threads may share a model; they are served one after the other.
 
     :param model: the exported model: a ``.pt`` file, or a loaded model.
     :param device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``...; default: the first device that the model supports and the
@@ -227,7 +227,7 @@ class ElectronicStructureModel:
         if per_atom:
             requested[DENSITY_OF_STATES] = ModelOutput(sample_kind="atom")
         options = ModelEvaluationOptions(length_unit="angstrom", outputs=requested)
-        # Neighbor lists keep what they found: they, too, serve one thread at a time.
+        # Neighbor lists store their results, so they also serve one thread at a time.
         with torch.no_grad(), self._precision.in_use():
             systems = self._systems(batch)
             try:
@@ -239,7 +239,7 @@ class ElectronicStructureModel:
         return {name: values.block() for name, values in predicted.items()}
 
     def _systems(self, batch: Sequence[Atoms]) -> list[System]:
-        # Distances in double precision, whatever the model computes with.
+        # Distances in double precision, whatever precision the model uses.
         systems = [to_system(atoms) for atoms in batch]
         for calculator in self._neighbor_lists:
             calculator.add_neighbor_list(systems)

@@ -18,7 +18,7 @@ from .zone import check_zone
 
 WEIGHT_TOLERANCE = 1e-3  # rounded weights of a thousand k-points still add up to within this tolerance
 ELECTRON_TOLERANCE = 0.15
-MISPLACED_TOLERANCE = 0.005  # part of all electrons, where that is more
+MISPLACED_TOLERANCE = 0.005  # fraction of all electrons, if that is more
 OCCUPATION_TOLERANCE = 0.01  # electrons; codes write occupations with four digits or more
 # How far the Fermi level may be from the energy that gives the right number of electrons: it depends on the smearing of
 # the DFT code, and if a partly filled level lies exactly there, counting states at a single energy fails.
@@ -215,7 +215,7 @@ class Calculation:
             )
         above = self.eigenvalues > self.fermi_level + FERMI_TOLERANCE
         below = self.eigenvalues < self.fermi_level - FERMI_TOLERANCE
-        # A state that is half filled, as by the tetrahedron method on a coarse mesh, may be on either side.
+        # A half-filled state, e.g. from the tetrahedron method on a coarse mesh, may be on either side.
         wrongly = np.where(above, 2 * occupations - 1, np.where(below, 1 - 2 * occupations, 0.0))
         misplaced = self._count(wrongly.clip(0.0))
         if misplaced > max(ELECTRON_TOLERANCE, MISPLACED_TOLERANCE * num_electrons):

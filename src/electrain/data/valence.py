@@ -44,7 +44,7 @@ def valence_electrons(rows: Sequence[Row]) -> dict[str, float]:
 
 
 def _are_unique(matrix: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Unknowns that no solution of the homogeneous system of equations changes, shape ``(num_unknowns,)``."""
+    """Which unknowns are the same in all solutions of a linear system, shape ``(num_unknowns,)``."""
     _, sizes, directions = np.linalg.svd(matrix, full_matrices=True)
     rank = int((sizes > 1e-9 * sizes[0]).sum())
     return (np.abs(directions[rank:]) < 1e-6).all(axis=0)

@@ -1,7 +1,7 @@
-"""Whether k-points sample the Brillouin zone, or lie along a path for band structures.
+"""Check whether k-points sample the Brillouin zone, or lie on a path of a band structure.
 
-A density of states is an average over the zone. Codes also write eigenvalues along lines, with weights that average to
-nothing, and do not always say so.
+A density of states is an average over the zone. DFT codes also write eigenvalues along lines, with weights that give no
+meaningful average, and do not always say so.
 """
 
 import itertools
@@ -11,33 +11,33 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
-# Rounded coordinates of one point differ by less, in units of the reciprocal lattice vectors.
+# Rounded coordinates of the same point differ by less than this, in units of the reciprocal lattice vectors.
 _SAME = 2e-4
 _LARGEST_MESH = 200  # points along one axis
-_MOST_EQUIVALENT = 48  # points that the symmetry of a lattice and time reversal make equal
-_WHOLE = 0.05  # how far a number of equivalent points may be from a whole one, with rounded weights
-_FEWEST = 5  # points that could make up a path; fewer are special points
+_MOST_EQUIVALENT = 48  # points that are equivalent by lattice symmetry and time reversal
+_WHOLE = 0.05  # how far a number of equivalent points may be from an integer, with rounded weights
+_FEWEST = 5  # smallest number of points in a path; fewer are special points
 _STRAIGHT = 0.02  # sine of the angle between two steps on one line
-_ON_LINES = 0.5  # part of all points with both neighbors on one line
+_ON_LINES = 0.5  # fraction of all points that lie on a line with both neighbors
 
 # Coefficients of the planes on which lines of symmetry lie
 _SMALL = np.array([c for c in itertools.product((-1, 0, 1, 2), repeat=3) if 0 < np.abs(c).sum() <= 3])
 
 
 class Mesh(NamedTuple):
-    """Points of a lattice, all of them or those that symmetry leaves.
+    """A mesh of k-points, complete or reduced by symmetry.
 
-    :param num_points: in the whole zone.
+    :param num_points: number of points in the whole zone.
     """
 
     num_points: int
 
 
 def check_zone(k_points: NDArray[np.float64], weights: NDArray[np.float64]) -> None:
-    """Check that k-points sample the zone: a mesh, whole or reduced by symmetry, special points or random ones.
+    """Check that k-points sample the zone: a mesh, complete or reduced by symmetry, special points or random points.
 
     :param k_points: fractional coordinates, shape ``(num_k, 3)``.
-    :param weights: shape ``(num_k,)``, positive.
+    :param weights: positive weights, shape ``(num_k,)``.
     :raises ValueError: for points along lines.
     """
     if len(k_points) < _FEWEST or find_mesh(k_points, weights) is not None:
@@ -51,13 +51,13 @@ def check_zone(k_points: NDArray[np.float64], weights: NDArray[np.float64]) -> N
 
 
 def find_mesh(k_points: NDArray[np.float64], weights: NDArray[np.float64]) -> Mesh | None:
-    """The mesh that k-points belong to, ``None`` if there is none.
+    """Find the mesh of the k-points; ``None`` if there is none.
 
-    The differences between points generate a lattice. It is the mesh if every point stands for a whole number of its
-    points, at most 48, as its weight says; the points of a path have a fine lattice, and equal weights.
+    The differences between points generate a lattice, which is the mesh if, by its weight, every point represents
+    an integer number of lattice points, at most 48; the points of a path have a fine lattice and equal weights.
 
     :param k_points: fractional coordinates, shape ``(num_k, 3)``.
-    :param weights: shape ``(num_k,)``, positive.
+    :param weights: positive weights, shape ``(num_k,)``.
     """
     differences = k_points - k_points[0]
     sizes = [_denominator(differences[:, axis]) for axis in range(3)]
@@ -74,10 +74,10 @@ def find_mesh(k_points: NDArray[np.float64], weights: NDArray[np.float64]) -> Me
 
 
 def share_on_lines(k_points: NDArray[np.float64]) -> float:
-    """Part of the points that lie on lines.
+    """Return the fraction of points that lie on lines.
 
-    Either their two nearest neighbors are on one straight line with them, or they are themselves on a line of symmetry,
-    such as (u, 0, 0) or (u, 2u, u), where the points of a coarse path are, but no random ones.
+    These are points on a straight line with their two nearest neighbors, or on a line of symmetry, e.g. (u, 0, 0) or
+    (u, 2u, u), which contains the points of a coarse path, but no random points.
 
     :param k_points: fractional coordinates, shape ``(num_k, 3)``, at least three different ones.
     """
@@ -93,14 +93,14 @@ def share_on_lines(k_points: NDArray[np.float64]) -> float:
 
 
 def _is_symmetric(points: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether points fulfil two independent equations ``c . k = m / 2`` with whole numbers c and m, c small."""
+    """Whether points satisfy two independent equations ``c . k = m / 2`` with integers c and m, c small."""
     doubled = 2.0 * points @ _SMALL.T
     fulfilled = np.abs(doubled - np.round(doubled)) < 4 * _SAME
     return np.array([np.linalg.matrix_rank(_SMALL[row]) >= 2 if row.any() else False for row in fulfilled])
 
 
 def _denominator(differences: NDArray[np.float64]) -> int | None:
-    """The smallest number that makes all differences whole, ``None`` if there is none."""
+    """Smallest number that makes all differences integers when multiplied by it; ``None`` if there is none."""
     for number in range(1, _LARGEST_MESH + 1):
         scaled = differences * number
         if (np.abs(scaled - np.round(scaled)) < _SAME * number).all():
@@ -109,16 +109,16 @@ def _denominator(differences: NDArray[np.float64]) -> int | None:
 
 
 def _index_of_lattice(vectors: NDArray[np.int64], divisions: NDArray[np.int64]) -> int:
-    """Points of the grid of all divisions for each point of the lattice that vectors and whole periods generate.
+    """Number of points on the grid of all divisions per point of the lattice generated by the vectors and the periods.
 
     :param vectors: shape ``(num_vectors, 3)``, in steps of the divisions.
-    :param divisions: steps in a period along each axis.
+    :param divisions: number of steps in a period along each axis.
     """
-    basis = np.diag(divisions)  # upper triangular throughout: row i begins at column i
+    basis = np.diag(divisions)  # always upper triangular: row i starts at column i
     for vector in vectors:
         rest = vector.copy()
         for axis in range(3):
-            while rest[axis]:  # Euclid's algorithm on whole rows
+            while rest[axis]:  # Euclid's algorithm on rows
                 basis[axis], rest = rest, basis[axis] - (basis[axis, axis] // rest[axis]) * rest
-            # now the row at hand begins one column later
+            # now the current row starts one column later
     return abs(int(np.prod(np.diag(basis))))

@@ -36,7 +36,7 @@ def of_samples(features: PooledFeatures, sample_kind: str, averaged: bool, selec
 
 
 def means_over_atoms(values: torch.Tensor, kind: str, selection: Selection) -> torch.Tensor:
-    """Values of selected atoms, or sums over those of each structure, as means over them; zero without atoms."""
+    """Means over the selected atoms, from values of atoms or sums over each structure; zero without atoms."""
     num_systems = len(selection.num_atoms)
     if kind == "atom":
         values = values.new_zeros(num_systems, values.shape[1]).index_add(0, selection.system_of_atom, values)

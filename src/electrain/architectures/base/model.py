@@ -52,7 +52,7 @@ class SpectralModel(ModelInterface):
 
     architecture = ""  # its name
     upgrades: Mapping[int, Upgrade] = {}  # of older checkpoints, by their version
-    uncertainty = SpectralUncertainty  # what metatrain's `llpr` becomes around the model
+    uncertainty = SpectralUncertainty  # the class that replaces metatrain's `llpr` model
 
     __supported_devices__ = ["cuda", "cpu"]  # noqa: RUF012 (metatrain's interface)
     __supported_dtypes__ = [torch.float32, torch.float64]  # noqa: RUF012
