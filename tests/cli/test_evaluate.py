@@ -22,10 +22,10 @@ from electrain.calculators import ElectronicStructureModel
 from electrain.cli import app
 from electrain.data import prepare_dataset
 from electrain.data.reading import PreparedPart
+from electrain.evaluation.evaluated_model import EvaluatedModel
 from electrain.evaluation.figures import learning_curve
 from electrain.evaluation.report import chosen_for_rotation, evaluate_models, report_tables, report_text
 from electrain.evaluation.summary import ALL
-from electrain.evaluation.tested_model import TestedModel
 
 GRID_ENDS = (GRID["start"] + GRID["max_shift"] * GRID["step"], GRID["start"] + (GRID["size"] - 1) * GRID["step"])
 
@@ -286,7 +286,7 @@ def test_structures_are_checked_once(part, level_file, energy_only_file, checked
 
 
 def test_inputs_of_the_model_are_checked(part, charged_metal_file):
-    model = TestedModel(charged_metal_file, part, "cpu", batch_size=10, matmul_precision="highest")
+    model = EvaluatedModel(charged_metal_file, part, "cpu", batch_size=10, matmul_precision="highest")
     atoms = bulk("Si")
     model.check(atoms)
     atoms.info["charge"] = 0.5

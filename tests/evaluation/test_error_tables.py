@@ -13,6 +13,7 @@ from ase.build import bulk
 from electrain.data import EnergyAxis
 from electrain.data.reading import Entry, LabelledStructure
 from electrain.evaluation.distribution_figures import at_percentiles, element_errors, error_distribution
+from electrain.evaluation.evaluated_model import PredictedEnergy
 from electrain.evaluation.figures import calibration_figure, errors_by_subset
 from electrain.evaluation.structure_errors import StructureErrors, compare_structure, gap_by_counting
 from electrain.evaluation.summary import ALL, ErrorTable, summarise
@@ -25,7 +26,6 @@ from electrain.evaluation.tables import (
     write_json,
     write_structures,
 )
-from electrain.evaluation.tested_model import PredictedEnergy
 from electrain.evaluation.uncertainties import SPECTRUM, calibrations
 from electrain.evaluation.viewer import MAX_SHOWN, as_script, chosen_structures
 from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, ENERGY, FERMI_LEVEL, FORCES, STRESS

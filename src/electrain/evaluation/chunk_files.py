@@ -16,8 +16,8 @@ from electrain.data.work_folder import MANIFEST
 from electrain.files.replacing import atomically
 from electrain.jobs.folder import JobFolder, make_chunks, open_job
 
+from .evaluated_model import EvaluatedModel
 from .structure_errors import Compared, StructureErrors, compare_structures
-from .tested_model import TestedModel
 
 FOLDER = "predictions"
 # Number of structures in a chunk: in memory at one time, and lost when a process is killed.
@@ -63,7 +63,7 @@ def open_folder(report: Path, part: PreparedPart, num_rotated: int, *, overwrite
 
 
 def evaluate_part(
-    model: TestedModel, path: Path, part: PreparedPart, job: JobFolder, rotate: Sequence[bool]
+    model: EvaluatedModel, path: Path, part: PreparedPart, job: JobFolder, rotate: Sequence[bool]
 ) -> list[Path]:
     """Predict all structures of a part that have not been predicted before.
 
@@ -88,7 +88,7 @@ def evaluate_part(
 
 
 def _evaluate_chunk(
-    model: TestedModel, structures: list[Any], part: PreparedPart, rotate: Sequence[bool], file: Path
+    model: EvaluatedModel, structures: list[Any], part: PreparedPart, rotate: Sequence[bool], file: Path
 ) -> None:
     reasons = []
     for labelled in structures:

@@ -15,6 +15,7 @@ from electrain.files.replacing import replacing
 from .channel_errors import ChannelErrors, channel_errors
 from .chunk_files import evaluate_part, open_folder, read_spectra
 from .distribution_figures import error_distribution, errors_by_element
+from .evaluated_model import EvaluatedModel
 from .figures import NamedFigure, calibration_figure, errors_by_energy, errors_by_subset, gap_parity, learning_curve
 from .html_report import write_html
 from .summary import ALL, ErrorTable, Summary, summarise
@@ -29,7 +30,6 @@ from .tables import (
     write_structures,
     write_summary,
 )
-from .tested_model import TestedModel
 from .uncertainties import calibrations
 from .viewer import chemiscope_library, viewer_data
 
@@ -105,7 +105,7 @@ def evaluate_models(
     if any(size < 1 for size in training_sizes):
         raise ValueError(f"expected positive numbers of training structures, got {list(training_sizes)}")
     tested = [
-        TestedModel(path, part, device, batch_size=batch_size, matmul_precision=matmul_precision) for path in models
+        EvaluatedModel(path, part, device, batch_size=batch_size, matmul_precision=matmul_precision) for path in models
     ]
     rotate = chosen_for_rotation(part.entries, num_rotated)
     found = []

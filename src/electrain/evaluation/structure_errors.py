@@ -20,7 +20,7 @@ from electrain.spectra import (
 )
 
 from .aligned import Aligned, align
-from .tested_model import PredictedEnergy, TestedModel
+from .evaluated_model import EvaluatedModel, PredictedEnergy
 
 # A density of states below this threshold counts as zero when a gap is read from it (PET-MAD-DOS paper, table 2).
 GAP_THRESHOLD = 0.1  # states/eV/atom
@@ -208,7 +208,7 @@ def _energetic(labelled: LabelledStructure, energy: PredictedEnergy) -> dict[str
 
 
 def compare_structures(
-    structures: list[LabelledStructure], model: TestedModel, axis: EnergyAxis, rotate: list[bool]
+    structures: list[LabelledStructure], model: EvaluatedModel, axis: EnergyAxis, rotate: list[bool]
 ) -> list[Compared]:
     """Predict a few structures and compare them.
 

@@ -27,7 +27,7 @@ def restart_model(model: Any, dataset_info: DatasetInfo, options: Mapping[str, A
     """
     model.hypers = agreed_hypers(model.architecture, model.hypers, options)
     model.axis = axis_of(model.hypers)
-    check_elements(dataset_info.atomic_types, model.atomic_types)
+    check_dataset_elements(dataset_info.atomic_types, model.atomic_types)
     dataset_info = checked_dataset_info(dataset_info, model.axis)
     known = model.dataset_info.targets
     merged = model.dataset_info.union(dataset_info)
@@ -91,7 +91,7 @@ def agreed_hypers(architecture: str, known: Any, options: Mapping[str, Any]) -> 
     return hypers
 
 
-def check_elements(found: list[int], known: list[int]) -> None:
+def check_dataset_elements(found: list[int], known: list[int]) -> None:
     """Raise a ``ValueError`` for atomic numbers that the model does not know."""
     unknown = sorted(set(found) - set(known))
     if unknown:

@@ -31,7 +31,7 @@ class PredictedEnergy(NamedTuple):
     uncertainty: float | None = None  # eV, standard deviation
 
 
-class TestedModel:
+class EvaluatedModel:
     """An exported model that predicts the quantities of a data set.
 
     :param path: the ``.pt`` file.
@@ -43,8 +43,6 @@ class TestedModel:
     :raises ModelFileError: if it is not an exported model.
     :raises ValueError: for a model that predicts no quantity of the data set, or has another energy axis.
     """
-
-    __test__ = False  # pytest would collect a class of this name
 
     def __init__(
         self, path: Path, part: PreparedPart, device: str | None, *, batch_size: int, matmul_precision: str
