@@ -6,7 +6,7 @@ import pytest
 import torch
 from structures import example_structures, to_batch
 
-from electrain.nn.cutoff import adaptive_cutoffs, bump_cutoff, cosine_cutoff, cutoff_weights
+from electrain.nn.cutoff import NeighborCount, adaptive_cutoffs, bump_cutoff, cosine_cutoff, cutoff_weights
 from electrain.nn.edges import edge_vectors
 
 ELEMENTS = [1, 6, 8, 14, 79]
@@ -92,7 +92,11 @@ def test_unknown_function():
 
 def test_unknown_method():
     with pytest.raises(ValueError, match="adaptive_cutoff_method must be 'solver' or 'grid', got 'guess'"):
-        adaptive_cutoffs(torch.ones(1), torch.zeros(1, dtype=torch.int64), 1, 4.0, 5.0, 1.0, "guess")
+        adaptive_cutoffs(torch.ones(1), torch.zeros(1, dtype=torch.int64), 1, wanted(4.0), "guess")
+
+
+def wanted(number):
+    return NeighborCount(number, MAX_CUTOFF, COUNT_WIDTH)
 
 
 def pairs_of(names):
@@ -127,7 +131,7 @@ def root_by_bisection(distances, num_neighbors):
 @pytest.mark.parametrize("name", STRUCTURES)
 def test_solver_finds_the_root(name, num_neighbors):
     distances, centers, num_atoms = pairs_of([name])
-    radii = adaptive_cutoffs(distances, centers, num_atoms, num_neighbors, MAX_CUTOFF, COUNT_WIDTH, "solver")
+    radii = adaptive_cutoffs(distances, centers, num_atoms, wanted(num_neighbors), "solver")
     for atom in range(num_atoms):
         expected = root_by_bisection(distances[centers == atom].tolist(), num_neighbors)
         assert float(radii[atom]) == pytest.approx(expected, rel=1e-7)
@@ -136,14 +140,14 @@ def test_solver_finds_the_root(name, num_neighbors):
 def test_without_neighbors_the_radius_is_the_largest():
     empty = torch.zeros(0, dtype=torch.float64)
     centers = torch.zeros(0, dtype=torch.int64)
-    radii = adaptive_cutoffs(empty, centers, 2, 8.0, MAX_CUTOFF, COUNT_WIDTH, "solver")
+    radii = adaptive_cutoffs(empty, centers, 2, wanted(8.0), "solver")
     torch.testing.assert_close(radii, torch.full((2,), MAX_CUTOFF, dtype=torch.float64), rtol=1e-6, atol=0)
 
 
 def test_radii_shrink_where_neighbors_are_many():
     distances, centers, num_atoms = pairs_of(["one-atom cell"])
-    few = adaptive_cutoffs(distances, centers, num_atoms, 4.0, MAX_CUTOFF, COUNT_WIDTH, "solver")
-    many = adaptive_cutoffs(distances, centers, num_atoms, 40.0, MAX_CUTOFF, COUNT_WIDTH, "solver")
+    few = adaptive_cutoffs(distances, centers, num_atoms, wanted(4.0), "solver")
+    many = adaptive_cutoffs(distances, centers, num_atoms, wanted(40.0), "solver")
     assert float(few) < float(many) < MAX_CUTOFF
 
 
@@ -152,7 +156,7 @@ def test_derivative_of_adaptive_radii(method):
     distances, centers, num_atoms = pairs_of(["molecule", "slab"])
 
     def radii(values):
-        return adaptive_cutoffs(values, centers, num_atoms, 8.0, MAX_CUTOFF, COUNT_WIDTH, method)
+        return adaptive_cutoffs(values, centers, num_atoms, wanted(8.0), method)
 
     distances.requires_grad_()
     (analytic,) = torch.autograd.grad(radii(distances).square().sum(), distances)
@@ -173,8 +177,8 @@ def test_derivative_of_adaptive_radii(method):
 def test_an_atoms_radius_does_not_depend_on_its_batch(method):
     """The grid's Gaussian is normalised by each atom's own maximum, not by the batch's."""
     names = list(STRUCTURES)
-    together = adaptive_cutoffs(*pairs_of(names), 8.0, MAX_CUTOFF, COUNT_WIDTH, method)
-    alone = torch.cat([adaptive_cutoffs(*pairs_of([name]), 8.0, MAX_CUTOFF, COUNT_WIDTH, method) for name in names])
+    together = adaptive_cutoffs(*pairs_of(names), wanted(8.0), method)
+    alone = torch.cat([adaptive_cutoffs(*pairs_of([name]), wanted(8.0), method) for name in names])
     torch.testing.assert_close(together, alone, rtol=1e-13, atol=0)
 
 
@@ -182,8 +186,8 @@ def test_an_atom_far_from_the_wanted_count_still_has_a_radius_on_the_grid():
     """Too many neighbors at every radius: a maximum over the whole batch would leave 0 / 0 for this atom."""
     distances = torch.cat([torch.full((400,), 0.1), torch.tensor([5.5])]).double()
     centers = torch.cat([torch.zeros(400, dtype=torch.int64), torch.ones(1, dtype=torch.int64)])
-    together = adaptive_cutoffs(distances, centers, 3, 20.0, MAX_CUTOFF, COUNT_WIDTH, "grid")
-    alone = adaptive_cutoffs(distances[:400], centers[:400], 1, 20.0, MAX_CUTOFF, COUNT_WIDTH, "grid")
+    together = adaptive_cutoffs(distances, centers, 3, wanted(20.0), "grid")
+    alone = adaptive_cutoffs(distances[:400], centers[:400], 1, wanted(20.0), "grid")
     assert torch.equal(together[:1], alone)
     assert 0.5 <= float(alone) <= MAX_CUTOFF
     assert torch.isfinite(together).all()

@@ -25,6 +25,14 @@ class Cutoff(NamedTuple):
     method: str = "solver"
 
 
+class NeighborCount(NamedTuple):
+    """How many neighbors an atom shall have, and how they are counted; lengths in Angstrom."""
+
+    number: float
+    max_cutoff: float  # the largest radius
+    width: float  # of the bump function that counts
+
+
 def bump_cutoff(
     distances: torch.Tensor, cutoffs: torch.Tensor, width: float, margin: float = _BUMP_MARGIN
 ) -> torch.Tensor:
@@ -60,27 +68,23 @@ def adaptive_cutoffs(
     distances: torch.Tensor,
     centers: torch.Tensor,
     num_atoms: int,
-    num_neighbors: float,
-    max_cutoff: float,
-    width: float,
+    wanted: NeighborCount,
     method: str,
 ) -> torch.Tensor:
-    """A cutoff radius for every atom within which it has about ``num_neighbors`` neighbors.
+    """A cutoff radius for every atom within which it has about as many neighbors as wanted.
 
     :param distances: (num_pairs,) in Angstrom.
     :param centers: (num_pairs,) central atom of each pair.
     :param num_atoms: number of atoms.
-    :param num_neighbors: desired number of neighbors.
-    :param max_cutoff: largest radius, in Angstrom.
-    :param width: of the bump function with which neighbors are counted, in Angstrom.
+    :param wanted: number of neighbors.
     :param method: ``"solver"`` finds the root of the smooth count; ``"grid"`` averages over a grid of radii,
         which older checkpoints need.
     :return: (num_atoms,) radii in Angstrom, differentiable with respect to ``distances``.
     """
     if method == "solver":
-        return _solver_cutoffs(distances, centers, num_atoms, num_neighbors, max_cutoff, width)
+        return _solver_cutoffs(distances, centers, num_atoms, wanted)
     elif method == "grid":
-        return _grid_cutoffs(distances, centers, num_atoms, num_neighbors, max_cutoff, width)
+        return _grid_cutoffs(distances, centers, num_atoms, wanted)
     else:
         raise ValueError("adaptive_cutoff_method must be 'solver' or 'grid', got '" + method + "'")
 
@@ -89,83 +93,75 @@ def _excess_neighbors(
     radii: torch.Tensor,
     distances: torch.Tensor,
     centers: torch.Tensor,
-    num_neighbors: float,
-    max_cutoff: float,
-    width: float,
+    wanted: NeighborCount,
 ) -> torch.Tensor:
-    """Smooth neighbor count at ``radii`` plus ``num_neighbors * (r / max_cutoff)^3``, minus ``num_neighbors``.
+    """Smooth neighbor count at ``radii`` plus ``number * (r / max_cutoff)^3``, minus ``number``.
 
-    The cubic term, the count in a uniform medium, makes the function increase strictly from ``-num_neighbors`` at 0
+    The cubic term, the count in a uniform medium, makes the function increase strictly from ``-number`` at 0
     to a non-negative value at ``max_cutoff``, so there is exactly one root for any neighborhood.
     """
-    counts = torch.zeros_like(radii).index_add(0, centers, bump_cutoff(distances, radii[centers], width))
-    return counts + num_neighbors * (radii / max_cutoff) ** 3 - num_neighbors
+    counts = torch.zeros_like(radii).index_add(0, centers, bump_cutoff(distances, radii[centers], wanted.width))
+    return counts + wanted.number * (radii / wanted.max_cutoff) ** 3 - wanted.number
 
 
 def _excess_slope(
     radii: torch.Tensor,
     distances: torch.Tensor,
     centers: torch.Tensor,
-    num_neighbors: float,
-    max_cutoff: float,
-    width: float,
+    wanted: NeighborCount,
     margin: float = _BUMP_MARGIN,
 ) -> torch.Tensor:
     """Derivative of :func:`_excess_neighbors` with respect to the radii, from the bump's own derivative."""
-    scaled = (distances - radii[centers] + width) / width
+    scaled = (distances - radii[centers] + wanted.width) / wanted.width
     active = (scaled > 0.0) & (scaled < 1.0)
     angle = math.pi * scaled.clamp(margin, 1.0 - margin)
     tanh = torch.tanh(1.0 / torch.tan(angle))
-    slopes = 0.5 * math.pi / width * (1.0 - tanh**2) / torch.sin(angle) ** 2
+    slopes = 0.5 * math.pi / wanted.width * (1.0 - tanh**2) / torch.sin(angle) ** 2
     slopes = torch.where(active, slopes, torch.zeros_like(slopes))
     total = torch.zeros_like(radii).index_add(0, centers, slopes)
-    return total + 3.0 * num_neighbors * radii**2 / max_cutoff**3
+    return total + 3.0 * wanted.number * radii**2 / wanted.max_cutoff**3
 
 
 def _solver_cutoffs(
     distances: torch.Tensor,
     centers: torch.Tensor,
     num_atoms: int,
-    num_neighbors: float,
-    max_cutoff: float,
-    width: float,
+    wanted: NeighborCount,
     newton_steps: int = _NEWTON_STEPS,
 ) -> torch.Tensor:
     """Newton steps inside a shrinking bracket, then one differentiable step (implicit function theorem)."""
     fixed = distances.detach()
     lower = torch.zeros(num_atoms, dtype=fixed.dtype, device=fixed.device)
-    upper = torch.full_like(lower, max_cutoff)
+    upper = torch.full_like(lower, wanted.max_cutoff)
     radii = 0.5 * upper
     for _ in range(newton_steps):
-        excess = _excess_neighbors(radii, fixed, centers, num_neighbors, max_cutoff, width)
-        slope = _excess_slope(radii, fixed, centers, num_neighbors, max_cutoff, width).clamp_min(1e-6)
+        excess = _excess_neighbors(radii, fixed, centers, wanted)
+        slope = _excess_slope(radii, fixed, centers, wanted).clamp_min(1e-6)
         lower = torch.where(excess <= 0, radii, lower)
         upper = torch.where(excess <= 0, upper, radii)
         newton = radii - excess / slope
         inside = (newton >= lower) & (newton <= upper)
         radii = torch.where(inside, newton, 0.5 * (lower + upper))
-    slope = _excess_slope(radii, fixed, centers, num_neighbors, max_cutoff, width).clamp_min(1e-6)
-    excess = _excess_neighbors(radii, distances, centers, num_neighbors, max_cutoff, width)
-    return (radii - excess / slope).clamp(max_cutoff / 16.0, max_cutoff)
+    slope = _excess_slope(radii, fixed, centers, wanted).clamp_min(1e-6)
+    excess = _excess_neighbors(radii, distances, centers, wanted)
+    return (radii - excess / slope).clamp(wanted.max_cutoff / 16.0, wanted.max_cutoff)
 
 
 def _grid_cutoffs(
     distances: torch.Tensor,
     centers: torch.Tensor,
     num_atoms: int,
-    num_neighbors: float,
-    max_cutoff: float,
-    width: float,
+    wanted: NeighborCount,
 ) -> torch.Tensor:
     """Gaussian-weighted mean over radii from 0.5 A in steps of ``width / 4``, centred where the count is as desired."""
-    probes = torch.arange(0.5, max_cutoff, width / 4.0, dtype=distances.dtype, device=distances.device)
+    probes = torch.arange(0.5, wanted.max_cutoff, wanted.width / 4.0, dtype=distances.dtype, device=distances.device)
     if num_atoms == 0:
         return torch.zeros(0, dtype=distances.dtype, device=distances.device)
-    weights = bump_cutoff(distances.unsqueeze(1), probes.unsqueeze(0), width)
+    weights = bump_cutoff(distances.unsqueeze(1), probes.unsqueeze(0), wanted.width)
     counts = torch.zeros(num_atoms, len(probes), dtype=distances.dtype, device=distances.device)
     counts = counts.index_add(0, centers, weights)
     uniform = torch.linspace(0.0, 1.0, len(probes), dtype=distances.dtype, device=distances.device) ** 3
-    excess = counts + num_neighbors * uniform - num_neighbors
+    excess = counts + wanted.number * uniform - wanted.number
     # The width of the Gaussian is the local slope of the count, so about one probe on either side contributes.
     slope = torch.gradient(excess, dim=[1])[0].abs().clamp_min(1e-12)
     exponent = -0.5 * (excess / slope) ** 2

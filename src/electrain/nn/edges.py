@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 
 from .batch import Batch, Edges
-from .cutoff import Cutoff, adaptive_cutoffs, cutoff_weights
+from .cutoff import Cutoff, NeighborCount, adaptive_cutoffs, cutoff_weights
 
 # TorchScript: functions cannot read module-level numbers, so constants are default arguments below.
 
@@ -97,9 +97,8 @@ def find_edges(batch: Batch, cutoff: Cutoff, min_distance: float = _MIN_DISTANCE
         atomic_cutoffs = torch.full_like(batch.positions[:, 0], cutoff.radius)
         pair_cutoffs = torch.full_like(distances, cutoff.radius)
     else:
-        atomic_cutoffs = adaptive_cutoffs(
-            distances, batch.centers, num_atoms, num_neighbors, cutoff.radius, cutoff.count_width, cutoff.method
-        )
+        wanted = NeighborCount(num_neighbors, cutoff.radius, cutoff.count_width)
+        atomic_cutoffs = adaptive_cutoffs(distances, batch.centers, num_atoms, wanted, cutoff.method)
         pair_cutoffs = 0.5 * (atomic_cutoffs[batch.centers] + atomic_cutoffs[batch.neighbors])
     inside = distances <= pair_cutoffs
     # Round-off may put i -> j just inside and j -> i just outside, so an edge is kept only together with its reverse.
