@@ -258,6 +258,7 @@ def test_no_neighbors(model):
 
 
 def test_no_atoms(model):
+    """No rows per atom, no energy, no gap; the rest of the batch does not notice."""
     empty = System(
         types=torch.zeros(0, dtype=torch.int32),
         positions=torch.zeros(0, 3, dtype=torch.float64),
@@ -265,15 +266,21 @@ def test_no_atoms(model):
         pbc=torch.tensor([False] * 3),
     )
     empty = get_system_with_neighbor_lists(empty, model.requested_neighbor_lists())
-    (water,) = to_systems(FRAMES[:1], model)
-    expected = {name: values.block().values for name, values in model([water], request(ALL_TARGETS)).items()}
-    found = model([empty, water], request(ALL_TARGETS))
-    for name in ALL_TARGETS:
-        nothing, values = found[name].block().values
-        torch.testing.assert_close(values, expected[name][0], rtol=1e-10, atol=1e-10)
-        assert (nothing == 0).all() if name in EXTENSIVE else nothing.isnan().all()
-    per_atom = model([empty, empty], request(EXTENSIVE, "atom"))
-    assert all(len(values.block().values) == 0 for values in per_atom.values())
+    (atoms,) = to_systems(FRAMES[:1], model)
+    alone = {name: values.block().values for name, values in model([atoms], request(ALL_TARGETS)).items()}
+    for systems, row in (([atoms, empty], 0), ([empty, atoms], 1), ([empty, atoms, empty], 1)):
+        found = model(systems, request(ALL_TARGETS))
+        for name in ALL_TARGETS:
+            values = found[name].block().values
+            assert len(values) == len(systems)
+            torch.testing.assert_close(values[row : row + 1], alone[name], rtol=1e-10, atol=1e-10)
+            others = torch.cat([values[:row], values[row + 1 :]])
+            assert (others == 0).all() if name in EXTENSIVE else others.isnan().all()
+        for values in model(systems, request(EXTENSIVE, "atom")).values():
+            assert values.block().samples.column("system").tolist() == [row] * len(atoms)
+    for kind, rows in (("system", 2), ("atom", 0)):
+        for values in model([empty, empty], request(EXTENSIVE, kind)).values():
+            assert len(values.block().values) == rows and (values.block().values == 0).all()
 
 
 def test_properties_of_structures_have_no_atoms(model):

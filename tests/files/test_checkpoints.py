@@ -98,12 +98,12 @@ def test_other_kinds_of_pickles(traces, tmp_path):
         read_checkpoint(path)
     (tmp_path / "plain.ckpt").write_bytes(pickle.dumps(calls["posix.system"], protocol=2))
     with pytest.raises(
-        CheckpointError, match=r"is not a checkpoint, or incomplete; expected a file written by torch\.save"
+        CheckpointError, match=r"is not a checkpoint, or incomplete; expected a \.ckpt file written by `mtt train`"
     ):
         read_checkpoint(tmp_path / "plain.ckpt")
     torch.save(calls["posix.system"], tmp_path / "old.ckpt", _use_new_zipfile_serialization=False)
     with pytest.raises(
-        CheckpointError, match=r"is not a checkpoint, or incomplete; expected a file written by torch\.save"
+        CheckpointError, match=r"is not a checkpoint, or incomplete; expected a \.ckpt file written by `mtt train`"
     ):
         read_checkpoint(tmp_path / "old.ckpt")
     assert not trace.exists()

@@ -20,7 +20,7 @@ def test_missing(tmp_path):
 
 
 def test_folder(tmp_path):
-    with pytest.raises(ModelFileError, match=r"is a folder; expected an exported model, a \.pt file"):
+    with pytest.raises(ModelFileError, match=r"is a folder; expected a \.pt file written by `mtt export`"):
         load_model(tmp_path)
 
 

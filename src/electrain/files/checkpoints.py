@@ -8,7 +8,6 @@ constructors, which check their arguments.
 
 import json
 import pickle
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,8 @@ import torch
 from metatensor.torch import load_buffer
 from metatomic.torch import ModelMetadata
 from metatrain.utils.data import DatasetInfo, TargetInfo
+
+from .archives import archive_entries
 
 
 class CheckpointError(ValueError):
@@ -87,17 +88,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def _check_kind(path: Path) -> None:
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist")
-    if path.is_dir():
-        raise CheckpointError(f"{path} is a folder; expected a checkpoint, a .ckpt file")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = {name.partition("/")[2] for name in archive.namelist()}
-    except zipfile.BadZipFile:
-        raise CheckpointError(
-            f"{path} is not a checkpoint, or incomplete; expected a file written by torch.save"
-        ) from None
+    entries = archive_entries(path, "checkpoint", "a .ckpt file written by `mtt train`", CheckpointError)
     if any(entry.startswith("code/") for entry in entries):
         raise CheckpointError(
             f"{path} is an exported model; expected the checkpoint (.ckpt) it was exported from, which contains the "

@@ -1,13 +1,14 @@
 """Opening an exported model, with a clear error for every wrong file."""
 
 import json
-import zipfile
 from pathlib import Path
 
 from metatomic.torch import AtomisticModel, ModelCapabilities, load_atomistic_model
 
 from electrain.interface.quantities import DENSITY_OF_STATES
 from electrain.spectra.axis import EnergyAxis
+
+from .archives import archive_entries
 
 
 class ModelFileError(ValueError):
@@ -72,17 +73,7 @@ def valence_electrons_of(model: AtomisticModel) -> dict[str, float]:
 
 
 def _check_kind(path: Path) -> None:
-    if not path.exists():
-        raise FileNotFoundError(f"the model file {path} does not exist")
-    if path.is_dir():
-        raise ModelFileError(f"{path} is a folder; expected an exported model, a .pt file")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = {name.partition("/")[2] for name in archive.namelist()}
-    except zipfile.BadZipFile:
-        raise ModelFileError(
-            f"{path} is not a model, or incomplete; expected a .pt file written by `mtt export`"
-        ) from None
+    entries = archive_entries(path, "model", "a .pt file written by `mtt export`", ModelFileError)
     if "data.pkl" not in entries:
         raise ModelFileError(f"{path} is an archive, but not a model; expected a .pt file written by `mtt export`")
     if not any(entry.startswith("code/") for entry in entries):

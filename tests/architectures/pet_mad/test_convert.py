@@ -571,8 +571,11 @@ def test_wrong_use_of_the_command(dos_file, tmp_path):
         ((copied, tmp_path / "." / "peer.ckpt"), "is the checkpoint to convert"),
         ((copied, tmp_path / "ours.pt"), "ends with .ckpt for the result"),
         ((tmp_path / "none.ckpt", target), "none.ckpt does not exist"),
-        ((tmp_path, target), "is a folder; expected a checkpoint"),
-        ((tmp_path / "text.ckpt", target), "is not a checkpoint, or incomplete; expected a file written by torch.save"),
+        ((tmp_path, target), "is a folder; expected a .ckpt file written by `mtt train`"),
+        (
+            (tmp_path / "text.ckpt", target),
+            "is not a checkpoint, or incomplete; expected a .ckpt file written by `mtt train`",
+        ),
         ((tmp_path / "exported.pt", target), "is an exported model; expected the checkpoint (.ckpt)"),
         ((tmp_path / "tensors.ckpt", target), "cannot be converted: expected a checkpoint of metatrain's arch"),
         ((copied, tmp_path / "no" / "ours.ckpt"), "No such file or directory"),

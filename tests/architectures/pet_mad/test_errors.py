@@ -6,12 +6,10 @@ import pytest
 import torch
 from ase import Atoms
 from metatensor.torch import Labels, TensorBlock, TensorMap
-from metatomic.torch import System
 from metatrain.utils.architectures import get_default_hypers
 from metatrain.utils.data import DatasetInfo, DiskDataset
 from metatrain.utils.data.target_info import TargetInfo
 from metatrain.utils.io import model_from_checkpoint, trainer_from_checkpoint
-from metatrain.utils.neighbor_lists import get_system_with_neighbor_lists
 from tiny_models import (
     ALL_TARGETS,
     ELEMENTS,
@@ -85,34 +83,6 @@ def test_atoms_on_top_of_each_other(model, distance):
     atoms = Atoms("OCC", positions=[[0, 0, 0], [0, 0, 1.2], [0, distance, 1.2]])
     with pytest.raises(ValueError, match=r"atoms 1 and 2 \(numbered through the batch\) are .* Angstrom apart"):
         model(to_systems([atoms], model), request(["energy"]))
-
-
-def test_empty_structure(model):
-    """As with metatrain's `pet`: no rows per atom, no energy, no gap; the rest of the batch does not notice."""
-    empty = System(
-        types=torch.zeros(0, dtype=torch.int32),
-        positions=torch.zeros(0, 3, dtype=torch.float64),
-        cell=torch.zeros(3, 3, dtype=torch.float64),
-        pbc=torch.tensor([False] * 3),
-    )
-    empty = get_system_with_neighbor_lists(empty, model.requested_neighbor_lists())
-    (water,) = to_systems(training_structures(1), model)
-    model.eval()
-    names = ["energy", DOS, BAND_GAP, FERMI_LEVEL]
-    alone = {name: values.block().values for name, values in model([water], request(names)).items()}
-    for systems, row in (([water, empty], 0), ([empty, water], 1), ([empty, water, empty], 1)):
-        found = model(systems, request(names))
-        for name in names:
-            values = found[name].block().values
-            assert len(values) == len(systems)
-            torch.testing.assert_close(values[row : row + 1], alone[name], rtol=1e-12, atol=1e-12)
-            others = torch.cat([values[:row], values[row + 1 :]])
-            assert others.isnan().all() if name in (BAND_GAP, FERMI_LEVEL) else (others == 0).all()
-        per_atom = model(systems, request(["energy"], "atom"))["energy"].block()
-        assert per_atom.samples.column("system").tolist() == [row] * len(water)
-    for kind, rows in (("system", 2), ("atom", 0)):
-        block = model([empty, empty], request(["energy"], kind))["energy"].block()
-        assert len(block.values) == rows and (block.values == 0).all()
 
 
 # --- targets and hyperparameters -------------------------------------------------------------------------------
