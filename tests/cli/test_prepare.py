@@ -267,7 +267,7 @@ def test_a_source_that_does_not_exist(tmp_path):
 
 
 def test_mixed_codes(ten_frames, write_frames, tmp_path, monkeypatch):
-    def read(path):
+    def read(path, **_):
         for index, frame in enumerate(read_extended_xyz(path)):
             yield dataclasses.replace(frame, code=f"code {index % 2}")
 

@@ -122,7 +122,7 @@ def test_a_spectrum_is_the_sum_over_its_states(make_calculation, add_row):
     sample = make_sample(calculation, step=0.05, smearing=0.3)
     local = sample.values[row.name]
     np.testing.assert_allclose(local.sum(axis=0), sample.spectrum.values, atol=1e-12)
-    energies = 0.05 * (sample.spectrum.first_channel + np.arange(local.shape[1]))
+    energies = sample.spectrum.grid.energies().numpy()
     levels = calculation.eigenvalues - calculation.zero()
     heights = calculation.weights[:, None] * shares / (0.3 * np.sqrt(2 * np.pi))
     slow = [np.sum(heights * np.exp(-0.5 * ((energy - levels) / 0.3) ** 2)) for energy in energies]

@@ -293,7 +293,7 @@ def other_codes(ten_frames, write_frames, monkeypatch):
     """Files of a code each, the last of which gives densities of states on a coarse grid; their paths."""
     energies = np.linspace(-12.0, 8.0, 201)
 
-    def read(path):
+    def read(path, **_):
         for frame in read_extended_xyz(path):
             if path.name == "c.xyz":
                 states = np.exp(-0.5 * ((energies + 3.0) / 0.5) ** 2)
@@ -340,7 +340,7 @@ def test_files_of_other_codes(other_codes, tmp_path):
 
 
 def test_a_missing_package_is_no_broken_file(ten_frames, write_frames, tmp_path, monkeypatch):
-    def read(path):
+    def read(path, **_):
         raise ImportError("reading this needs pymatgen: pip install electrain[pymatgen]")
         yield
 

@@ -86,7 +86,11 @@ def test_nothing_is_done_twice(sources, tmp_path, monkeypatch):
     calls = []
     read = chunks.read_piece
     with monkeypatch.context() as patch:
-        patch.setattr(chunks, "read_piece", lambda piece, *others: (calls.append(piece), read(piece, *others))[1])
+        patch.setattr(
+            chunks,
+            "read_piece",
+            lambda piece, *others, **options: (calls.append(piece), read(piece, *others, **options))[1],
+        )
         patch.setattr(dataset, "read_chunk", stop_after(2, dataset.read_chunk))
         with pytest.raises(KeyboardInterrupt):
             prepare_dataset(sources, tmp_path / "data")

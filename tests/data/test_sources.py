@@ -140,7 +140,7 @@ def test_damaged_compressed_files(make_frame, write_frames, tmp_path, cut):
 
 
 def test_a_reader_that_fails(seven, tmp_path, monkeypatch):
-    def fail(path):
+    def fail(path, **_):
         yield from list(read_extended_xyz(path))[:2]
         raise KeyError("kpoints")
 

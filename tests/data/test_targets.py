@@ -10,7 +10,7 @@ from ase import Atoms
 from ase.build import fcc111
 
 from electrain.data import choose_axis, dos_target, make_sample, make_targets, to_system
-from electrain.data.axis import axis_from_manifest, axis_to_manifest, chosen_axis
+from electrain.data.axis import AxisSettings, axis_from_manifest, axis_to_manifest, grid_between
 from electrain.data.targets import band_gap
 from electrain.interface.axis_labels import labels_to_grid
 from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, ENERGY, FERMI_LEVEL, FORCES, STRESS
@@ -245,7 +245,8 @@ def test_target_grid():
 def test_a_chosen_grid_shows_the_same_spectrum(make_calculation, low, high):
     """A grid that ends before, inside of, or after the trusted range."""
     calculation = make_calculation()
-    axis = chosen_axis(low, high, step=0.05, smearing=0.3, max_shift=1.0)
+    settings = AxisSettings(step=0.05, smearing=0.3, max_shift=1.0, targets=grid_between(low, high, 0.05))
+    axis = settings.axis(-8.0, 20.0)
     assert axis.target_grid.start == pytest.approx(low)
     assert axis.grid.size == max(axis.max_shift + round((high - low) / 0.05) + 1, SpectrumConvolution.min_channels())
     if low + 1.5 > calculation.eigenvalues.min():
@@ -265,13 +266,21 @@ def test_a_chosen_grid_shows_the_same_spectrum(make_calculation, low, high):
 )
 def test_grids_that_make_no_sense(low, high, message):
     with pytest.raises(ValueError, match=message):
-        chosen_axis(low, high, step=0.05, smearing=0.3, max_shift=10.0)
+        grid_between(low, high, 0.05)
 
 
-def test_an_axis_between_the_channels(make_calculation):
-    axis = EnergyAxis(EnergyGrid(-20.01, 0.05, 1000), max_shift=20, smearing=0.3)
-    with pytest.raises(ValueError, match=r"starts at a multiple of its step, 0.05 eV, got -20.01 eV"):
-        dos_target(make_calculation(), axis)
+def test_an_axis_that_does_not_start_at_a_multiple_of_its_step(make_calculation):
+    """As that of PET-MAD-DOS, -159.6456 eV in steps of 0.05 eV."""
+    axis, calculation = EnergyAxis(EnergyGrid(-20.0144, 0.05, 1000), max_shift=20, smearing=0.3), make_calculation()
+    np.testing.assert_allclose(dos_target(calculation, axis).numpy(), slow_dos(calculation, axis), atol=1e-12)
+
+
+def test_an_axis_with_other_channels_than_the_sample(make_calculation):
+    sample = make_sample(make_calculation(), step=0.05, smearing=0.3)
+    for grid in (EnergyGrid(-20.01, 0.05, 1000), EnergyGrid(-20.0, 0.04, 1000)):
+        axis = EnergyAxis(grid, max_shift=20, smearing=0.3)
+        with pytest.raises(ValueError, match=r"expected an energy axis with the channels of the spectrum, .* got -20"):
+            sample.on(axis)
 
 
 def test_the_axis_of_a_manifest():

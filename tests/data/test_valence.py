@@ -1,5 +1,7 @@
 """Valence electrons of each element from those of whole structures."""
 
+import tracemalloc
+
 import numpy as np
 import yaml
 from ase import Atoms
@@ -13,7 +15,7 @@ from electrain.data.valence import valence_electrons
 def row(formula, electrons):
     atoms = Atoms(formula)
     identity = identity_of(atoms)
-    return Row(0, 0, identity, len(atoms), "", -5.0, 5.0, 0.0, electrons, "unpolarised", 1, 1, 9, (), "")
+    return Row(0, 0, identity, len(atoms), "", -5.0, 5.0, 0.0, electrons, "unpolarised", 1, 1, 9, (), "", False)
 
 
 COUNTS = {"Al": 3, "Fe": 16, "H": 1, "No": 10, "O": 6, "Si": 4}
@@ -60,3 +62,13 @@ def test_options_of_a_data_set(ten_frames, write_frames, tmp_path):
     text = (prepared.folder / "options.yaml").read_text()
     electrons = yaml.safe_load(text)["architecture"]["model"]["energy_grid"]["valence_electrons"]
     assert electrons == dict.fromkeys(["Al", "C", "Ge", "P", "Si", "Sn"], 4.0)
+
+
+def test_a_large_set_needs_no_large_memory():
+    """A matrix of 20,000 x 20,000 numbers would take 3.2 GB."""
+    rows = [row(formula, electrons) for formula, electrons in [("Si2", 8), ("SiC", 8), ("Ge4", 16)]] * 20_000
+    tracemalloc.start()
+    assert valence_electrons(rows) == {"C": 4.0, "Ge": 4.0, "Si": 4.0}
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100e6

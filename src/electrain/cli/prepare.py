@@ -33,6 +33,12 @@ class Format(StrEnum):
     MEMMAP = "memmap"
 
 
+class Layout(StrEnum):
+    """Layouts of published data sets."""
+
+    MAD = "mad"
+
+
 def prepare(
     sources: Annotated[
         list[Path],
@@ -40,9 +46,15 @@ def prepare(
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", file_okay=False, help="Folder to write to.")],
     smearing: Annotated[
-        float, typer.Option("--smearing", "--sigma", help="Standard deviation of the Gaussian broadening, in eV.")
-    ] = 0.3,
-    step: Annotated[float, typer.Option(help="Spacing of the energy grid, in eV.")] = 0.05,
+        float | None,
+        typer.Option(
+            "--smearing",
+            "--sigma",
+            help="Standard deviation of the Gaussian broadening, in eV.",
+            show_default="0.3",
+        ),
+    ] = None,
+    step: Annotated[float | None, typer.Option(help="Spacing of the energy grid, in eV.", show_default="0.05")] = None,
     grid: Annotated[
         tuple[float, float] | None,
         typer.Option(
@@ -51,12 +63,37 @@ def prepare(
         ),
     ] = None,
     max_shift: Annotated[
-        float, typer.Option(help="How far a prediction may be shifted to match its target, in eV.")
-    ] = 10.0,
+        float | None,
+        typer.Option(help="How far a prediction may be shifted to match its target, in eV.", show_default="10"),
+    ] = None,
+    dos_grid: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            metavar="START STEP",
+            help="First energy (relative to the Fermi level) and step, in eV, of densities of states in extended XYZ "
+            "files; --smearing is then theirs.",
+        ),
+    ] = None,
+    layout: Annotated[
+        Layout | None,
+        typer.Option(help="Layout of published data: mad for those of PET-MAD-DOS. Replaces the options above."),
+    ] = None,
+    like: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MODEL",
+            exists=True,
+            dir_okay=False,
+            help="Use the energy axis and smearing of this model (.pt or .ckpt), to fine-tune it.",
+        ),
+    ] = None,
     missing_bands: Annotated[
-        MissingBands,
-        typer.Option(help="Drop or keep structures with too few bands to reach the Fermi level."),
-    ] = MissingBands.DROP,
+        MissingBands | None,
+        typer.Option(
+            help="Drop or keep structures with too few bands to reach the Fermi level.",
+            show_default="drop; with --layout: keep",
+        ),
+    ] = None,
     split: Annotated[
         str, typer.Option(help="Shares of training:validation:test set, or `given` to use the key split of each frame.")
     ] = "8:1:1",
@@ -97,7 +134,10 @@ def prepare(
             step=step,
             grid=grid,
             max_shift=max_shift,
-            missing_bands=missing_bands.value,
+            dos_grid=dos_grid,
+            layout=None if layout is None else layout.value,
+            like=like,
+            missing_bands=None if missing_bands is None else missing_bands.value,
             shares=_shares(split),
             seed=seed,
             form=None if form is None else form.value,
@@ -151,7 +191,7 @@ def _show_summary(prepared: "PreparedDataset", shares: tuple[float, float, float
         typer.echo(f"DFT codes       {', '.join(codes)}")
     if len(codes) > 1:
         typer.echo("warning: energies from different codes have different zeros, and some codes may lack deep states")
-    unknown = sum(row.is_sampled for row in everything)
+    unknown = sum(row.has_unknown_smearing for row in everything)
     if unknown:
         typer.echo(f"smearing        unknown for {_structures(unknown)} given as a density of states")
     elements = {symbol for row in everything for symbol in row.identity.elements}

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from electrain.interface.axis_labels import grid_to_labels
@@ -10,17 +10,71 @@ from electrain.nn.spectrum_convolution import SpectrumConvolution
 from electrain.spectra.axis import MARGIN, EnergyAxis, margin
 from electrain.spectra.grid import EnergyGrid
 
+from .sampled_spectrum import DosGrid
 
-def fitted_axis(lowest: float, highest: float, *, step: float, smearing: float, max_shift: float) -> EnergyAxis:
-    """Return the axis for states from ``lowest`` to the highest trusted energy ``highest``, with margins at both ends.
 
-    All in eV; see :func:`electrain.data.choose_axis`.
+@dataclass(frozen=True)
+class AxisSettings:
+    """What determines the energy axis of a data set; all energies in eV, relative to the Fermi level.
+
+    :param step: spacing of the channels.
+    :param smearing: standard deviation of the Gaussians.
+    :param max_shift: how far a prediction may be shifted to match its target.
+    :param targets: grid of the targets; ``None`` fits it to the data.
+    :param dos_start: energy of the first value of densities of states that come without their energies, on these
+        channels and with this smearing; ``None`` if there are none.
+    :raises ValueError: for invalid settings.
     """
-    return _axis(EnergyGrid.covering(lowest - margin(smearing), highest + MARGIN, step), max_shift, smearing)
+
+    step: float
+    smearing: float
+    max_shift: float
+    targets: EnergyGrid | None = None
+    dos_start: float | None = None
+
+    def __post_init__(self) -> None:
+        check_settings(step=self.step, smearing=self.smearing, max_shift=self.max_shift)
+        for start in () if self.dos_start is None else (self.dos_start, self.origin):
+            grid_to_labels(EnergyGrid(start, self.step, 2))  # refuses an energy that the files cannot represent
+        if self.targets is not None and self.dos_start is not None:
+            given = EnergyGrid(self.dos_start, self.step, 1)
+            if self.targets.channel_of(given) is None:
+                raise ValueError(
+                    f"expected densities of states on the channels of the energy axis, {self.targets}, got "
+                    f"{self.dos_start:g} eV as the first energy"
+                )
+
+    @property
+    def origin(self) -> float:
+        """Energy of a channel; those of the others differ from it by multiples of the step."""
+        if self.targets is not None:
+            return self.targets.start
+        return 0.0 if self.dos_start is None else self.dos_start
+
+    @property
+    def dos_grid(self) -> DosGrid | None:
+        """Energies and smearing of densities of states that come without them."""
+        return None if self.dos_start is None else DosGrid(self.dos_start, self.step, self.smearing)
+
+    def axis(self, lowest: float, highest: float) -> EnergyAxis:
+        """Return the axis for states from ``lowest`` to the highest trusted energy ``highest``.
+
+        Unless it is given, it has margins at both ends; see :func:`electrain.data.choose_axis`.
+        """
+        targets = self.targets
+        if targets is None:
+            low, high = lowest - margin(self.smearing), highest + MARGIN
+            targets = EnergyGrid.covering(low, high, self.step, origin=self.origin)
+        channels = round(self.max_shift / targets.step)
+        extended = targets.extended_below(channels)
+        # Short axes are extended at the upper end, because all heads must be able to read the result.
+        size = max(extended.size, SpectrumConvolution.min_channels())
+        grid = EnergyGrid(round(extended.start, 6), targets.step, size)  # -80.2, not -80.20000000000002
+        return EnergyAxis(grid=grid, max_shift=channels, smearing=self.smearing)
 
 
-def chosen_axis(low: float, high: float, *, step: float, smearing: float, max_shift: float) -> EnergyAxis:
-    """Return the axis whose target grid goes from ``low`` to ``high`` (all in eV).
+def grid_between(low: float, high: float, step: float) -> EnergyGrid:
+    """Return the grid from ``low`` to ``high`` (all in eV).
 
     :raises ValueError: if the energies are not ascending multiples of the step.
     """
@@ -31,25 +85,24 @@ def chosen_axis(low: float, high: float, *, step: float, smearing: float, max_sh
         raise ValueError(
             f"expected an energy grid whose ends are multiples of the step, {step:g} eV, got {low:g} to {high:g} eV"
         )
-    return _axis(EnergyGrid(first * step, step, last - first + 1), max_shift, smearing)
+    return EnergyGrid(first * step, step, last - first + 1)
 
 
-def _axis(targets: EnergyGrid, max_shift: float, smearing: float) -> EnergyAxis:
-    channels = round(max_shift / targets.step)
-    extended = targets.extended_below(channels)
-    # Short axes are extended at the upper end, because all heads must be able to read the result.
-    size = max(extended.size, SpectrumConvolution.min_channels())
-    grid = EnergyGrid(round(extended.start, 6), targets.step, size)  # -80.2, not -80.20000000000002
-    return EnergyAxis(grid=grid, max_shift=channels, smearing=smearing)
+def axis_to_manifest(axis: EnergyAxis, *, with_given_spectra: bool = False) -> dict[str, Any]:
+    """Return the entries of a manifest that describe the energy axis.
 
-
-def axis_to_manifest(axis: EnergyAxis) -> dict[str, Any]:
-    """Return the entries of a manifest that describe the energy axis."""
+    :param with_given_spectra: whether some structures came with a density of states, which keeps its zero.
+    """
+    zero = (
+        "the middle of a gap"
+        if not with_given_spectra
+        else ("the middle of a gap; of structures given with a density of states, the Fermi level given with it")
+    )
     return {
         "energy_grid": {**asdict(axis.grid), "unit": "eV"},
         "max_shift": {"channels": axis.max_shift, "eV": round(axis.max_shift * axis.grid.step, 6)},
         "smearing": {"value": axis.smearing, "unit": "eV", "shape": "gaussian"},
-        "reference": "E = 0 is the DFT Fermi level of each structure, the middle of a gap",
+        "reference": f"E = 0 is the DFT Fermi level of each structure, {zero}",
     }
 
 

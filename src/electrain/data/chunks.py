@@ -14,7 +14,9 @@ from ase import Atoms
 
 from electrain.files.replacing import atomically
 from electrain.interface.quantities import DENSITY_OF_STATES, in_data_sets
+from electrain.spectra.grid import EnergyGrid
 
+from .axis import AxisSettings
 from .calculation import Rejected
 from .sources import Piece, read_piece, sha256_of
 from .table import Dropped, Row, make_row, row_from_list
@@ -34,13 +36,12 @@ class ChunkTable(NamedTuple):
     num_frames: dict[int, tuple[int, str | None]]
 
 
-def read_chunk(pieces: Sequence[Piece], names: Sequence[str], step: float, smearing: float, path: str) -> None:
+def read_chunk(pieces: Sequence[Piece], names: Sequence[str], axis: AxisSettings, path: str) -> None:
     """Read pieces of sources and write their table and samples to a file, unless it exists.
 
     :param pieces: what to read.
     :param names: names of their sources.
-    :param step: spacing of the channels, in eV.
-    :param smearing: standard deviation of the Gaussians, in eV.
+    :param axis: channels and smearing.
     :param path: the file.
     """
     if os.path.exists(path):
@@ -52,14 +53,14 @@ def read_chunk(pieces: Sequence[Piece], names: Sequence[str], step: float, smear
     with tempfile.TemporaryDirectory() as folder:
         for piece, name in zip(pieces, names, strict=True):
             number = 0
-            for frame in read_piece(piece, name, Path(folder)):
+            for frame in read_piece(piece, name, Path(folder), dos_grid=axis.dos_grid):
                 index = piece.first_frame + number
                 number += 1
                 if isinstance(frame, Rejected):
                     dropped.append(Dropped(piece.source, index, frame.reason))
                     continue
                 try:
-                    sample = make_sample(frame, step=step, smearing=smearing)
+                    sample = make_sample(frame, step=axis.step, smearing=axis.smearing, origin=axis.origin)
                 except ValueError as error:
                     dropped.append(Dropped(piece.source, index, str(error).removeprefix(f"{frame.source}: ")))
                     continue
@@ -69,7 +70,7 @@ def read_chunk(pieces: Sequence[Piece], names: Sequence[str], step: float, smear
             sha256 = sha256_of(Path(piece.path)) if piece.begin is None else None
             num_frames[piece.source] = (before + number, sha256)
     table = {"rows": rows, "dropped": dropped, "num_frames": list(num_frames.items())}
-    _save(Path(path), table, samples)
+    _save(Path(path), table, samples, axis.step)
 
 
 def read_table(path: Path) -> ChunkTable:
@@ -84,7 +85,8 @@ def read_table(path: Path) -> ChunkTable:
 def read_samples(path: Path, rows: Sequence[Row]) -> Iterator[Sample]:
     """Read the samples of a chunk's file, in the order of its rows."""
     with np.load(path) as file:
-        data = {name: file[name] for name in file.files if name != "table"}
+        data = {name: file[name] for name in file.files if name not in ("table", "step")}
+        step = float(file["step"])
     ends = dict.fromkeys(data, 0)
 
     def following(name: str, shape: tuple[int, ...]) -> np.ndarray:
@@ -93,30 +95,30 @@ def read_samples(path: Path, rows: Sequence[Row]) -> Iterator[Sample]:
         return data[name][begin : ends[name]].reshape(shape)
 
     for index, row in enumerate(rows):
-        num_atoms, channels = int(data["num_atoms"][index]), (int(data["num_channels"][index]),)
+        num_atoms = int(data["num_atoms"][index])
+        grid = EnergyGrid(float(data["start"][index]), step, int(data["num_channels"][index]))
         structure = Atoms(
             following("numbers", (num_atoms,)),
             positions=following("positions", (num_atoms, 3)),
             cell=following("cell", (3, 3)),
             pbc=following("pbc", (3,)),
         )
-        spectra = following(DENSITY_OF_STATES, channels)
-        spectrum = TrustedSpectrum(int(data["first_channel"][index]), spectra, row.lowest, row.highest)
+        spectrum = TrustedSpectrum(grid, following(DENSITY_OF_STATES, (grid.size,)), row.lowest, row.highest)
         values = {
-            quantity.name: following(quantity.name, quantity.array_shape(num_atoms, channels))
+            quantity.name: following(quantity.name, quantity.array_shape(num_atoms, (grid.size,)))
             for quantity in in_data_sets()
             if quantity.name != DENSITY_OF_STATES
         }
         yield Sample(structure, spectrum, values)
 
 
-def _save(path: Path, table: dict[str, Any], samples: Sequence[Sample]) -> None:
+def _save(path: Path, table: dict[str, Any], samples: Sequence[Sample], step: float) -> None:
     arrays: dict[str, list[Any]] = defaultdict(list)
     for sample in samples:
         spectrum = sample.spectrum
         arrays["num_atoms"].append(len(sample.atoms))
-        arrays["num_channels"].append(len(spectrum.values))
-        arrays["first_channel"].append(spectrum.first_channel)
+        arrays["num_channels"].append(spectrum.grid.size)
+        arrays["start"].append(spectrum.grid.start)
         for name in ("numbers", "positions", "cell", "pbc"):
             arrays[name].append(getattr(sample.atoms, name))
         for name, values in {DENSITY_OF_STATES: spectrum.values, **sample.values}.items():
@@ -125,4 +127,4 @@ def _save(path: Path, table: dict[str, Any], samples: Sequence[Sample]) -> None:
         name: np.concatenate([np.ravel(values) for values in of_samples]) for name, of_samples in arrays.items()
     }
     with atomically(path) as unfinished, unfinished.open("wb") as file:
-        np.savez(file, table=np.frombuffer(json.dumps(table).encode(), dtype=np.uint8), **flat)
+        np.savez(file, table=np.frombuffer(json.dumps(table).encode(), dtype=np.uint8), step=step, **flat)

@@ -8,7 +8,7 @@ from pathlib import Path
 from electrain.interface.quantities import in_data_sets
 from electrain.spectra.axis import EnergyAxis
 
-from .axis import chosen_axis, fitted_axis
+from .axis import AxisSettings
 from .chunks import read_table
 from .settings import Settings
 from .sources import Damage, has_frames
@@ -138,7 +138,7 @@ def plan_dataset(found: Found, settings: Settings, files: Sequence[SourceFile]) 
         rows=rows,
         chunks=chunks,
         dropped=dropped,
-        axis=replace(_axis(rows, settings), valence_electrons=valence_electrons(rows)),
+        axis=replace(_axis(rows, settings.axis), valence_electrons=valence_electrons(rows)),
         split=split,
         contents=_contents(rows),
         form=settings.form or format_for(len(rows)),
@@ -159,24 +159,25 @@ def _contents(rows: Sequence[Row]) -> tuple[str, ...]:
     )
 
 
-def _axis(rows: Sequence[Row], settings: Settings) -> EnergyAxis:
-    options = {"step": settings.step, "smearing": settings.smearing, "max_shift": settings.max_shift}
-    if settings.grid is not None:
-        return chosen_axis(*settings.grid, **options)
-    return fitted_axis(min(row.lowest for row in rows), max(row.highest for row in rows), **options)
+def _axis(rows: Sequence[Row], settings: AxisSettings) -> EnergyAxis:
+    return settings.axis(min(row.lowest for row in rows), max(row.highest for row in rows))
 
 
 def _unfit(rows: Sequence[Row], settings: Settings) -> dict[int, str]:
     """Rows that lack bands, have states below the chosen grid or are in no part of a given split, with the reasons."""
     reasons = {}
-    lowest = None if settings.grid is None else _axis([], settings).lowest_state
+    is_given = settings.axis.targets is not None
+    lowest = _axis(rows, settings.axis).lowest_state if is_given and rows else None
     for index, row in enumerate(rows):
         if settings.missing_bands == "drop" and row.highest < 0:
             reasons[index] = (
-                "expected enough bands to trust the density of states up to the Fermi level, got "
+                "expected a density of states that can be trusted up to the Fermi level, got one that ends "
+                f"{row.highest:.2f} eV from it"
+                if row.is_sampled
+                else "expected enough bands to trust the density of states up to the Fermi level, got "
                 f"{row.num_bands} that can be trusted up to {row.highest:.2f} eV from it"
             )
-        elif lowest is not None and row.lowest < lowest - 1e-6 * settings.step:
+        elif lowest is not None and row.lowest < lowest - 1e-6 * settings.axis.step:
             reasons[index] = (
                 f"expected no state below {lowest:.2f} eV (from the Fermi level), where the chosen grid has no room "
                 f"for it, got one at {row.lowest:.2f} eV"

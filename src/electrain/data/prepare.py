@@ -16,6 +16,7 @@ from electrain.jobs.folder import make_chunks, open_job
 from electrain.jobs.workers import check_workers, dask_client
 from electrain.spectra.axis import EnergyAxis
 
+from .axis_choice import AxisChoice
 from .calculation import Calculation, Rejected
 from .chunks import read_chunk, read_samples, read_table
 from .figure import plot_summary
@@ -96,13 +97,16 @@ def prepare_dataset(
     sources: Sequence[str | Path],
     folder: str | Path,
     *,
-    smearing: float = 0.3,
-    step: float = 0.05,
-    max_shift: float = 10.0,
+    smearing: float | None = None,
+    step: float | None = None,
+    max_shift: float | None = None,
     grid: tuple[float, float] | None = None,
+    dos_grid: tuple[float, float] | None = None,
+    layout: str | None = None,
+    like: str | Path | None = None,
     shares: tuple[float, float, float] | None = (8, 1, 1),
     seed: int = 0,
-    missing_bands: str = "drop",
+    missing_bands: str | None = None,
     form: str | None = None,
     workers: int = 1,
     scheduler: str | None = None,
@@ -118,16 +122,20 @@ def prepare_dataset(
 
     :param sources: files, or folders that are searched for them.
     :param folder: folder to write to; new or empty unless ``overwrite``.
-    :param smearing: standard deviation of the Gaussians, in eV.
-    :param step: spacing of the channels, in eV.
-    :param max_shift: how far a prediction may be shifted to match its target, in eV.
+    :param smearing: standard deviation of the Gaussians, in eV; default: 0.3.
+    :param step: spacing of the channels, in eV; default: 0.05.
+    :param max_shift: how far a prediction may be shifted to match its target, in eV; default: 10.
     :param grid: lowest and highest energy of the targets relative to the Fermi level, in eV; default: fitted to the
         data.
+    :param dos_grid: first energy, relative to the Fermi level, and step, in eV, of densities of states in extended XYZ
+        files, which do not contain their energies. They are used as they are; ``smearing`` must be theirs.
+    :param layout: layout of a published data set, which determines all of the above: ``"mad"`` for PET-MAD-DOS.
+    :param like: exported model (``.pt``) or checkpoint whose energy axis and smearing to use, to fine-tune it.
     :param shares: shares of training, validation and test set; ``None`` if every structure's key ``split`` names its
         part.
     :param seed: random seed of the split.
     :param missing_bands: ``"drop"`` or ``"keep"`` structures with too few bands to trust their density of states up to
-        the Fermi level.
+        the Fermi level; by default they are dropped, except from published layouts.
     :param form: ``"xyz"``, ``"zip"`` or ``"memmap"``; by default chosen by the number of structures.
     :param workers: number of processes on this machine; more than one require Dask. A script that uses them must
         protect its entry point with ``if __name__ == "__main__":``.
@@ -142,7 +150,9 @@ def prepare_dataset(
     :raises ImportError: if Dask or a package that a reader needs is missing.
     :raises OSError: if a file cannot be read or written.
     """
-    settings = Settings(smearing, step, max_shift, grid, shares, seed, missing_bands, form)
+    options = AxisChoice(smearing, step, max_shift, grid, dos_grid, layout, None if like is None else Path(like))
+    missing_bands = missing_bands or ("drop" if layout is None else "keep")
+    settings = Settings(options.settings(), shares, seed, missing_bands, form)
     check_workers(workers, scheduler)
     source_paths, folder = [Path(source) for source in sources], Path(folder)
     found_sources = find_sources(source_paths, folder)
@@ -173,7 +183,9 @@ def prepare_dataset(
             sources=found_sources,
         )
         if not work.is_ready:
-            _write_documents(work, prepared, selection, files, settings, command=settings.command(source_paths))
+            _write_documents(
+                work, prepared, selection, files, settings, command=settings.command(source_paths, options.words())
+            )
         data = [prepared.path(part).name for part in prepared.parts]
         work.publish([*data, OPTIONS, STRUCTURES, SOURCES, REPORT, FIGURE, MANIFEST])
     return prepared
@@ -184,9 +196,7 @@ def _read(
 ) -> tuple[Found, int]:
     """Read and check all calculations."""
     chunks, damages = work.plan()
-    tasks = (
-        (chunk, [sources[piece.source].name for piece in chunk], settings.step, settings.smearing) for chunk in chunks
-    )
+    tasks = ((chunk, [sources[piece.source].name for piece in chunk], settings.axis) for chunk in chunks)
     paths = [work.chunk(index) for index in range(len(chunks))]
     sizes = [sum(piece.num_frames for piece in chunk) for chunk in chunks]
     make_chunks(read_chunk, tasks, paths, sizes, what="reading", client=client, progress=progress)

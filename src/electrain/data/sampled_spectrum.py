@@ -1,20 +1,39 @@
 """A density of states given on a grid, not as eigenvalues."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from electrain.spectra.axis import MARGIN_IN_SMEARINGS
+from electrain.spectra.grid import EnergyGrid
 from electrain.structures.checks import check_structure
 
-from .calculation import CalculationError
+from .calculation import ELECTRON_TOLERANCE, MISPLACED_TOLERANCE, CalculationError
+
+_ON_CHANNEL = 1e-6  # of a step
+
+
+class DosGrid(NamedTuple):
+    """What a file with nothing but the values of densities of states does not say.
+
+    :param start: energy of the first value relative to the Fermi level, in eV.
+    :param step: distance to the next one, in eV.
+    :param smearing: standard deviation of the Gaussians, in eV.
+    """
+
+    start: float
+    step: float
+    smearing: float
 
 
 @dataclass(frozen=True, eq=False)
 class SampledSpectrum:
-    r"""Density of states of one structure on the grid on which it was computed, with unknown smearing.
+    r"""Density of states of one structure on the grid on which it was computed.
 
     Each value stands for the cell around its energy, which ends halfway to the next energy, so the density integrates
     to :math:`\sum_i \mathrm{DOS}_i\, w_i` with the widths :math:`w_i` of the cells.
@@ -27,6 +46,9 @@ class SampledSpectrum:
         given, because a density of states does not tell how many bands were computed.
     :param source: where it came from, for messages.
     :param code: name and version of the DFT code, ``""`` if unknown.
+    :param smearing: standard deviation of its Gaussians in eV, ``None`` if unknown.
+    :param num_electrons: number of electrons in the calculation, without those of frozen cores.
+    :param others: values of other quantities of data sets by name, in their units and shapes.
     :raises CalculationError: if the data are inconsistent.
     """
 
@@ -37,6 +59,9 @@ class SampledSpectrum:
     highest_trusted: float
     source: str
     code: str = ""
+    smearing: float | None = None
+    num_electrons: float | None = None
+    others: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         try:
@@ -52,26 +77,51 @@ class SampledSpectrum:
 
     @property
     def lowest(self) -> float:
+        """Lowest state, relative to the Fermi level, in eV: the lowest energy of a cell with states.
+
+        With a known smearing, it is five smearings above the energy where the tail of its Gaussian begins.
+        """
+        total = self.values.sum(axis=0)
+        if self.smearing is None:
+            return self._lowest_cell()
+        first = int(np.argmax(total > math.exp(-0.5 * MARGIN_IN_SMEARINGS**2) * total.max()))
+        return float(self.energies[first] - self.fermi_level + MARGIN_IN_SMEARINGS * self.smearing)
+
+    def on_channels(self, step: float, origin: float = 0.0) -> tuple[EnergyGrid, NDArray[np.float64]]:
+        r"""Density of states, summed over spins, on channels relative to the Fermi level.
+
+        If its energies are such channels, the values are taken as they are. Otherwise every channel conserves its
+        integral: with the cumulative :math:`N(E)`, which is piecewise linear because the density is constant in every
+        cell, the value of the channel at :math:`E` is :math:`[N(E + s/2) - N(E - s/2)] / s`.
+
+        :param step: :math:`s`, in eV.
+        :param origin: energy of a channel, in eV.
+        :return: the channels, from the lowest cell with states to :attr:`highest_trusted`, and the values in states/eV.
+        """
+        first = math.floor((self._lowest_cell() - origin) / step)
+        last = math.floor((self.highest_trusted - origin) / step + _ON_CHANNEL)
+        grid = EnergyGrid(round(origin + first * step, 6), step, last - first + 1)
+        channels = (self.energies - self.fermi_level - origin) / step
+        if np.allclose(channels, np.round(channels), rtol=0, atol=_ON_CHANNEL) and (np.diff(channels) < 1.5).all():
+            begin = round(channels[0]) - first
+            values = np.zeros(grid.size)
+            values[max(begin, 0) :] = self.values.sum(axis=0)[max(-begin, 0) : grid.size - begin]
+            return grid, values
+        edges = self._edges() - self.fermi_level
+        counts = np.concatenate([[0.0], np.cumsum(self.values.sum(axis=0) * np.diff(edges))])
+        channel_edges = origin + (np.arange(first, last + 2) - 0.5) * step
+        return grid, np.diff(np.interp(channel_edges, edges, counts)) / step
+
+    def num_states(self, energy: float) -> float:
+        """Number of states below an energy relative to the Fermi level, in eV."""
+        edges = self._edges() - self.fermi_level
+        counts = np.concatenate([[0.0], np.cumsum(self.values.sum(axis=0) * np.diff(edges))])
+        return float(np.interp(energy, edges, counts))
+
+    def _lowest_cell(self) -> float:
         """Lowest energy of a cell with states, relative to the Fermi level, in eV."""
         first = int(np.flatnonzero(self.values.any(axis=0))[0])
         return float(self._edges()[first] - self.fermi_level)
-
-    def resampled(self, step: float) -> tuple[int, NDArray[np.float64]]:
-        r"""Density of states, summed over spins, on the multiples of a step, relative to the Fermi level.
-
-        Every channel conserves its integral: with the cumulative :math:`N(E)`, which is piecewise linear because the
-        density is constant in every cell, the value of channel :math:`j` is
-        :math:`[N((j + ½)s) - N((j - ½)s)] / s`.
-
-        :param step: :math:`s`, in eV.
-        :return: index of the first channel, in steps from the Fermi level, and the values in states/eV. They range
-            from the lowest cell with states to :attr:`highest_trusted`.
-        """
-        edges = self._edges() - self.fermi_level
-        counts = np.concatenate([[0.0], np.cumsum(self.values.sum(axis=0) * np.diff(edges))])
-        first, last = math.floor(self.lowest / step), math.floor(self.highest_trusted / step)
-        channel_edges = (np.arange(first, last + 2) - 0.5) * step
-        return first, np.diff(np.interp(channel_edges, edges, counts)) / step
 
     def _edges(self) -> NDArray[np.float64]:
         """Ends of the cells, shape ``(num_energies + 1,)``, in eV."""
@@ -100,4 +150,18 @@ class SampledSpectrum:
             raise ValueError(
                 f"expected a highest trusted energy between the lowest state, {self.lowest:.2f} eV, and the end of "
                 f"the grid, {self.energies[-1] - self.fermi_level:.2f} eV, got {self.highest_trusted:g} eV"
+            )
+        self._check_electrons()
+
+    def _check_electrons(self) -> None:
+        """Compare the states up to the Fermi level with the electrons: within a smearing of it, no count is exact."""
+        if self.num_electrons is None or self.smearing is None or self.highest_trusted < self.smearing:
+            return
+        fewest, most = self.num_states(-self.smearing), self.num_states(self.smearing)
+        tolerance = max(ELECTRON_TOLERANCE, MISPLACED_TOLERANCE * self.num_electrons)
+        if not fewest - tolerance <= self.num_electrons <= most + tolerance:
+            raise ValueError(
+                f"expected {self.num_electrons:g} electrons, but the density of states up to the Fermi level "
+                f"(+-{self.smearing:g} eV) holds {fewest:.2f} to {most:.2f}: wrong energies, Fermi level or number of "
+                "electrons"
             )

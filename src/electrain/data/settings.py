@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .axis import check_settings, chosen_axis
+from .axis import AxisSettings
 from .splits import check_shares
 from .writing import FORMATS
 
@@ -19,19 +19,13 @@ class Settings:
     :raises ValueError: for invalid settings.
     """
 
-    smearing: float
-    step: float
-    max_shift: float
-    grid: tuple[float, float] | None
+    axis: AxisSettings
     shares: tuple[float, float, float] | None
     seed: int
     missing_bands: str
     form: str | None
 
     def __post_init__(self) -> None:
-        check_settings(step=self.step, smearing=self.smearing, max_shift=self.max_shift)
-        if self.grid is not None:
-            chosen_axis(*self.grid, step=self.step, smearing=self.smearing, max_shift=self.max_shift)
         if self.shares is not None:
             check_shares(self.shares)
         if self.seed < 0:
@@ -42,13 +36,10 @@ class Settings:
         if self.form is not None and self.form not in FORMATS:
             raise ValueError(f"expected a format, one of {', '.join(FORMATS)}, got {self.form!r}")
 
-    def command(self, sources: Sequence[Path]) -> str:
+    def command(self, sources: Sequence[Path], axis_words: dict[str, list[object]]) -> str:
         """Return the command that makes the same data set."""
         options: dict[str, Sequence[object]] = {
-            "--smearing": [f"{self.smearing:g}"],
-            "--step": [f"{self.step:.10g}"],
-            "--max-shift": [f"{self.max_shift:g}"],
-            "--grid": [f"{energy:.10g}" for energy in self.grid or ()],
+            **axis_words,
             "--split": [":".join(f"{share:g}" for share in self.shares) if self.shares else "given"],
             "--seed": [self.seed],
             "--missing-bands": [self.missing_bands],

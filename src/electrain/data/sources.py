@@ -12,6 +12,7 @@ from .calculation import Rejected
 from .readers import Frame, is_source, read_calculations
 from .readers.common import DAMAGED, is_packed, open_packed
 from .readers.extended_xyz import number_of_atoms
+from .sampled_spectrum import DosGrid
 
 _XYZ = (".xyz", ".extxyz")
 # Bytes kept of a file whose frames can no longer be told apart; enough to report what is wrong.
@@ -184,7 +185,7 @@ def _frame_offsets(path: Path) -> list[int]:
     return [*offsets, position]
 
 
-def read_piece(piece: Piece, name: str, folder: Path) -> Iterator[Frame]:
+def read_piece(piece: Piece, name: str, folder: Path, *, dos_grid: DosGrid | None = None) -> Iterator[Frame]:
     """Read the calculations of a piece; at least one is returned.
 
     A file that its reader cannot read is returned as :class:`Rejected`.
@@ -192,6 +193,7 @@ def read_piece(piece: Piece, name: str, folder: Path) -> Iterator[Frame]:
     :param piece: the piece to read.
     :param name: name of the source.
     :param folder: folder for a temporary file.
+    :param dos_grid: energies of densities of states in extended XYZ files, which do not contain them.
     :raises ImportError: if the package that parses the format is missing.
     """
     path = Path(piece.path)
@@ -202,7 +204,7 @@ def read_piece(piece: Piece, name: str, folder: Path) -> Iterator[Frame]:
             path.write_bytes(file.read(piece.end - piece.begin))
     number = 0
     try:
-        for frame in read_calculations(path):
+        for frame in read_calculations(path, dos_grid=dos_grid):
             yield frame
             number += 1
     except ImportError:

@@ -43,6 +43,7 @@ class Row(NamedTuple):
     :param num_bands: number of bands, 0 if the source is a density of states.
     :param known: names of its known quantities other than the density of states.
     :param code: DFT code and its version, ``""`` if unknown.
+    :param has_unknown_smearing: whether it was given as a density of states with an unknown smearing.
     """
 
     source: int
@@ -60,10 +61,11 @@ class Row(NamedTuple):
     num_bands: int
     known: tuple[str, ...]
     code: str
+    has_unknown_smearing: bool
 
     @property
     def is_sampled(self) -> bool:
-        """Whether it was given as a density of states with unknown smearing, not as eigenvalues."""
+        """Whether it was given as a density of states, not as eigenvalues."""
         return self.num_k == 0
 
 
@@ -83,7 +85,7 @@ class Dropped(NamedTuple):
 def make_row(source: int, frame: int, calculation: Calculation | SampledSpectrum, sample: Sample) -> Row:
     """Summarise a calculation."""
     if isinstance(calculation, SampledSpectrum):
-        num_k, num_zone, num_bands, num_electrons = 0, 0, 0, None
+        num_k, num_zone, num_bands, num_electrons = 0, 0, 0, calculation.num_electrons
         spins = "collinear" if len(calculation.values) == 2 else "unpolarised"
     else:
         _, num_k, num_bands = calculation.eigenvalues.shape
@@ -106,6 +108,7 @@ def make_row(source: int, frame: int, calculation: Calculation | SampledSpectrum
         num_bands=num_bands,
         known=tuple(name for name, values in sample.values.items() if np.isfinite(values).all()),
         code=calculation.code,
+        has_unknown_smearing=isinstance(calculation, SampledSpectrum) and calculation.smearing is None,
     )
 
 
@@ -120,8 +123,8 @@ def row_from_list(values: Sequence[Any]) -> Row:
         name=name,
         part=None if part is None else sys.intern(part),
     )
-    *numbers, known, code = values[3:]
-    return Row._make([source, frame, identity, *numbers, tuple(map(sys.intern, known)), sys.intern(code)])
+    *numbers, known, code, smearing = values[3:]
+    return Row._make([source, frame, identity, *numbers, tuple(map(sys.intern, known)), sys.intern(code), smearing])
 
 
 def fingerprint(atoms: Atoms) -> str:
@@ -148,9 +151,9 @@ def _bins(lengths: NDArray[np.float64]) -> NDArray[np.int64]:
 def duplicates(rows: Sequence[Row], *, split_is_given: bool = False) -> dict[int, int]:
     """Rows that duplicate the structure of another row, with the row that is kept: indices to indices.
 
-    Of equal structures the one that samples the Brillouin zone best is kept, of these the most complete one, and the
-    first of several. With a given split, one in the test set is preferred, then one in the validation set, because a
-    structure in the training set tests nothing.
+    Of equal structures the one that samples the Brillouin zone best is kept, of these the most complete one, then the
+    one that is trusted to the highest energy, and the first of several. With a given split, one in the test set is
+    preferred, then one in the validation set, because a structure in the training set tests nothing.
     """
     copies: dict[str, list[int]] = {}
     for index, row in enumerate(rows):
@@ -162,7 +165,7 @@ def duplicates(rows: Sequence[Row], *, split_is_given: bool = False) -> dict[int
     return found
 
 
-def _rank(row: Row, split_is_given: bool) -> tuple[int, bool, int, int]:
-    """Part of a given split, eigenvalues or not, points in the zone, and number of known quantities and electrons."""
+def _rank(row: Row, split_is_given: bool) -> tuple[int, bool, int, int, float]:
+    """Part of a given split, eigenvalues or not, points in the zone, known quantities and electrons, trusted range."""
     part = PARTS.index(row.identity.part) if split_is_given and row.identity.part in PARTS else 0
-    return part, not row.is_sampled, row.num_zone, len(row.known) + math.isfinite(row.num_electrons)
+    return part, not row.is_sampled, row.num_zone, len(row.known) + math.isfinite(row.num_electrons), row.highest

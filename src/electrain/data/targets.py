@@ -1,7 +1,7 @@
 """From calculations to training targets."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,7 +25,7 @@ from electrain.spectra.broadening import density_of_states, highest_trusted_ener
 from electrain.spectra.gap import gap_from_eigenvalues
 from electrain.spectra.grid import EnergyGrid
 
-from .axis import check_settings, fitted_axis
+from .axis import AxisSettings
 from .calculation import Calculation
 from .sampled_spectrum import SampledSpectrum
 
@@ -40,30 +40,28 @@ _TAIL_IN_SMEARINGS = 8.0
 class TrustedSpectrum:
     """Density of states from its lower end to the highest trusted energy; zero below, unknown above.
 
-    :param first_channel: energy of the first value relative to the Fermi level, in steps.
-    :param values: shape ``(num_channels,)``, in states/eV for the whole structure, or the values of several spectra,
-        shape ``(..., num_channels)``.
+    :param grid: energies of the values relative to the Fermi level.
+    :param values: shape ``(grid.size,)``, in states/eV for the whole structure, or the values of several spectra,
+        shape ``(..., grid.size)``.
     :param lowest: lowest state, relative to the Fermi level, in eV.
     :param highest: highest trusted energy, relative to the Fermi level, in eV.
     """
 
-    first_channel: int
+    grid: EnergyGrid
     values: NDArray[np.float64]
     lowest: float
     highest: float
 
     def on(self, axis: EnergyAxis) -> torch.Tensor:
-        """Values on a prediction grid of the same step, shape ``(..., axis.grid.size)``; NaN where not trusted.
+        """Values on a prediction grid, shape ``(..., axis.grid.size)``; NaN where not trusted.
 
         The values are zero in the lowest ``axis.max_shift`` channels.
 
-        :raises ValueError: if states lie below the target grid, or the channels are not multiples of the step.
+        :raises ValueError: if states lie below the target grid, or the axis has other channels than the spectrum.
         """
-        if abs(axis.grid.start - axis.first_channel * axis.grid.step) > 1e-6 * axis.grid.step:
-            raise ValueError(
-                f"expected an energy axis that starts at a multiple of its step, {axis.grid.step:g} eV, got "
-                f"{axis.grid.start:g} eV"
-            )
+        begin = axis.grid.channel_of(self.grid)
+        if begin is None:
+            raise ValueError(f"expected an energy axis with the channels of the spectrum, {self.grid}, got {axis.grid}")
         # The tolerance allows for round-off in an axis made for exactly this lowest state.
         if self.lowest < axis.lowest_state - 1e-6 * axis.grid.step:
             raise ValueError(
@@ -72,7 +70,6 @@ class TrustedSpectrum:
             )
         *rows, num_channels = self.values.shape
         spectrum = torch.zeros(*rows, axis.grid.size, dtype=torch.float64)
-        begin = self.first_channel - axis.first_channel
         end = min(begin + num_channels, axis.grid.size)
         if end > max(begin, 0):
             spectrum[..., max(begin, 0) : end] = torch.from_numpy(self.values[..., max(-begin, 0) : end - begin])
@@ -110,22 +107,25 @@ class Sample:
         return placed
 
 
-def make_sample(calculation: Calculation | SampledSpectrum, *, step: float, smearing: float) -> Sample:
+def make_sample(
+    calculation: Calculation | SampledSpectrum, *, step: float, smearing: float, origin: float = 0.0
+) -> Sample:
     """Compute all targets of a calculation.
 
     :param calculation: eigenvalues, or a density of states, which keeps its own smearing.
     :param step: spacing of the channels, in eV.
     :param smearing: standard deviation of the Gaussians, in eV.
+    :param origin: energy of a channel relative to the Fermi level, in eV.
     :raises ValueError: if the density of states cannot be trusted anywhere.
     """
     known: dict[str, NDArray[np.float64] | float] = {FERMI_LEVEL: 0.0}
     if isinstance(calculation, SampledSpectrum):
-        first, density = calculation.resampled(step)
-        spectrum = TrustedSpectrum(first, density, calculation.lowest, calculation.highest_trusted)
+        grid, density = calculation.on_channels(step, origin)
+        spectrum = TrustedSpectrum(grid, density, calculation.lowest, calculation.highest_trusted)
+        known.update(_without_volume(calculation.atoms, calculation.others))
     else:
-        spectrum = trusted_spectrum(calculation, step=step, smearing=smearing)
-        grid = EnergyGrid(round(spectrum.first_channel * step, 6), step, len(spectrum.values))
-        known.update(_learned(calculation, grid, smearing))
+        spectrum = trusted_spectrum(calculation, step=step, smearing=smearing, origin=origin)
+        known.update(_learned(calculation, spectrum.grid, smearing))
         known[BAND_GAP] = band_gap(calculation)
     values = {}
     for quantity in in_data_sets():
@@ -137,10 +137,8 @@ def make_sample(calculation: Calculation | SampledSpectrum, *, step: float, smea
 
 def _learned(calculation: Calculation, grid: EnergyGrid, smearing: float) -> Iterator[tuple[str, NDArray[np.float64]]]:
     """Values given with a calculation, as they are used as targets."""
-    for name, values in calculation.values.items():
+    for name, values in _without_volume(calculation.atoms, calculation.values).items():
         quantity = QUANTITIES[name]
-        if quantity.gradient_parameter == "strain" and not calculation.atoms.pbc.all():
-            continue  # no volume
         if quantity.is_spectrum:
             heights = (values * calculation.weights[:, None]).reshape(-1, calculation.eigenvalues.size)
             energies = calculation.bands().reshape(-1, 1)
@@ -151,6 +149,15 @@ def _learned(calculation: Calculation, grid: EnergyGrid, smearing: float) -> Ite
         yield name, values
 
 
+def _without_volume(atoms: Atoms, values: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+    """Leave out the stress of a structure that has no volume."""
+    return {
+        name: value
+        for name, value in values.items()
+        if atoms.pbc.all() or QUANTITIES[name].gradient_parameter != "strain"
+    }
+
+
 def choose_axis(calculations: Sequence[Calculation], *, step: float, smearing: float, max_shift: float) -> EnergyAxis:
     """Find the axis from 1.5 eV below the lowest state of a set to 1.5 eV above its highest trusted energy.
 
@@ -158,14 +165,14 @@ def choose_axis(calculations: Sequence[Calculation], *, step: float, smearing: f
     :param step: spacing of the channels, in eV, a multiple of 1e-6 eV.
     :param smearing: standard deviation of the Gaussians, in eV.
     :param max_shift: length, in eV, by which the prediction grid extends further down; rounded to whole channels.
-    :raises ValueError: for an empty set, a calculation without a trusted range, or as for :func:`check_settings`.
+    :raises ValueError: for an empty set, a calculation without a trusted range, or as for :class:`AxisSettings`.
     """
     if not calculations:
         raise ValueError("expected at least one calculation to choose an energy axis, got none")
-    check_settings(step=step, smearing=smearing, max_shift=max_shift)
+    settings = AxisSettings(step=step, smearing=smearing, max_shift=max_shift)
     ranges = [trusted_range(calculation, smearing) for calculation in calculations]
     lowest, highest = min(low for low, _ in ranges), max(high for _, high in ranges)
-    return fitted_axis(lowest, highest, step=step, smearing=smearing, max_shift=max_shift)
+    return settings.axis(lowest, highest)
 
 
 def trusted_range(calculation: Calculation, smearing: float) -> tuple[float, float]:
@@ -184,20 +191,20 @@ def trusted_range(calculation: Calculation, smearing: float) -> tuple[float, flo
     return lowest, highest
 
 
-def trusted_spectrum(calculation: Calculation, *, step: float, smearing: float) -> TrustedSpectrum:
-    """Broaden the eigenvalues of a calculation on the multiples of a step; two spins are summed.
+def trusted_spectrum(calculation: Calculation, *, step: float, smearing: float, origin: float = 0.0) -> TrustedSpectrum:
+    """Broaden the eigenvalues of a calculation; two spins are summed.
 
     :param step: spacing of the channels, in eV.
     :param smearing: standard deviation of the Gaussians, in eV.
+    :param origin: energy of a channel relative to the Fermi level, in eV.
     :raises ValueError: as for :func:`trusted_range`.
     """
     lowest, highest = trusted_range(calculation, smearing)
-    first = math.floor((lowest - _TAIL_IN_SMEARINGS * smearing) / step)
-    size = math.ceil(highest / step) - first + 1
-    grid = EnergyGrid(round(first * step, 6), step, size)
+    covering = EnergyGrid.covering(lowest - _TAIL_IN_SMEARINGS * smearing, highest, step, origin=origin)
+    grid = EnergyGrid(round(covering.start, 6), step, covering.size)
     values = density_of_states(calculation.bands(), calculation.k_weights(), grid, smearing)
     trusted = values[trusted_channels(grid, highest)]
-    return TrustedSpectrum(first, trusted.numpy(), lowest, highest)
+    return TrustedSpectrum(EnergyGrid(grid.start, step, len(trusted)), trusted.numpy(), lowest, highest)
 
 
 def dos_target(calculation: Calculation, axis: EnergyAxis) -> torch.Tensor:
@@ -210,7 +217,8 @@ def dos_target(calculation: Calculation, axis: EnergyAxis) -> torch.Tensor:
     :raises ValueError: if states lie below the target grid, or there are none in the trusted range.
     """
     assert axis.smearing is not None  # always set for data sets
-    spectrum = trusted_spectrum(calculation, step=axis.grid.step, smearing=axis.smearing)
+    grid = axis.grid
+    spectrum = trusted_spectrum(calculation, step=grid.step, smearing=axis.smearing, origin=grid.start)
     try:
         return spectrum.on(axis)
     except ValueError as error:

@@ -45,7 +45,8 @@ def valence_electrons(rows: Sequence[Row]) -> dict[str, float]:
 
 def _are_unique(matrix: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which unknowns are the same in all solutions of a linear system, shape ``(num_unknowns,)``."""
-    _, sizes, directions = np.linalg.svd(matrix, full_matrices=True)
+    # The triangular factor has the same singular values and directions, and does not grow with the number of rows.
+    _, sizes, directions = np.linalg.svd(np.linalg.qr(matrix, mode="r"), full_matrices=True)
     rank = int((sizes > 1e-9 * sizes[0]).sum())
     return (np.abs(directions[rank:]) < 1e-6).all(axis=0)
 

@@ -13,7 +13,7 @@ FERMI_LEVEL_REFERENCE = "Fermi level"
 # Margin between the ends of the axis and the states: 1.5 eV as in arXiv:2508.17418, section IV.1, where this is five
 # smearings; wider smearings need a margin of five times their width.
 MARGIN = 1.5  # eV
-_MARGIN_IN_SMEARINGS = 5.0
+MARGIN_IN_SMEARINGS = 5.0
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,6 @@ class EnergyAxis:
                 f"expected a largest shift (max_shift) of 0 to {self.grid.size - 1} channels, less than the whole "
                 f"axis, got {self.max_shift}"
             )
-
-    @property
-    def first_channel(self) -> int:
-        """Energy of the first channel, in steps; for grids whose energies are multiples of their step."""
-        return round(self.grid.start / self.grid.step)
 
     @property
     def target_grid(self) -> EnergyGrid:
@@ -121,6 +116,11 @@ class EnergyAxis:
         )
 
 
+# That of PET-MAD-DOS (arXiv:2508.17418, section IV.1), as in its published data: targets on -149.6456 ... 80.6044 eV
+# relative to the Fermi level of Quantum ESPRESSO.
+PET_MAD_DOS_AXIS = EnergyAxis(EnergyGrid(-159.6456, 0.05, 4806), max_shift=200, smearing=0.3)
+
+
 def margin(smearing: float | None) -> float:
     """Return the margin, in eV, that the tails of smeared states need beyond the outermost state."""
-    return max(MARGIN, _MARGIN_IN_SMEARINGS * (smearing or 0.0))
+    return max(MARGIN, MARGIN_IN_SMEARINGS * (smearing or 0.0))

@@ -43,10 +43,23 @@ class EnergyGrid:
         return EnergyGrid(self.start - channels * self.step, self.step, self.size + channels)
 
     @classmethod
-    def covering(cls, lowest: float, highest: float, step: float) -> "EnergyGrid":
-        """Return the smallest grid of multiples of ``step`` that contains both energies (all in eV)."""
-        first, last = math.floor(lowest / step), math.ceil(highest / step)
-        return cls(first * step, step, last - first + 1)
+    def covering(cls, lowest: float, highest: float, step: float, *, origin: float = 0.0) -> "EnergyGrid":
+        """Return the smallest grid that contains both energies (all in eV).
+
+        :param origin: energy of a channel; those of the others differ from it by multiples of ``step``.
+        """
+        first, last = math.floor((lowest - origin) / step), math.ceil((highest - origin) / step)
+        return cls(origin + first * step, step, last - first + 1)
+
+    def channel_of(self, other: "EnergyGrid") -> int | None:
+        """Channel of this grid on which the first one of another grid lies, also beyond the ends.
+
+        :return: ``None`` if the channels of the two grids do not coincide.
+        """
+        channel = (other.start - self.start) / self.step
+        drift = abs(other.step - self.step) * other.size
+        is_same = max(abs(channel - round(channel)) * self.step, drift) <= 1e-6 * self.step
+        return round(channel) if is_same else None
 
     def checked(self, spectrum: torch.Tensor) -> torch.Tensor:
         """One spectrum on this axis as float64 on the CPU, detached from the autograd graph.

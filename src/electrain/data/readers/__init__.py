@@ -1,11 +1,12 @@
 """Readers of DFT output files, one for each format, all returning the same type."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from ..calculation import Calculation, CalculationError, Rejected
-from ..sampled_spectrum import SampledSpectrum
+from ..sampled_spectrum import DosGrid, SampledSpectrum
 from .abinit import read_abinit
 from .common import DAMAGED, is_packed, open_packed
 from .extended_xyz import calculation_from_atoms, read_extended_xyz
@@ -53,7 +54,7 @@ class FileFormat(NamedTuple):
     name: str
     endings: tuple[str, ...]
     marks: tuple[bytes, ...]
-    read: Callable[[Path], Calculation | SampledSpectrum | Iterator[Calculation | Rejected]]
+    read: Callable[[Path], Calculation | SampledSpectrum | Iterator[Frame]]
 
 
 FORMATS = (
@@ -91,11 +92,13 @@ def is_source(path: Path) -> bool:
     return _format_of(path, head) is not None or any(_is_named_like(known, path) for known in FORMATS)
 
 
-def read_calculations(path: str | Path) -> Iterator[Frame]:
+def read_calculations(path: str | Path, *, dos_grid: DosGrid | None = None) -> Iterator[Frame]:
     """Read all calculations in a file of any known format, one after the other.
 
     Unusable ones are returned as :class:`Rejected`.
 
+    :param path: the file.
+    :param dos_grid: energies of densities of states in extended XYZ files, which do not contain them.
     :raises OSError: if the file cannot be opened.
     :raises ImportError: if the package that parses the format is not installed.
     """
@@ -105,7 +108,8 @@ def read_calculations(path: str | Path) -> Iterator[Frame]:
         yield Rejected(str(path), _why_unknown(path))
         return
     try:
-        found = known.read(path)
+        read = partial(read_extended_xyz, dos_grid=dos_grid) if known.read is read_extended_xyz else known.read
+        found = read(path)
         if isinstance(found, Calculation | SampledSpectrum):
             yield found
         else:

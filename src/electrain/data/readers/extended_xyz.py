@@ -1,10 +1,10 @@
-"""Extended XYZ files with eigenvalues, as in the MAD dataset."""
+"""Extended XYZ files with eigenvalues, or with densities of states as in the published data of PET-MAD-DOS."""
 
 import io
 import itertools
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -14,7 +14,10 @@ from ase import Atoms
 from ase.stress import voigt_6_to_full_3x3_stress
 from numpy.typing import NDArray
 
+from electrain.interface.quantities import BAND_GAP
+
 from ..calculation import Calculation, CalculationError, Rejected, given_quantities
+from ..sampled_spectrum import DosGrid, SampledSpectrum
 from .common import DAMAGED, normalised_states, open_packed, plain_structure
 
 _KEPT = ("id", "subset", "parent", "split")
@@ -22,7 +25,9 @@ _KEPT = ("id", "subset", "parent", "split")
 _COUNT = re.compile(rb"(?:\xef\xbb\xbf)?\s*(\d{1,18})\s*")
 
 
-def read_extended_xyz(path: str | Path) -> Iterator[Calculation | Rejected]:
+def read_extended_xyz(
+    path: str | Path, *, dos_grid: DosGrid | None = None
+) -> Iterator[Calculation | SampledSpectrum | Rejected]:
     """Read the frames one by one; the file may be compressed (``.xz``, ``.gz``, ``.bz2``).
 
     The comment line of a frame contains ``eigenvalues`` (num_k, num_bands) or (2, num_k, num_bands), in eV with the
@@ -31,10 +36,13 @@ def read_extended_xyz(path: str | Path) -> Iterator[Calculation | Rejected]:
     ``split``, and the keys of :mod:`electrain.interface.quantities`: ``bandgap`` (eV), ``energy`` (eV), ``stress``
     (eV/A^3); forces (eV/A) are a column. ``efermi``, the Fermi level before that shift, is not used.
 
+    Instead of eigenvalues, a frame may contain a density of states, see :func:`spectrum_from_atoms`.
+
     A frame that fails a check is returned as :class:`Rejected`. After an invalid number of atoms, the end of the frame
     is unknown, so the rest of the file is returned as one :class:`Rejected`.
 
     :param path: the file.
+    :param dos_grid: energies of densities of states, which the file does not contain.
     :raises OSError: if the file cannot be opened.
     """
     path = Path(path)
@@ -46,7 +54,11 @@ def read_extended_xyz(path: str | Path) -> Iterator[Calculation | Rejected]:
                 yield Rejected(source, text.reason)
                 return
             try:
-                yield calculation_from_atoms(_parse(text, source), source)
+                atoms = _parse(text, source)
+                if "DOS" in atoms.info and "eigenvalues" not in atoms.info:
+                    yield spectrum_from_atoms(atoms, source, dos_grid)
+                else:
+                    yield calculation_from_atoms(atoms, source)
             except CalculationError as error:
                 yield Rejected(error.source, error.reason)
         if index < 0:
@@ -77,19 +89,57 @@ def calculation_from_atoms(atoms: Atoms, source: str) -> Calculation:
     states = normalised_states(
         eigenvalues, weights, None, k_points, total=total, electrons_per_state=total, source=source
     )
-    structure = plain_structure(atoms)
-    num_electrons = atoms.info.get("n_electrons")
-    structure.info = {key: str(atoms.info[key]) for key in _KEPT if key in atoms.info}
     return Calculation(
-        atoms=structure,
+        atoms=_structure(atoms),
         eigenvalues=states.eigenvalues,
         weights=states.weights,
         fermi_level=0.0,
         source=source,
-        num_electrons=None if num_electrons is None else _shaped(num_electrons, (), "n_electrons", source).item(),
-        values=_values(atoms, eigenvalues.shape, weights > 0, source),
+        num_electrons=_number(atoms, "n_electrons", source),
+        values=_values(atoms, source, {}) | _spectra(atoms, eigenvalues.shape, weights > 0, source),
         k_points=states.k_points,
         code=str(atoms.info.get("code", "")),
+    )
+
+
+def spectrum_from_atoms(atoms: Atoms, source: str, grid: DosGrid | None) -> SampledSpectrum:
+    """Make a density of states from a structure read from extended XYZ.
+
+    The keys are those of the published data of PET-MAD-DOS: ``DOS`` in states/eV for the whole structure, ``mask``,
+    which is 1 where the density of states can be trusted and 0 above, and optionally ``gap`` (eV) and
+    ``number_of_electrons``. Those of all other quantities, such as ``energy``, are as in :func:`read_extended_xyz`.
+
+    :param atoms: as ASE reads it, with ``info`` and calculator.
+    :param source: file and frame, for messages.
+    :param grid: energies of the values.
+    :raises CalculationError: if a key is missing or a check fails, or without a grid.
+    """
+    if grid is None:
+        raise CalculationError(
+            source,
+            "expected the energies of the density of states, which the file does not contain: use --layout mad for the "
+            "data of PET-MAD-DOS, --dos-grid START STEP (and --smearing) for others",
+        )
+    if "mask" not in atoms.info:
+        raise CalculationError(
+            source, "expected the key 'mask', 1 where the density of states can be trusted, got none"
+        )
+    density = np.atleast_1d(_numbers(atoms.info["DOS"], "DOS", source))
+    mask = _shaped(atoms.info["mask"], density.shape, "mask", source)
+    num_trusted = int((mask == 1).sum())
+    if num_trusted == 0 or not np.array_equal(mask, np.arange(len(mask)) < num_trusted):
+        raise CalculationError(source, "expected a mask of ones up to an energy and zeros above, got another one")
+    return SampledSpectrum(
+        atoms=_structure(atoms),
+        energies=np.round(grid.start + grid.step * np.arange(len(density)), 6),
+        values=density[None],
+        fermi_level=0.0,
+        highest_trusted=round(grid.start + grid.step * (num_trusted - 1), 6),
+        source=source,
+        code=str(atoms.info.get("code", "")),
+        smearing=grid.smearing,
+        num_electrons=_number(atoms, "number_of_electrons", source),
+        others=_values(atoms, source, keys={BAND_GAP: "gap"}),
     )
 
 
@@ -144,21 +194,44 @@ def _parse(text: str, source: str) -> Atoms:
     return atoms
 
 
-def _values(
+def _structure(atoms: Atoms) -> Atoms:
+    structure = plain_structure(atoms)
+    structure.info = {key: str(atoms.info[key]) for key in _KEPT if key in atoms.info}
+    return structure
+
+
+def _spectra(
     atoms: Atoms, states: tuple[int, ...], used: NDArray[np.bool_], source: str
 ) -> dict[str, NDArray[np.float64]]:
-    """Read the quantities of a calculation; a spectrum has a value for each state.
+    """Read the spectra of a calculation, which have a value for each state.
 
     :param states: shape of the eigenvalues in the file.
     :param used: which k-points have a weight.
     """
     found, values = found_in(atoms), {}
     for quantity in given_quantities():
-        if found.get(quantity.key) is not None:
+        if quantity.is_spectrum and found.get(quantity.key) is not None:
             shape = quantity.array_shape(len(atoms), states)
-            value = _shaped(found[quantity.key], shape, quantity.key, source)
-            values[quantity.name] = value[..., used, :] if quantity.is_spectrum else value
+            values[quantity.name] = _shaped(found[quantity.key], shape, quantity.key, source)[..., used, :]
     return values
+
+
+def _values(atoms: Atoms, source: str, keys: Mapping[str, str]) -> dict[str, NDArray[np.float64]]:
+    """Read all quantities that are not spectra.
+
+    :param keys: keys by the name of a quantity, if they are not its own.
+    """
+    found, values = found_in(atoms), {}
+    for quantity in given_quantities():
+        key = keys.get(quantity.name, quantity.key)
+        if not quantity.is_spectrum and found.get(key) is not None:
+            values[quantity.name] = _shaped(found[key], quantity.array_shape(len(atoms), ()), key, source)
+    return values
+
+
+def _number(atoms: Atoms, key: str, source: str) -> float | None:
+    value = atoms.info.get(key)
+    return None if value is None else float(_shaped(value, (), key, source))
 
 
 def _numbers(value: Any, key: str, source: str) -> NDArray[np.float64]:

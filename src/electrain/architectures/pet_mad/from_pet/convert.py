@@ -15,15 +15,10 @@ from electrain.architectures.pet_mad.network.heads import PooledHead
 from electrain.interface.axis_labels import labels_to_grid
 from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, DIRECT_STRESS, FERMI_LEVEL, base_quantity
 from electrain.nn.spectrum_convolution import SpectrumConvolution
+from electrain.spectra.axis import PET_MAD_DOS_AXIS
 from electrain.spectra.grid import EnergyGrid
 
 from .network import merge_peer_low_rank, network_options, network_state
-
-# Prediction grid and largest shift of PET-MAD-DOS: targets on -149.65 ... 80.65 eV, predictions 10 eV wider
-# (arXiv:2508.17418, sections IV.1 and IV.3).
-PUBLISHED_GRID = EnergyGrid(-159.65, 0.05, 4806)
-PUBLISHED_MAX_SHIFT = 200
-PUBLISHED_SMEARING = 0.3
 
 
 class AxisOptions(NamedTuple):
@@ -155,8 +150,9 @@ def _energy_grid(info: DatasetInfo, axis: AxisOptions) -> dict[str, Any] | None:
     size = len(properties)
     known = labels_to_grid(properties)
     max_shift, smearing = 0, None
-    if known is None and size == PUBLISHED_GRID.size and axis.start is None and axis.step is None:
-        known, max_shift, smearing = PUBLISHED_GRID, PUBLISHED_MAX_SHIFT, PUBLISHED_SMEARING
+    published = PET_MAD_DOS_AXIS
+    if known is None and size == published.grid.size and axis.start is None and axis.step is None:
+        known, max_shift, smearing = published.grid, published.max_shift, published.smearing
     start = axis.start if known is None or axis.start is not None else known.start
     step = axis.step if known is None or axis.step is not None else known.step
     if start is None or step is None:
