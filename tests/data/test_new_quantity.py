@@ -97,7 +97,7 @@ def test_one_row_is_enough(ten_frames, write_frames, tmp_path, monkeypatch, add_
     # metatrain reads it when the "#" of the options file are gone.
     monkeypatch.chdir(prepared.folder)
     lines = (prepared.folder / "options.yaml").read_text().splitlines()
-    assert any(f"The files also contain energies, forces and {row.plural_label};" in line for line in lines)
+    assert any(f"Also in the files: {row.plural_label}; NaN where unknown." in line for line in lines)
     start = lines.index(f'    # "{row.name}":')
     end = next(i for i in range(start, len(lines)) if not lines[i].startswith("    # "))
     lines[start:end] = [line.replace("# ", "", 1) for line in lines[start:end]]

@@ -22,6 +22,7 @@ from pydantic import TypeAdapter
 
 from electrain import __version__
 from electrain.data import NothingUsableError, SampledSpectrum, dos_target, prepare_dataset, read_extended_xyz
+from electrain.data.recipes import recipe_for
 from electrain.data.writing import format_for
 from electrain.demo.data import SEMICONDUCTORS_AND_MOLECULES
 from electrain.interface.axis_labels import labels_to_grid
@@ -41,14 +42,6 @@ def contents(folder):
 def table(path):
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
-
-
-def with_energies(folder):
-    """The text of the options file, with energies and their gradients to be learned."""
-    lines = (folder / "options.yaml").read_text().splitlines()
-    start = next(i for i, line in enumerate(lines) if "# energy:" in line)
-    lines[start : start + 5] = [line.replace("# ", "", 1) for line in lines[start : start + 5]]
-    return OmegaConf.create("\n".join(lines))
 
 
 def load(options, name):
@@ -111,7 +104,7 @@ def test_metatrain_accepts_the_options_of_every_format(mixed_frames, write_frame
     check_architecture_options("pet_mad", OmegaConf.to_container(merged))
     for name, part in {"training": "train", "validation": "validation", "test": "test"}.items():
         dataset, info = load(options, name)
-        assert set(info) == TARGETS
+        assert set(info) == TARGETS | {"energy"}
         assert info["mtt::bandgap"].unit == info["mtt::efermi"].unit == "eV"
         assert len(info["mtt::dos"].layout.block().properties) == grid.size
         assert len(dataset) == len(prepared.parts[part])
@@ -123,7 +116,7 @@ def test_all_formats_give_equal_targets(mixed_frames, write_frames, tmp_path, mo
     for form in ("xyz", "zip", "memmap"):
         prepared = prepare_dataset([source], tmp_path / form, form=form)
         monkeypatch.chdir(prepared.folder)
-        options = with_energies(prepared.folder)
+        options = OmegaConf.load(prepared.folder / "options.yaml")
         read[form] = [sample for name in ("training", "validation", "test") for sample in load(options, name)[0]]
     precision = {"xyz": 1e-8, "memmap": 2e-6}  # eight digits after the point; single precision
     for form, tolerance in precision.items():
@@ -199,6 +192,53 @@ def test_without_energies(ten_frames, write_frames, tmp_path):
     assert prepared.contents == ()
     assert "energy" not in DiskDataset(prepared.folder / "train.zip")[0]._fields
     assert "energy:" not in (prepared.folder / "options.yaml").read_text()
+
+
+def options_in(prepared):
+    return OmegaConf.load(prepared.folder / "options.yaml")
+
+
+def test_energies_are_learned_where_the_data_have_them(ten_frames, write_frames, tmp_path):
+    some = [frame.copy() for frame in ten_frames]  # without calculators
+    some[0].calc = ten_frames[0].calc
+    prepared = prepare_dataset([write_frames(some)], tmp_path / "some")
+    assert "energy" not in options_in(prepared).training_set.targets
+    text = (prepared.folder / "options.yaml").read_text()
+    assert "# Also in the files: energies and forces; NaN where unknown. Few structures have energies. To train" in text
+    prepared = prepare_dataset([write_frames(ten_frames)], tmp_path / "all")
+    options = options_in(prepared)
+    assert options.training_set.targets.energy == {"quantity": "energy", "unit": "eV", "forces": True, "stress": False}
+    assert options.architecture.training.loss == {"mtt::dos": {"weight": 0.05}}
+    assert "Also in the files" not in (prepared.folder / "options.yaml").read_text()
+
+
+def test_energies_of_several_codes_are_not_learned(other_codes, tmp_path):
+    prepared = prepare_dataset(other_codes[:2], tmp_path / "data")
+    assert "energy" not in options_in(prepared).training_set.targets
+    text = (prepared.folder / "options.yaml").read_text()
+    assert "They come from several DFT codes, whose energies have different zeros." in text
+
+
+@pytest.mark.parametrize("number", [1, 3, 50, 999, 1_000, 9_999, 10_000, 100_000])
+def test_recipes(number):
+    """Sizes grow with the number of structures, and all values are possible."""
+    recipe, more = recipe_for(number), recipe_for(10 * number)
+    assert 1 <= recipe.batch_size <= number
+    assert recipe.warmup_epochs < recipe.num_epochs and recipe.halving_epochs < recipe.num_epochs
+    assert recipe.learning_rate >= more.learning_rate
+    widths = [each.network.get("edge_width", 256) for each in (recipe, more)]
+    assert widths[0] <= widths[1]
+    assert 20 <= recipe.num_epochs / recipe.checkpoint_interval <= 40
+
+
+def test_options_that_fine_tune_a_model(ten_frames, write_frames, tmp_path):
+    grid = {"start": -20.0, "step": 0.05, "size": 900, "max_shift": 20, "smearing": 0.3}
+    torch.save({"model_data": {"model_hypers": {"energy_grid": grid}}}, tmp_path / "base.ckpt")
+    prepared = prepare_dataset([write_frames(ten_frames)], tmp_path / "data", like=tmp_path / "base.ckpt")
+    options = options_in(prepared).architecture
+    assert options.training.finetune == {"read_from": str(tmp_path / "base.ckpt"), "method": "full"}
+    assert set(options.model) == {"energy_grid"}  # every other option is that of the model
+    assert {name: options.model.energy_grid[name] for name in grid} == grid
 
 
 def test_without_a_test_set(prepared, tmp_path):
@@ -409,7 +449,7 @@ def test_mtt_trains_alike_on_every_format(mixed_frames, write_frames, tmp_path, 
     for form in ("xyz", "zip", "memmap"):
         prepared = prepare_dataset([source], tmp_path / form, form=form)
         monkeypatch.chdir(prepared.folder)
-        options = with_energies(prepared.folder)
+        options = OmegaConf.load(prepared.folder / "options.yaml")
         options.seed, options.base_precision = 0, 64
         options.architecture.model |= {**widths, "num_heads": 1}
         options.architecture.training |= {"num_epochs": 1, "num_workers": 0}

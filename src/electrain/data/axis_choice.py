@@ -62,6 +62,10 @@ class AxisChoice(NamedTuple):
             return fitted
         return AxisSettings(step, smearing, max_shift, targets=grid_between(*self.grid, step))
 
+    def checkpoint(self) -> Path | None:
+        """Return the absolute path of the model in ``like`` if training can start from it: from a checkpoint."""
+        return self.like.resolve() if self.like is not None and _is_checkpoint(self.like) else None
+
     def words(self) -> dict[str, list[object]]:
         """Return the options of the command line, defaults included, with their values."""
         if self.like is not None or self.layout is not None:
@@ -118,8 +122,7 @@ def axis_of_model(path: Path) -> EnergyAxis:
     :raises FileNotFoundError: if the file does not exist.
     :raises ValueError: for another kind of file, or a model without axis or with another zero of energy.
     """
-    is_checkpoint = path.suffix == ".ckpt"
-    axis = _axis_in(read_checkpoint(path)) if is_checkpoint else energy_axis_of(load_any_model(path))
+    axis = _axis_in(read_checkpoint(path)) if _is_checkpoint(path) else energy_axis_of(load_any_model(path))
     if axis is None:
         raise ValueError(
             f"expected a model with an energy axis, but {path} has none: it does not predict a density of states, or "
@@ -131,6 +134,10 @@ def axis_of_model(path: Path) -> EnergyAxis:
             f"{axis.reference}"
         )
     return axis
+
+
+def _is_checkpoint(path: Path) -> bool:
+    return path.suffix == ".ckpt"
 
 
 def _axis_in(checkpoint: Mapping[str, Any]) -> EnergyAxis | None:

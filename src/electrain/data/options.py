@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from electrain.interface.quantities import DENSITY_OF_STATES, QUANTITIES, Quantity, gradients_of
 from electrain.spectra.axis import EnergyAxis
 
+from .recipes import Recipe, recipe_for
 from .targets import ELECTRONIC
 from .writing import SUFFIXES
 
@@ -23,14 +25,9 @@ architecture:
     # The energy axis, in eV, on which the model predicts. The files were made for it, so do not change it here;
     # run `electrain prepare` again instead. Zero is the DFT Fermi level of each structure, or the middle of its gap.
     energy_grid:
-{energy_grid}    # band_gap_from: atoms # instead of the density of states; worth trying with few structures
+{energy_grid}{network}    # band_gap_from: atoms # instead of the density of states; worth trying with few structures
   training:
-    num_epochs: {num_epochs}
-    batch_size: {batch_size}
-    learning_rate: 1.0e-4 # for a few hundred structures use 1e-3, batches of 4 and a narrower network
-    warmup_epochs: {warmup_epochs} # the learning rate increases linearly, ...
-    halving_epochs: {halving_epochs} # ... and is then halved every time this number of epochs has passed
-
+{training}
 # metatrain's final evaluation compares densities of states point by point, without aligning them. Use the errors in the
 # training log instead.
 final_eval: false
@@ -45,10 +42,40 @@ training_set:
   targets: &targets
 """
 
+_RECIPE = """\
+    # These, too, fit {num_train} training structures.
+    num_epochs: {recipe.num_epochs}
+    batch_size: {recipe.batch_size}
+    learning_rate: {recipe.learning_rate}
+    warmup_epochs: {recipe.warmup_epochs} # the learning rate increases linearly, ...
+    halving_epochs: {recipe.halving_epochs} # ... and is then halved every time this number of epochs has passed
+    checkpoint_interval: {recipe.checkpoint_interval} # epochs
+"""
+
+_FINE_TUNING = """\
+    # Start from the model whose energy axis this is. All its other settings of the network are used.
+    finetune:
+      read_from: {base_model}
+      method: full # or lora, which forgets less of what the model has learned
+    num_epochs: {num_epochs}
+    batch_size: {batch_size}
+    learning_rate: 1.0e-4
+    warmup_epochs: 5
+    halving_epochs: 20
+    checkpoint_interval: 5 # epochs
+"""
+_FINE_TUNING_EPOCHS = 100
+
+_LOSS = """\
+    # The loss of a density of states starts at about 20, that of all other targets at 1.
+    loss: {{"{dos}": {{weight: 0.05}}}}
+"""
+
 _OTHERS = """\
-    # The files also contain {content}; NaN where unknown. To train on them as well, remove the "#", and put
+    # Also in the files: {content}; NaN where unknown. {why}To train on them as well, remove the
+    # "#", and put this under `training`, because the loss of a density of states starts at about 20 and that of
+    # {first} at 1:
     #     loss: {{"{dos}": {{weight: 0.05}}}}
-    # under `training`, because the loss of a density of states starts at about 20 and that of {first} at 1.
 """
 
 _OTHER_SET = """\
@@ -66,9 +93,6 @@ _NOT_HELD_OUT = """\
 # structures. Add more structures of the same elements.
 """
 
-NUM_EPOCHS = 200
-BATCH_SIZE = 16
-
 
 def options_yaml(
     axis: EnergyAxis,
@@ -78,6 +102,8 @@ def options_yaml(
     num_train: int,
     with_test_set: bool,
     validates_on_training_set: bool,
+    not_learned: str = "",
+    base_model: Path | None = None,
 ) -> str:
     """Return the text of ``options.yaml``.
 
@@ -87,22 +113,30 @@ def options_yaml(
     :param num_train: number of structures in the training set.
     :param with_test_set: whether there is a test set.
     :param validates_on_training_set: whether the training set is also used as validation set.
+    :param not_learned: why energies in the files are not trained on, a sentence; empty if they are.
+    :param base_model: checkpoint with this axis, from which the training starts.
     """
+    energies = [name for name in contents if QUANTITIES[name].gradient_of is None and gradients_of(name)]
+    learned = [] if not_learned else energies
+    others = [name for name in contents if name not in learned and QUANTITIES[name].gradient_of not in learned]
+    recipe = recipe_for(num_train)
     text = (_HEAD + _TARGETS).format(
         energy_grid="".join(f"      {line}\n" for line in _energy_grid(axis)),
-        num_epochs=NUM_EPOCHS,
-        batch_size=min(BATCH_SIZE, num_train),  # metatrain accepts no larger ones
-        warmup_epochs=NUM_EPOCHS // 10,
-        halving_epochs=NUM_EPOCHS // 4,
+        network="".join(f"    {line}\n" for line in _network(recipe, num_train)) if base_model is None else "",
+        training=_training(recipe, num_train, bool(learned), base_model),
         suffix=SUFFIXES[form],
     )
     for name in ELECTRONIC:
         text += "".join(f"    {line}\n" for line in _target(QUANTITIES[name], axis, form))
-    if contents:
-        *others, last = (QUANTITIES[name].plural_label for name in contents)
-        content = f"{', '.join(others)} and {last}" if others else last
-        text += _OTHERS.format(content=content, dos=DENSITY_OF_STATES, first=[*others, last][0])
-    for name in contents:
+    for name in learned:
+        text += "    # NaN where unknown.\n"
+        text += "".join(f"    {line}\n" for line in _other_target(QUANTITIES[name], contents, axis, form))
+    if others:
+        labels = [QUANTITIES[name].plural_label for name in others]
+        content = f"{', '.join(labels[:-1])} and {labels[-1]}" if labels[1:] else labels[0]
+        why = f"{not_learned} " if energies and not learned else ""
+        text += _OTHERS.format(content=content, why=why, dos=DENSITY_OF_STATES, first=labels[0])
+    for name in others:
         if QUANTITIES[name].gradient_of is None:
             text += "".join(f"    # {line}\n" for line in _other_target(QUANTITIES[name], contents, axis, form))
     if validates_on_training_set:
@@ -113,6 +147,22 @@ def options_yaml(
     if with_test_set:
         text += _OTHER_SET.format(part="test", source="test", suffix=SUFFIXES[form])
     return text
+
+
+def _network(recipe: Recipe, num_train: int) -> Iterator[str]:
+    if recipe.network:
+        yield f"# A narrow network, for {num_train} training structures."
+        yield from (f"{name}: {width}" for name, width in recipe.network.items())
+
+
+def _training(recipe: Recipe, num_train: int, with_energies: bool, base_model: Path | None) -> str:
+    if base_model is None:
+        text = _RECIPE.format(num_train=num_train, recipe=recipe)
+    else:
+        text = _FINE_TUNING.format(
+            base_model=json.dumps(str(base_model)), batch_size=recipe.batch_size, num_epochs=_FINE_TUNING_EPOCHS
+        )
+    return text + (_LOSS.format(dos=DENSITY_OF_STATES) if with_energies else "")
 
 
 def _energy_grid(axis: EnergyAxis) -> Iterator[str]:

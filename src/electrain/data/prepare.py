@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from electrain.interface.quantities import ENERGY
 from electrain.jobs.folder import make_chunks, open_job
 from electrain.jobs.workers import check_workers, dask_client
 from electrain.spectra.axis import EnergyAxis
@@ -33,6 +34,7 @@ from .work_folder import FIGURE, MANIFEST, NAME, OPTIONS, REPORT, SOURCES, STRUC
 from .writing import join_chunks, part_name, write_chunk
 
 _NUM_SHOWN_SPECTRA = 6
+_ENOUGH = 0.5  # share of structures with energies from which on they are trained on
 
 
 class NothingUsableError(ValueError):
@@ -183,8 +185,9 @@ def prepare_dataset(
             sources=found_sources,
         )
         if not work.is_ready:
+            command = settings.command(source_paths, options.words())
             _write_documents(
-                work, prepared, selection, files, settings, command=settings.command(source_paths, options.words())
+                work, prepared, selection, files, settings, command=command, base_model=options.checkpoint()
             )
         data = [prepared.path(part).name for part in prepared.parts]
         work.publish([*data, OPTIONS, STRUCTURES, SOURCES, REPORT, FIGURE, MANIFEST])
@@ -228,6 +231,7 @@ def _write_documents(
     settings: Settings,
     *,
     command: str,
+    base_model: Path | None,
 ) -> None:
     """Write all files except the data."""
     options = options_yaml(
@@ -237,6 +241,8 @@ def _write_documents(
         num_train=len(prepared.parts["train"]),
         with_test_set="test" in prepared.parts,
         validates_on_training_set=prepared.split.validates_on_training_set,
+        not_learned=_why_energies_are_not_learned(prepared),
+        base_model=base_model,
     )
     work.final(OPTIONS).write_text(options, encoding="utf-8")
     write_structures(work.final(STRUCTURES), files, selection)
@@ -248,6 +254,16 @@ def _write_documents(
     )
     folder = work.final("")
     write_manifest(work.final(MANIFEST), selection, files, settings, command=command, folder=folder)
+
+
+def _why_energies_are_not_learned(prepared: PreparedDataset) -> str:
+    """Return a sentence, empty if they are."""
+    if len({row.code for rows in prepared.parts.values() for row in rows}) > 1:
+        return "They come from several DFT codes, whose energies have different zeros."
+    shares = [sum(ENERGY in row.known for row in rows) / len(rows) for rows in prepared.parts.values()]
+    if min(shares) < _ENOUGH:
+        return "Few structures have energies."
+    return ""
 
 
 def _sample(work: WorkFolder, selection: DatasetPlan, index: int) -> Sample:

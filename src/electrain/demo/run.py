@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 from electrain.calculators import ElectronicStructureModel
 from electrain.data import PreparedDataset, prepare_dataset
+from electrain.interface.quantities import ENERGY
 from electrain.plots.spectra import plot_comparison
 
 from .data import SEMICONDUCTORS_AND_MOLECULES
@@ -74,6 +75,7 @@ def _train(folder: Path, say: Callable[[str], None]) -> None:
     options: Any = OmegaConf.merge(OmegaConf.load(folder / "data" / "options.yaml"), SETTINGS)
     for part in ("training_set", "validation_set", "test_set"):
         options[part].systems.read_from = str(Path("data") / options[part].systems.read_from)
+        options[part].targets.pop(ENERGY, None)  # with forces, the training would take three times as long
     OmegaConf.save(options, folder / "options.yaml")
     epochs = options.architecture.training.num_epochs
     say(f"2/4  mtt train options.yaml: {epochs} epochs of a small model, one to three minutes")
