@@ -96,7 +96,9 @@ def test_number_of_channels(size):
 
 
 def test_missing_energy_grid():
-    with pytest.raises(ValueError, match=r"needs an energy axis; set `energy_grid` in `architecture.model`$"):
+    with pytest.raises(
+        ValueError, match=r"needs an energy axis; set `energy_grid` in `architecture.model`; `electrain prepare`"
+    ):
         build(target_infos((DOS,)), energy_grid=None)
 
 
