@@ -45,7 +45,7 @@ def _own_words(error: BaseException | None) -> str | None:
     """Return the message of the error from which metatrain made this one, if it is about the user's input."""
     wrapped = isinstance(error, ArchitectureError)
     while error is not None:
-        if isinstance(error, OptionsError | ValueError) and _is_ours(error):
+        if isinstance(error, OptionsError | ValueError | FloatingPointError) and _is_ours(error):
             return str(error)
         if wrapped and isinstance(error, FileNotFoundError | IsADirectoryError | PermissionError):
             return f"cannot read {error.filename}, the checkpoint to start from: {error.strerror}"

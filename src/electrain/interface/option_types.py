@@ -9,7 +9,7 @@ import types
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from annotated_types import Ge, Gt, Interval, Le, Lt, Unit
+from annotated_types import Ge, Gt, Interval, Unit
 from ase.data import atomic_numbers, chemical_symbols
 from pydantic import AfterValidator, AllowInfNan, BeforeValidator, ValidationInfo
 from typing_extensions import NotRequired, Required, get_type_hints, is_typeddict
@@ -54,7 +54,8 @@ def _at_most_all(electrons: dict[str, float]) -> dict[str, float]:
 
 AtomicNumber = Annotated[int, BeforeValidator(atomic_number)]
 ValenceElectrons = Annotated[
-    dict[Annotated[str, BeforeValidator(chemical_symbol)], Positive], AfterValidator(_at_most_all)
+    dict[Annotated[str, BeforeValidator(chemical_symbol)], Annotated[Positive, Unit("electrons")]],
+    AfterValidator(_at_most_all),
 ]
 
 
@@ -172,17 +173,17 @@ def _parts(option: Any) -> tuple[Any, list[Any]]:
 
 
 def _range(metadata: list[Any]) -> str:
-    signs: dict[type, str] = {Gt: ">", Ge: ">=", Lt: "<", Le: "<="}
-    bounds = []
     for entry in metadata:
-        for bound in entry if isinstance(entry, Interval) else [entry]:
-            sign = signs.get(type(bound))
-            if sign:
-                bounds.append(f" {sign} {getattr(bound, type(bound).__name__.lower())}")
-    return " and".join(bounds)
+        if isinstance(entry, Interval):
+            return f", {entry.ge} to {entry.le}"
+        if isinstance(entry, Gt):
+            return f" > {entry.gt}"
+        if isinstance(entry, Ge):
+            return f" >= {entry.ge}"
+    return ""
 
 
 def _or(choices: list[str]) -> str:
     *others, last = choices
-    long = any(" or " in choice for choice in choices)
+    long = any(" or " in choice or "," in choice for choice in choices)
     return f"{', '.join(others)}{',' if long else ''} or {last}" if others else last

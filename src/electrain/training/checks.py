@@ -21,14 +21,19 @@ _COMPLETE_OPTIONS = "options_restart.yaml"
 _AXIS = ("start", "step", "size", "max_shift", "smearing")
 
 
-def check_epochs(done: int, total: int, new_targets: list[str]) -> None:
+def check_epochs(hypers: TrainerHypers, done: int, new_targets: list[str]) -> None:
     """Check that there is something left to train.
 
     :param done: number of epochs before a restart.
-    :param total: ``num_epochs``.
     :param new_targets: targets whose heads are not trained yet.
     :raises ValueError: if their heads would be exported untrained.
     """
+    total, warmup = hypers["num_epochs"], hypers["warmup_epochs"]
+    if warmup >= total:
+        logging.warning(
+            f"The learning rate never reaches {hypers['learning_rate']:g}, because the warm-up (`warmup_epochs: "
+            f"{warmup:g}`) is as long as the whole training (`num_epochs: {total}`) or longer"
+        )
     if done < total:
         return
     state = f"the checkpoint was trained for {done} epochs already, and `num_epochs` counts them: it is {total}"
@@ -44,6 +49,8 @@ def check_targets(hypers: TrainerHypers, targets: Iterable[str], model: Any) -> 
     """
     _check_names("per_structure_targets", hypers["per_structure_targets"], list(targets))
     _check_values("atomic_baseline", hypers["atomic_baseline"], list(model.additive_models[0].outputs), model)
+    if hypers["fixed_scaling_weights"] and not hypers["scale_targets"]:
+        raise ValueError("`fixed_scaling_weights` has no effect with `scale_targets: false`; remove one of them")
     _check_values("fixed_scaling_weights", hypers["fixed_scaling_weights"], list(model.scaler.outputs), model)
     losses = hypers["loss"]
     if isinstance(losses, Mapping) and set(targets) <= set(losses) and not any(map(_weighs, losses.values())):

@@ -33,14 +33,16 @@ def read_strategy(settings: Optional[Mapping[str, Any]]) -> Strategy:
     if method not in METHODS:
         raise ValueError(f"the method of fine-tuning must be one of {list(METHODS)}, got {method!r}")
     config = dict(settings.get("config", {}))
-    expected = list(LowRank._fields) if method == "lora" else []
-    unknown = sorted(set(config) - set(expected))
-    if unknown:
-        raise ValueError(
-            f"unknown option(s) {unknown} in `finetune.config`; expected some of {expected} for method {method!r}"
-        )
     if method != "lora":
+        if config:
+            raise ValueError(
+                f"`finetune.config` has the options of the method 'lora', but the method is {method!r}: set "
+                "`method: lora`, or remove `config`"
+            )
         return Strategy(method)
+    unknown = sorted(set(config) - set(LowRank._fields))
+    if unknown:
+        raise ValueError(f"unknown option(s) {unknown} in `finetune.config`; expected some of {LowRank._fields}")
     if "target_modules" in config:
         config["target_modules"] = tuple(config["target_modules"])
     return Strategy(method, LowRank(**config))

@@ -10,15 +10,18 @@ from pydantic import AfterValidator, ValidationInfo
 from typing_extensions import NotRequired, TypedDict
 
 from electrain.interface.option_types import AtomicNumber, Count, Finite, NonNegative, Positive, at_most
+from electrain.nn.low_rank import LowRank
+
+from .losses import CUMULATIVE_WEIGHT, GRADIENT_WEIGHT
 
 
 class LowRankHypers(TypedDict):
     """Low-rank updates ``W + (alpha / rank) B A`` of the linear layers in attention blocks (LoRA)."""
 
-    rank: NotRequired[Count]
-    """Number of columns of B and rows of A; default: 8."""
-    alpha: NotRequired[Positive]
-    """Strength of the update; default: 4.0, which gives a factor of 0.5 with rank 8, as in the PET-MAD paper."""
+    rank: NotRequired[Count] = LowRank().rank
+    """Number of columns of B and rows of A."""
+    alpha: NotRequired[Positive] = LowRank().alpha
+    """Strength of the update; the defaults give a factor of 0.5, as in the PET-MAD paper."""
     target_modules: NotRequired[list[str]]
     """Layers to update, by their names in the network: of attention, ``input_linear`` makes queries, keys and values,
     ``output_linear`` comes after it; default: all that can be updated."""
@@ -29,8 +32,8 @@ class FinetuneHypers(TypedDict):
 
     read_from: str
     """Checkpoint of the trained model, of the same architecture."""
-    method: NotRequired[Literal["full", "lora", "heads"]]
-    """Train all parameters (``full``, the default), low-rank updates of attention (``lora``), or only the ``heads``.
+    method: NotRequired[Literal["full", "lora", "heads"]] = "full"
+    """Train all parameters (``full``), low-rank updates of attention (``lora``), or only the ``heads``.
     Heads of new targets are always trained. ``full`` and ``lora`` drop targets that the new dataset lacks; ``heads``
     leaves them as they are."""
     config: NotRequired[LowRankHypers]
@@ -45,21 +48,21 @@ LossName = Literal["mse", "mae", "huber"]
 class GradientLossHypers(TypedDict):
     """Loss of forces, stress or virial, the gradients of an energy."""
 
-    type: NotRequired[LossName]
-    """Mean squared error, mean absolute error, or Huber loss; default: ``mse``."""
-    weight: NotRequired[NonNegative]
-    """Weight in the total loss; default: 1."""
-    reduction: NotRequired[Literal["mean", "sum"]]
-    """Over the entries of a batch; default: ``mean``."""
-    delta: NotRequired[Positive]
-    """Of ``huber``: the error, in units of its target's scale, above which the loss is linear; default: 1."""
+    type: NotRequired[LossName] = "mse"
+    """Mean squared error, mean absolute error, or Huber loss."""
+    weight: NotRequired[NonNegative] = 1.0
+    """Weight in the total loss."""
+    reduction: NotRequired[Literal["mean", "sum"]] = "mean"
+    """Average or sum over the values in a batch."""
+    delta: NotRequired[Positive] = 1.0
+    """Of ``huber``: the error, in units of the scale of the target, above which the loss is linear."""
 
 
 class LossHypers(GradientLossHypers):
     """Loss of a target."""
 
-    type: NotRequired[Literal["mse", "mae", "huber", "self_aligning"]]
-    """As for gradients; ``mtt::dos`` always has the loss ``self_aligning``."""
+    type: NotRequired[Literal["mse", "mae", "huber", "self_aligning"]] = "mse"
+    """Mean squared error, mean absolute error, or Huber loss. ``mtt::dos`` always has the loss ``self_aligning``."""
     forces: NotRequired[GradientLossHypers | LossName]
     """Loss of the forces that are gradients of this energy."""
     stress: NotRequired[GradientLossHypers | LossName]
@@ -68,10 +71,10 @@ class LossHypers(GradientLossHypers):
     """Loss of the virial that is a gradient of this energy."""
     gradients: NotRequired[dict[Literal["positions", "strain"], GradientLossHypers | LossName]]
     """The same by variable: ``positions`` for forces, ``strain`` for stress or virial."""
-    gradient_weight: NotRequired[Annotated[NonNegative, Unit("eV^2")]]
-    """Of ``mtt::dos``: alpha, see docs/training.md; default: 1e-4."""
-    cumulative_weight: NotRequired[Annotated[NonNegative, Unit("eV^-2")]]
-    """Of ``mtt::dos``: beta, see docs/training.md; default: 2e-4."""
+    gradient_weight: NotRequired[Annotated[NonNegative, Unit("eV^2")]] = GRADIENT_WEIGHT
+    """Of ``mtt::dos``: alpha, see docs/training.md."""
+    cumulative_weight: NotRequired[Annotated[NonNegative, Unit("eV^-2")]] = CUMULATIVE_WEIGHT
+    """Of ``mtt::dos``: beta, see docs/training.md."""
 
 
 def with_packing(min_atoms: int, info: ValidationInfo) -> int:
@@ -100,7 +103,8 @@ class TrainerHypers(TypedDict):
     min_atoms_per_batch: Annotated[int, Ge(0), at_most("max_atoms_per_batch"), AfterValidator(with_packing)] = 0
     """With ``max_atoms_per_batch``: drop batches with fewer atoms."""
     num_epochs: Annotated[Count, Unit("epochs")] = 760
-    """Length of the training, with the epochs before a restart. Without any, an untrained model would be exported."""
+    """Length of the training, including the epochs before a restart; at least one, because an untrained model must not
+    be exported."""
     learning_rate: Positive = 1e-4
     """Learning rate of the Adam optimizer after warm-up."""
     warmup_epochs: Annotated[NonNegative, Unit("epochs")] = 100.0

@@ -137,7 +137,7 @@ class SpectralTrainer(TrainerInterface[TrainerHypers]):
         elif settings is not None:
             check_finetuning(model, self.strategy, settings.get("inherit_heads", {}))
         targets = model.dataset_info.targets
-        check_epochs(0 if self.epoch is None else self.epoch + 1, self.hypers["num_epochs"], model.new_targets)
+        check_epochs(self.hypers, 0 if self.epoch is None else self.epoch + 1, model.new_targets)
         check_targets(self.hypers, targets, model)
         check_elements(folder, train_datasets, val_datasets)
         check_batches(self.hypers, train_datasets, val_datasets)

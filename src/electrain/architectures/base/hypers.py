@@ -26,11 +26,11 @@ class EnergyAxisHypers(TypedDict):
     """Number of channels."""
     max_shift: Annotated[int, Ge(0), Unit("channels")]
     """Largest shift of a prediction relative to its target (at the lower end of the axis); less than ``size``."""
-    smearing: NotRequired[Optional[Annotated[Positive, Unit("eV")]]]
-    """Standard deviation of the Gaussian broadening of the targets; omit if unknown."""
-    reference: NotRequired[Literal["Fermi level"]]
+    smearing: NotRequired[Optional[Annotated[Positive, Unit("eV")]]] = None
+    """Standard deviation of the Gaussian broadening of the targets, if known."""
+    reference: NotRequired[Literal["Fermi level"]] = "Fermi level"
     """What energy 0 means in the targets: the Fermi level of each structure in DFT, or the middle of its gap."""
-    valence_electrons: NotRequired[Optional[Annotated[ValenceElectrons, Unit("electrons")]]]
+    valence_electrons: NotRequired[Optional[ValenceElectrons]] = None
     """Number of valence electrons of each element in the calculations, by chemical symbol. Not used in training, but
     stored for thermodynamics and for models with hot electrons."""
 
@@ -55,7 +55,8 @@ class SpectralModelHypers(TypedDict):
     a head like that of any other target, which reads features of the atoms averaged over the structure and also trains
     the network. See docs/training.md for when the latter is worth trying."""
     zbl: bool = False
-    """Add the Ziegler-Biersack-Littmark repulsion between nuclei at short distances to all energies."""
+    """Add the Ziegler-Biersack-Littmark repulsion between nuclei at short distances to all energies; needs an energy
+    among the targets."""
 
 
 def installed_for(enable: bool) -> bool:

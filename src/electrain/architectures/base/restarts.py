@@ -62,6 +62,10 @@ def remove_output(model: Any, name: str) -> None:
         if name in baseline.outputs:
             baseline.remove_output(name)
     model.dataset_info.targets.pop(name)
+    if len(model.additive_models) > 1 and not model.additive_models[1].outputs:
+        # The repulsion goes with the last energy; TorchScript cannot read the type of its empty outputs.
+        model.additive_models = model.additive_models[:1]
+        model.hypers = {**model.hypers, "zbl": False}
 
 
 def agreed_hypers(architecture: str, known: Any, options: Mapping[str, Any]) -> Any:

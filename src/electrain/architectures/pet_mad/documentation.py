@@ -69,8 +69,8 @@ class ModelHypers(SpectralModelHypers):
     system_conditioning: bool = False
     """Read the charge and spin multiplicity of each structure, from ``extra_data`` of the training set or
     ``atoms.info`` in ASE; the defaults are 0 and 1."""
-    max_charge: Annotated[int, Ge(0), Unit("e")] = 10
-    """With ``system_conditioning``: largest absolute charge, in elementary charges."""
+    max_charge: Annotated[int, Ge(0), Unit("elementary charges")] = 10
+    """With ``system_conditioning``: largest absolute charge."""
     max_spin_multiplicity: Count = 10
     """With ``system_conditioning``: largest spin multiplicity, 2S + 1."""
     long_range: LongRangeHypers = init_with_defaults(LongRangeHypers)
