@@ -4,13 +4,21 @@ import logging
 import sys
 
 from metatrain.utils.errors import ArchitectureError
+from metatrain.utils.pydantic import MetatrainValidationError
 
 
-class OptionsError(Exception):
+class OptionsError(MetatrainValidationError):
     """Options that are wrong, one line for each.
 
     It is no ``ValueError``, which pydantic would turn into an error of its own, with links to pages that do not exist.
     """
+
+    def __init__(self, report: str) -> None:
+        super().__init__(None, [])
+        self.report = report
+
+    def __str__(self) -> str:
+        return self.report
 
 
 class _OwnWords(logging.Filter):

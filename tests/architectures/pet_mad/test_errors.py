@@ -307,7 +307,7 @@ def test_infinite_target(tmp_path):
 
 def test_fewer_structures_than_a_batch(tmp_path):
     dataset = make_dataset((DOS,), training_structures(3))
-    with pytest.raises(ValueError, match=r"fewer samples \(3\) than the batch size \(16\)"):
+    with pytest.raises(ValueError, match=r"`batch_size` .* is 16, but a training set has only 3 structures"):
         train(make_model((DOS,), torch.float32), dataset, tmp_path, num_epochs=1, batch_size=16)
 
 
