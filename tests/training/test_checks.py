@@ -95,9 +95,7 @@ def test_an_axis_that_is_not_that_of_the_data(mtt, prepared):
     assert f"model: {grid['start'] - 1:g} ... " in said
     assert f"data:  {grid['start']:g} ... " in said
     assert "according to manifest.json" in said
-    assert said.endswith(
-        f"write `start: {grid['start']}` under `energy_grid`, or prepare the data on the axis of the model"
-    )
+    assert said.endswith(f"write `start: {grid['start']}` under `energy_grid`, or prepare the data on the other axis")
 
 
 @pytest.mark.parametrize(

@@ -161,11 +161,14 @@ def check_axis(axis: EnergyAxis, spectrum: str, folder: Path, *, of_checkpoint: 
         known, wanted = axis.to_dict(), found.to_dict()
         changes = [f"{name}: {wanted[name]}" for name in _AXIS if name in wanted and known.get(name) != wanted[name]]
         where = "the model to continue with" if of_checkpoint else "`energy_grid` in `architecture.model`"
-        remedy = "" if of_checkpoint else f"write `{', '.join(changes)}` under `energy_grid`, or "
+        remedy = (
+            "prepare the data on the axis of the model: `electrain prepare --like MODEL`"
+            if of_checkpoint
+            else f"write `{', '.join(changes)}` under `energy_grid`, or prepare the data on the other axis"
+        )
         raise ValueError(
             f"the energy axis of {where} is not that of the data:\n\n"
-            f"  model: {_describe(axis)}\n  data:  {_describe(found)}, according to {path}\n\n"
-            f"{remedy}prepare the data on the axis of the model"
+            f"  model: {_describe(axis)}\n  data:  {_describe(found)}, according to {path}\n\n{remedy}"
         )
 
 
