@@ -10,9 +10,10 @@ from ase import Atoms
 from ase.build import fcc111
 
 from electrain.data import choose_axis, dos_target, make_sample, make_targets, to_system
-from electrain.data.axis import AxisSettings, axis_from_manifest, axis_to_manifest, grid_between
+from electrain.data.axis import AxisSettings, grid_between
 from electrain.data.targets import band_gap
 from electrain.interface.axis_labels import labels_to_grid
+from electrain.interface.manifests import axis_from_manifest, axis_to_manifest
 from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, ENERGY, FERMI_LEVEL, FORCES, STRESS
 from electrain.nn.spectrum_convolution import SpectrumConvolution
 from electrain.spectra.axis import EnergyAxis

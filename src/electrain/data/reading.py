@@ -15,9 +15,9 @@ from metatensor.torch import TensorBlock
 from metatrain.utils.data import DiskDataset
 from numpy.typing import NDArray
 
+from electrain.interface.manifests import axis_from_manifest
 from electrain.interface.quantities import Quantity, in_data_sets
 
-from .axis import axis_from_manifest
 from .readers.common import plain_structure
 from .readers.extended_xyz import found_in
 from .splits import PARTS

@@ -10,9 +10,9 @@ from typing import Any
 
 from electrain import __version__
 from electrain.files.replacing import atomically
+from electrain.interface.manifests import axis_to_manifest
 from electrain.interface.quantities import QUANTITIES
 
-from .axis import axis_to_manifest
 from .plan import DatasetPlan, SourceFile
 from .settings import Settings
 from .splits import PARTS

@@ -9,6 +9,7 @@ from typing import Any
 
 from electrain import __version__
 from electrain.files.replacing import atomically, remove
+from electrain.interface import manifests
 from electrain.jobs.folder import JobFolder
 
 from .settings import Settings
@@ -17,7 +18,7 @@ from .splits import PARTS
 from .writing import FORMATS, part_name
 
 NAME = ".unfinished"
-MANIFEST = "manifest.json"
+MANIFEST = manifests.MANIFEST
 REPORT = "report.csv"
 SOURCES = "sources.csv"
 STRUCTURES = "structures.csv"

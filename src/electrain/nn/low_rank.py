@@ -65,10 +65,19 @@ class LowRankLinear(Linear):
 def add_low_rank(module: nn.Module, setup: LowRank) -> None:
     """Add low-rank updates to linear layers inside a module, in place.
 
+    :raises ValueError: for a rank below 1, and as for :func:`layers_to_update`.
+    """
+    for block, name in layers_to_update(module, setup):
+        setattr(block, name, LowRankLinear(getattr(block, name), setup.rank, setup.alpha))
+
+
+def layers_to_update(module: nn.Module, setup: LowRank) -> list[tuple[Any, str]]:
+    """The layers inside a module that get low-rank updates: the block that has them, and their name there.
+
     A block, such as attention, lists the layers that can have one in its class attribute ``LOW_RANK_LAYERS``. It calls
     them as modules, so that they can be replaced.
 
-    :raises ValueError: for a rank below 1, names of layers that no block has, or a module without such blocks.
+    :raises ValueError: for names of layers that no block has, or a module without such blocks.
     """
     blocks: list[Any] = [child for child in module.modules() if hasattr(child, "LOW_RANK_LAYERS")]
     known = list(dict.fromkeys(name for block in blocks for name in block.LOW_RANK_LAYERS))
@@ -77,10 +86,7 @@ def add_low_rank(module: nn.Module, setup: LowRank) -> None:
     names = known if setup.target_modules is None else list(setup.target_modules)
     if not names or not set(names) <= set(known):
         raise ValueError(f"target_modules must be some of {known}, got {names}")
-    for block in blocks:
-        for name in block.LOW_RANK_LAYERS:
-            if name in names:
-                setattr(block, name, LowRankLinear(getattr(block, name), setup.rank, setup.alpha))
+    return [(block, name) for block in blocks for name in block.LOW_RANK_LAYERS if name in names]
 
 
 def find_low_rank(module: nn.Module) -> LowRank | None:

@@ -33,7 +33,7 @@ from torch.utils.data import DataLoader, DistributedSampler, Subset
 
 from electrain.interface.quantities import quantity_of
 
-from .composition import Datasets, fit_composition
+from .composition import Datasets, as_floats, fit_composition
 from .hypers import TrainerHypers
 from .processes import Process
 
@@ -82,7 +82,7 @@ def fit_baselines(model: Any, train_datasets: Datasets, hypers: TrainerHypers, p
     if hypers["scale_targets"] and model.scaler.outputs:
         train_or_load_scaler(
             scaler=model.scaler,
-            fixed_weights=hypers["fixed_scaling_weights"],
+            fixed_weights=as_floats(hypers["fixed_scaling_weights"]),
             train_datasets=train_datasets,
             additive_models=model.additive_models,
             batch_size=hypers["batch_size"],

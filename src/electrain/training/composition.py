@@ -60,12 +60,19 @@ def structures_with(datasets: Datasets, name: str) -> Datasets:
     return subsets
 
 
+def as_floats(numbers: Any) -> Any:
+    """Return fixed baselines or scales with whole numbers as floats; metatrain takes nothing else for a number."""
+    if isinstance(numbers, dict):
+        return {name: as_floats(number) for name, number in numbers.items()}
+    return float(numbers) if isinstance(numbers, int) else numbers
+
+
 def _fit(
     composition: CompositionModel, model: Any, datasets: Datasets, hypers: TrainerHypers, process: Process
 ) -> None:
     train_or_load_composition_model(
         composition_model=composition,
-        atomic_baseline=hypers["atomic_baseline"],
+        atomic_baseline=as_floats(hypers["atomic_baseline"]),
         train_datasets=datasets,
         other_additive_models=list(model.additive_models[1:]),
         batch_size=hypers["batch_size"],

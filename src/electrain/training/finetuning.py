@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Optional
 import torch
 from torch import nn
 
-from electrain.nn.low_rank import LowRank, LowRankLinear, add_low_rank, merge_low_rank
+from electrain.nn.low_rank import LowRank, LowRankLinear, add_low_rank, layers_to_update, merge_low_rank
 
 METHODS = ("full", "lora", "heads")
 
@@ -33,17 +33,31 @@ def read_strategy(settings: Optional[Mapping[str, Any]]) -> Strategy:
     if method not in METHODS:
         raise ValueError(f"the method of fine-tuning must be one of {list(METHODS)}, got {method!r}")
     config = dict(settings.get("config", {}))
-    expected = list(LowRank._fields) if method == "lora" else []
-    unknown = sorted(set(config) - set(expected))
-    if unknown:
-        raise ValueError(
-            f"unknown option(s) {unknown} in `finetune.config`; expected some of {expected} for method {method!r}"
-        )
     if method != "lora":
+        if config:
+            raise ValueError(
+                f"`finetune.config` has the options of the method 'lora', but the method is {method!r}: set "
+                "`method: lora`, or remove `config`"
+            )
         return Strategy(method)
+    unknown = sorted(set(config) - set(LowRank._fields))
+    if unknown:
+        raise ValueError(f"unknown option(s) {unknown} in `finetune.config`; expected some of {LowRank._fields}")
     if "target_modules" in config:
         config["target_modules"] = tuple(config["target_modules"])
     return Strategy(method, LowRank(**config))
+
+
+def check_finetuning(model: Any, strategy: Strategy, inherit_heads: Mapping[str, str]) -> None:
+    """Check what :func:`start_finetuning` will do, before anything is computed.
+
+    :param model: see there.
+    :raises ValueError: for targets that do not exist or do not match, or an invalid low-rank update.
+    """
+    for target, source in inherit_heads.items():
+        check_inherited(model, target, source)
+    if strategy.low_rank is not None:
+        layers_to_update(model.network, strategy.low_rank)
 
 
 def start_finetuning(model: Any, strategy: Strategy, inherit_heads: Mapping[str, str]) -> None:
@@ -157,6 +171,18 @@ def _dataset_targets(model: Any) -> list[str]:
 def inherit_head(model: Any, target: str, source: str) -> None:
     """Start the head of a new target as a copy of a trained head, with the same scale.
 
+    :raises ValueError: as for :func:`check_inherited`.
+    """
+    check_inherited(model, target, source)
+    model.head(target).load_state_dict(model.head(source).state_dict())
+    if source in model.scaler.outputs:
+        _inherit_scale(model.scaler, target, source)
+    logging.info(f"The head of {target!r} starts as a copy of that of {source!r}")
+
+
+def check_inherited(model: Any, target: str, source: str) -> None:
+    """Check that the head of a target can start as a copy of another one.
+
     :raises ValueError: if the first target is not new, the second is not known, or their shapes differ.
     """
     infos = model.dataset_info.targets
@@ -177,10 +203,6 @@ def inherit_head(model: Any, target: str, source: str) -> None:
             f"`inherit_heads: {{{target}: {source}}}` needs targets and heads of the same shape, got "
             f"{_describe_shape(infos[target])} for {target!r} and {_describe_shape(infos[source])} for {source!r}"
         )
-    model.head(target).load_state_dict(model.head(source).state_dict())
-    if source in model.scaler.outputs:
-        _inherit_scale(model.scaler, target, source)
-    logging.info(f"The head of {target!r} starts as a copy of that of {source!r}")
 
 
 def _shape(info: Any, head: nn.Module) -> tuple[Any, ...]:

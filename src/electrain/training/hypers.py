@@ -1,23 +1,27 @@
-"""Hyperparameters shared by the trainers of all architectures."""
+"""Hyperparameters shared by the trainers of all architectures: types, defaults, units and ranges."""
 
 # mypy: disable-error-code=misc
 # (metatrain's convention: TypedDicts with default values)
 
-from typing import Literal, Optional
+from typing import Annotated, Literal, Optional
 
-from metatrain.composition.documentation import FixedCompositionWeights
-from metatrain.scaler.documentation import FixedScalerWeights
-from metatrain.utils.loss import LossSpecification
+from annotated_types import Ge, Gt, Interval, Unit
+from pydantic import AfterValidator, ValidationInfo
 from typing_extensions import NotRequired, TypedDict
+
+from electrain.interface.option_types import AtomicNumber, Count, Finite, NonNegative, Positive, at_most
+from electrain.nn.low_rank import LowRank
+
+from .losses import CUMULATIVE_WEIGHT, GRADIENT_WEIGHT
 
 
 class LowRankHypers(TypedDict):
     """Low-rank updates ``W + (alpha / rank) B A`` of the linear layers in attention blocks (LoRA)."""
 
-    rank: NotRequired[int]
-    """Number of columns of B and rows of A; default: 8."""
-    alpha: NotRequired[float]
-    """Strength of the update; default: 4.0, which gives a factor of 0.5 with rank 8, as in the PET-MAD paper."""
+    rank: NotRequired[Count] = LowRank().rank
+    """Number of columns of B and rows of A."""
+    alpha: NotRequired[Positive] = LowRank().alpha
+    """Strength of the update; the defaults give a factor of 0.5, as in the PET-MAD paper."""
     target_modules: NotRequired[list[str]]
     """Layers to update, by their names in the network: of attention, ``input_linear`` makes queries, keys and values,
     ``output_linear`` comes after it; default: all that can be updated."""
@@ -28,8 +32,8 @@ class FinetuneHypers(TypedDict):
 
     read_from: str
     """Checkpoint of the trained model, of the same architecture."""
-    method: NotRequired[Literal["full", "lora", "heads"]]
-    """Train all parameters (``full``, the default), low-rank updates of attention (``lora``), or only the ``heads``.
+    method: NotRequired[Literal["full", "lora", "heads"]] = "full"
+    """Train all parameters (``full``), low-rank updates of attention (``lora``), or only the ``heads``.
     Heads of new targets are always trained. ``full`` and ``lora`` drop targets that the new dataset lacks; ``heads``
     leaves them as they are."""
     config: NotRequired[LowRankHypers]
@@ -38,57 +42,103 @@ class FinetuneHypers(TypedDict):
     """New targets whose heads start as copies: ``{new target: known target}``."""
 
 
+LossName = Literal["mse", "mae", "huber"]
+
+
+class GradientLossHypers(TypedDict):
+    """Loss of forces, stress or virial, the gradients of an energy."""
+
+    type: NotRequired[LossName] = "mse"
+    """Mean squared error, mean absolute error, or Huber loss."""
+    weight: NotRequired[NonNegative] = 1.0
+    """Weight in the total loss."""
+    reduction: NotRequired[Literal["mean", "sum"]] = "mean"
+    """Average or sum over the values in a batch."""
+    delta: NotRequired[Positive] = 1.0
+    """Of ``huber``: the error, in units of the scale of the target, above which the loss is linear."""
+
+
+class LossHypers(GradientLossHypers):
+    """Loss of a target."""
+
+    type: NotRequired[Literal["mse", "mae", "huber", "self_aligning"]] = "mse"
+    """Mean squared error, mean absolute error, or Huber loss. ``mtt::dos`` always has the loss ``self_aligning``."""
+    forces: NotRequired[GradientLossHypers | LossName]
+    """Loss of the forces that are gradients of this energy."""
+    stress: NotRequired[GradientLossHypers | LossName]
+    """Loss of the stress that is a gradient of this energy."""
+    virial: NotRequired[GradientLossHypers | LossName]
+    """Loss of the virial that is a gradient of this energy."""
+    gradients: NotRequired[dict[Literal["positions", "strain"], GradientLossHypers | LossName]]
+    """The same by variable: ``positions`` for forces, ``strain`` for stress or virial."""
+    gradient_weight: NotRequired[Annotated[NonNegative, Unit("eV^2")]] = GRADIENT_WEIGHT
+    """Of ``mtt::dos``: alpha, see docs/training.md."""
+    cumulative_weight: NotRequired[Annotated[NonNegative, Unit("eV^-2")]] = CUMULATIVE_WEIGHT
+    """Of ``mtt::dos``: beta, see docs/training.md."""
+
+
+def with_packing(min_atoms: int, info: ValidationInfo) -> int:
+    """Return ``min_atoms_per_batch``.
+
+    :raises ValueError: if batches are not packed by their number of atoms.
+    """
+    if min_atoms > 0 and info.data.get("max_atoms_per_batch", min_atoms) is None:
+        raise ValueError(f"expected 0 without `max_atoms_per_batch`, which packs batches by atoms, got {min_atoms}")
+    return min_atoms
+
+
 class TrainerHypers(TypedDict):
     """Hyperparameters of the training."""
 
     distributed: NotRequired[bool]
     """Train on several GPUs; default: if SLURM starts more than one task."""
-    distributed_port: int = 39591
+    distributed_port: Annotated[int, Interval(ge=1, le=65535)] = 39591
     """Port for the communication between processes."""
     finetune: NotRequired[FinetuneHypers]
     """Start from a trained model instead of random weights."""
-    batch_size: int = 16
+    batch_size: Count = 16
     """Number of structures in a batch."""
-    max_atoms_per_batch: Optional[int] = None
+    max_atoms_per_batch: Optional[Count] = None
     """If set, fill batches up to this number of atoms instead of a number of structures."""
-    min_atoms_per_batch: int = 0
+    min_atoms_per_batch: Annotated[int, Ge(0), at_most("max_atoms_per_batch"), AfterValidator(with_packing)] = 0
     """With ``max_atoms_per_batch``: drop batches with fewer atoms."""
-    num_epochs: int = 760
-    """Number of epochs."""
-    learning_rate: float = 1e-4
+    num_epochs: Annotated[Count, Unit("epochs")] = 760
+    """Length of the training, including the epochs before a restart; at least one, because an untrained model must not
+    be exported."""
+    learning_rate: Positive = 1e-4
     """Learning rate of the Adam optimizer after warm-up."""
-    warmup_epochs: float = 100.0
-    """Epochs over which the learning rate increases linearly from 0."""
+    warmup_epochs: Annotated[NonNegative, Unit("epochs")] = 100.0
+    """Duration of the warm-up, in which the learning rate increases linearly from 0."""
     learning_rate_schedule: Literal["step_halving", "cosine"] = "step_halving"
     """After warm-up: halve the learning rate at regular intervals, or decrease it to 0 along a cosine until the last
     epoch."""
-    halving_epochs: float = 250.0
-    """With ``step_halving``: the interval, in epochs."""
-    grad_clip_norm: float = 1.0
+    halving_epochs: Annotated[Positive, Unit("epochs")] = 250.0
+    """With ``step_halving``: the interval."""
+    grad_clip_norm: Annotated[float, Gt(0)] = 1.0
     """Gradients with a larger norm are scaled down to this norm, separately for the network and for each head that
-    reads the density of states."""
-    loss: str | dict[str, LossSpecification | str] = "mse"
-    """Loss of each target and of its gradients (``forces``, ``stress`` or ``virial``): ``mse``, ``mae`` or ``huber``
-    (with its ``delta``), and a ``weight``; PET-MAD uses weights of 0.1 for energies and 1 for forces. ``mtt::dos``
-    always uses the self-aligning loss; its entry may set ``gradient_weight`` (alpha), ``cumulative_weight`` (beta) and
-    ``weight``."""
-    atomic_baseline: FixedCompositionWeights | str = {}
-    """Energies of isolated atoms, or any other per-element baseline; default: fitted."""
+    reads the density of states; ``.inf`` for no limit."""
+    loss: LossName | dict[str, LossHypers | LossName] = "mse"
+    """Loss of all targets, or of each target, by its name; PET-MAD uses weights of 0.1 for energies and 1 for forces.
+    ``mtt::dos`` always uses the self-aligning loss."""
+    atomic_baseline: dict[str, Finite | dict[AtomicNumber, Finite]] | str = {}
+    """Energies of isolated atoms, or any other per-element baseline, in units of the target, for some targets: one
+    number, or one per atomic number. Or the file of a composition model of metatrain. Default: fitted."""
     scale_targets: bool = True
     """Scale targets to unit standard deviation, except the density of states and quantities read from it."""
-    fixed_scaling_weights: FixedScalerWeights | str = {}
-    """Scales to use instead of fitted ones."""
+    fixed_scaling_weights: dict[str, Positive | dict[AtomicNumber, Positive]] | str = {}
+    """Scales to use instead of fitted ones, in units of the target, for some targets: one number, or one per atomic
+    number. Or the file of a scaler of metatrain."""
     per_structure_targets: list[str] = []
     """Targets whose errors are per structure instead of per atom, as they always are for band gap, Fermi level and
     ``non_conservative_stress``."""
     rotational_augmentation: bool = True
     """Rotate and invert every training structure at random."""
-    num_workers: Optional[int] = None
+    num_workers: Optional[Annotated[int, Ge(0)]] = None
     """Number of processes that load data; default: chosen automatically."""
-    log_interval: int = 1
-    """Interval of log entries, in epochs."""
-    checkpoint_interval: int = 100
-    """Interval of checkpoints, in epochs."""
+    log_interval: Annotated[Count, Unit("epochs")] = 1
+    """Interval of log entries."""
+    checkpoint_interval: Annotated[Count, Unit("epochs")] = 100
+    """Interval of checkpoints."""
     matmul_precision: Literal["highest", "high", "medium"] = "highest"
     """Precision of float32 computations: true float32 (``highest``), TensorFloat-32 products on GPUs (``high``), or
     tokens and products in bfloat16 (``medium``), which is twice as fast if the device supports it; see docs/speed.md

@@ -145,6 +145,22 @@ class PointwiseLoss:
         return {**maps, **scaled}
 
 
+def check_pointwise(target: str, options: Mapping[str, Any]) -> None:
+    """Check a target's entry in the options file.
+
+    :raises ValueError: for a type or options that only the loss of spectra has, and ``delta`` without ``huber``.
+    """
+    kind = options.get("type", "mse")
+    if kind == "self_aligning":
+        raise ValueError(f"the loss of {target!r} must be 'mse', 'mae' or 'huber'; {kind!r} is for spectra")
+    for name in ("gradient_weight", "cumulative_weight"):
+        if name in options:
+            raise ValueError(f"the loss of {target!r} has no `{name}`, which is an option of the loss of spectra")
+    for part in (options, *options.get("gradients", {}).values()):
+        if "delta" in part and part.get("type", "mse") != "huber":
+            raise ValueError(f"`delta` in the loss of {target!r} is an option of the type 'huber'; add `type: huber`")
+
+
 # By the name in the table of quantities: function of a target, the axis and the target's entry in the options -> term.
 SPECTRAL_LOSSES: dict[str, Callable[[str, EnergyAxis, Mapping[str, Any]], LossTerm]] = {
     "self_aligning": SelfAlignedLoss.from_options,
@@ -177,6 +193,8 @@ def default_losses(
         assert axis is not None  # the model checks it
         terms.append(SPECTRAL_LOSSES[quantity_of(name).loss](name, axis, options.get(name, {})))
     if pointwise:
+        for name in pointwise:
+            check_pointwise(name, options.get(name, {}))
         terms.append(PointwiseLoss(pointwise, options, per_structure, scaler))
     return terms
 

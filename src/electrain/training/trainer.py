@@ -21,9 +21,12 @@ from electrain.interface.capabilities import check_names_and_units
 from electrain.nn.precision import MatmulPrecision
 
 from .batches import Loaders, fit_baselines, intensive_targets, make_loaders
+from .checks import check_axis, check_batches, check_elements, check_epochs, check_targets
+from .composition import Datasets
 from .epoch import OptimizerStep, run_epoch
 from .errors import EpochErrors, selected_error
 from .finetuning import (
+    check_finetuning,
     check_same_strategy,
     continue_training,
     read_strategy,
@@ -80,6 +83,7 @@ class SpectralTrainer(TrainerInterface[TrainerHypers]):
             )
         process = start_process(hypers.get("distributed"), hypers["distributed_port"], devices)
         self.check(model, process)
+        self._check_options(model, train_datasets, val_datasets, Path(checkpoint_dir))
         logging.info(f"Training on {process.world_size} device(s) of type {process.device} with dtype {dtype}")
         model.to(device=process.device, dtype=dtype)
         fit_baselines(model, train_datasets, hypers, process, checkpoint_dir)
@@ -125,6 +129,23 @@ class SpectralTrainer(TrainerInterface[TrainerHypers]):
         """Raise a ``ValueError`` for a model that cannot be trained here, before any work is done."""
         check_names_and_units(model.dataset_info.targets)
 
+    def _check_options(self, model: Any, train_datasets: Datasets, val_datasets: Datasets, folder: Path) -> None:
+        """Check the options against model and data, all before the baselines are fitted, which can take minutes."""
+        settings = self.hypers.get("finetune")
+        if self.optimizer_state_dict is not None:
+            check_same_strategy(self.strategy_of_checkpoint, self.strategy)
+        elif settings is not None:
+            check_finetuning(model, self.strategy, settings.get("inherit_heads", {}))
+        targets = model.dataset_info.targets
+        check_epochs(self.hypers, 0 if self.epoch is None else self.epoch + 1, model.new_targets)
+        check_targets(self.hypers, targets, model)
+        check_elements(folder, train_datasets, val_datasets)
+        check_batches(self.hypers, train_datasets, val_datasets)
+        self.losses(model)  # refuses options that they do not have
+        if model.axis is not None:
+            continued = settings is not None or self.epoch is not None
+            check_axis(model.axis, model.density_of_states, folder, of_checkpoint=continued)
+
     def losses(self, model: Any) -> list[LossTerm]:
         """Return the terms of the loss, those of spectra first; default: those in the table of quantities."""
         targets = model.dataset_info.targets
@@ -139,7 +160,6 @@ class SpectralTrainer(TrainerInterface[TrainerHypers]):
         """Start fine-tuning if the options request it; after a restart, train the same parameters as before."""
         settings = self.hypers.get("finetune")
         if self.optimizer_state_dict is not None:
-            check_same_strategy(self.strategy_of_checkpoint, self.strategy)
             if self.trainable_parameters is not None:
                 continue_training(model, self.trainable_parameters)
         elif settings is not None:

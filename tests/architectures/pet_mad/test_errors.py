@@ -96,7 +96,9 @@ def test_number_of_channels(size):
 
 
 def test_missing_energy_grid():
-    with pytest.raises(ValueError, match=r"needs an energy axis; set `energy_grid` in `architecture.model`$"):
+    with pytest.raises(
+        ValueError, match=r"needs an energy axis; set `energy_grid` in `architecture.model`; `electrain prepare`"
+    ):
         build(target_infos((DOS,)), energy_grid=None)
 
 
@@ -305,7 +307,7 @@ def test_infinite_target(tmp_path):
 
 def test_fewer_structures_than_a_batch(tmp_path):
     dataset = make_dataset((DOS,), training_structures(3))
-    with pytest.raises(ValueError, match=r"fewer samples \(3\) than the batch size \(16\)"):
+    with pytest.raises(ValueError, match=r"`batch_size` .* is 16, but a training set has only 3 structures"):
         train(make_model((DOS,), torch.float32), dataset, tmp_path, num_epochs=1, batch_size=16)
 
 

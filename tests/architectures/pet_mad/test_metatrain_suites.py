@@ -3,7 +3,8 @@
 import copy
 
 import pytest
-from metatrain.utils.architectures import get_default_hypers
+from metatrain.utils.architectures import check_architecture_options, get_default_hypers
+from metatrain.utils.pydantic import MetatrainValidationError
 from metatrain.utils.testing import (
     ArchitectureTests,
     AutogradTests,
@@ -36,7 +37,14 @@ class PetMadTests(ArchitectureTests):
         return {**minimal_model_hypers, "num_message_passing_layers": 2, "num_attention_layers": 2}
 
 
-class TestInput(PetMadTests, InputTests): ...
+class TestInput(PetMadTests, InputTests):
+    def test_atomic_baseline_error(self, default_hypers):
+        """The same in our own words."""
+        options = copy.deepcopy(default_hypers)
+        options["training"]["atomic_baseline"] = {"energy": {"H": 300.0}}
+        expected = r"training\.atomic_baseline\.energy: expected an atomic number, 1 to 118, got 'H'"
+        with pytest.raises(MetatrainValidationError, match=expected):
+            check_architecture_options(self.architecture, options)
 
 
 class TestOutput(PetMadTests, OutputTests):

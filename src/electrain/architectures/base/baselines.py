@@ -32,10 +32,14 @@ def make_baselines(dataset_info: DatasetInfo, zbl: bool) -> torch.nn.ModuleList:
     """Make metatrain's composition model for all targets that can have one, and, if requested, its ZBL repulsion.
 
     :param dataset_info: the result of :func:`with_baselines`.
+    :raises ValueError: for a repulsion without energies.
     """
     baselines = [CompositionModel.from_valid_targets(dataset_info, dataset_info.atomic_types)]
     if zbl:
-        baselines.append(ZBL({}, dataset_info=energies_of(dataset_info)))
+        energies = energies_of(dataset_info)
+        if not energies.targets:
+            raise ValueError("`zbl` in `architecture.model` adds a repulsion to energies, but no target is an energy")
+        baselines.append(ZBL({}, dataset_info=energies))
     return torch.nn.ModuleList(baselines)
 
 

@@ -8,7 +8,7 @@ from metatrain.composition import CompositionModel
 from metatrain.utils.additive import ZBL
 from metatrain.utils.architectures import get_default_hypers
 from metatrain.utils.data import DatasetInfo
-from metatrain.utils.hypers import raise_if_hypers_mismatch
+from metatrain.utils.hypers import get_hypers_diff
 from omegaconf import DictConfig, OmegaConf
 
 from electrain.interface.quantities import DENSITY_OF_STATES
@@ -62,6 +62,10 @@ def remove_output(model: Any, name: str) -> None:
         if name in baseline.outputs:
             baseline.remove_output(name)
     model.dataset_info.targets.pop(name)
+    if len(model.additive_models) > 1 and not model.additive_models[1].outputs:
+        # The repulsion goes with the last energy; TorchScript cannot read the type of its empty outputs.
+        model.additive_models = model.additive_models[:1]
+        model.hypers = {**model.hypers, "zbl": False}
 
 
 def agreed_hypers(architecture: str, known: Any, options: Mapping[str, Any]) -> Any:
@@ -87,7 +91,13 @@ def agreed_hypers(architecture: str, known: Any, options: Mapping[str, Any]) -> 
         if electrons:
             hypers["energy_grid"] = {**hypers["energy_grid"], name: electrons}
             plain["energy_grid"] = {**plain["energy_grid"], name: electrons}
-    raise_if_hypers_mismatch(hypers, plain, get_default_hypers(architecture)["model"])
+    different = get_hypers_diff(hypers, plain, get_default_hypers(architecture)["model"])
+    if different:
+        lines = [f"  {name}: {old} in the checkpoint, {new} in the options" for name, (old, new) in different.items()]
+        raise ValueError(
+            "a trained model keeps its options, but these in `architecture.model` differ; remove them, or repeat the "
+            "values of the checkpoint:\n\n" + "\n".join(lines)
+        )
     return hypers
 
 

@@ -11,6 +11,7 @@ from electrain.spectra.axis import EnergyAxis
 
 from .hypers import SpectralModelHypers
 
+_HINT = "; `electrain prepare` writes the right one into the options.yaml beside the data"
 _PER = {"atom": "per atom", "system": "per structure"}
 
 
@@ -97,11 +98,13 @@ def _check_spectrum(name: str, info: TargetInfo, quantity: Quantity, axis: Energ
     labelled = labels_to_grid(properties)
     if axis is None:
         found = "" if labelled is None else f"; the dataset's is {labelled}"
-        raise ValueError(f"target {name!r} needs an energy axis; set `energy_grid` in `architecture.model`{found}")
+        raise ValueError(
+            f"target {name!r} needs an energy axis; set `energy_grid` in `architecture.model`{found or _HINT}"
+        )
     if len(properties) != axis.grid.size:
         raise ValueError(
             f"target {name!r} has {len(properties)} channels, but `energy_grid` in `architecture.model` has "
-            f"{axis.grid.size}: {axis.grid}"
+            f"{axis.grid.size}: {axis.grid}{_HINT}"
         )
     if labelled is not None and not labelled.is_close(axis.grid):
         raise ValueError(

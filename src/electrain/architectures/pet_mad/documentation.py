@@ -14,47 +14,51 @@ vector or tensor target that metatrain supports. Structures may lack some of the
 
 from typing import Annotated, Literal, Optional
 
+from annotated_types import Ge, Unit
 from metatrain.utils.hypers import init_with_defaults
 from pydantic import AfterValidator
 from typing_extensions import NotRequired
 
 from electrain.architectures.base.checkpoints import checkpoint_of
 from electrain.architectures.base.hypers import LongRangeHypers, SpectralModelHypers
+from electrain.interface.option_types import Count, Positive, at_most, divisor_of
+from electrain.interface.options import MODEL_SECTION, TRAINING_SECTION, checked
 from electrain.training import hypers as training
 
 
+@checked(MODEL_SECTION)
 class ModelHypers(SpectralModelHypers):
     """Hyperparameters of the model."""
 
-    cutoff: float = 4.5
-    """Cutoff radius, in Angstrom."""
-    cutoff_width: float = 0.2
-    """Width of the smooth cutoff function, in Angstrom."""
+    cutoff: Annotated[Positive, Unit("Angstrom")] = 4.5
+    """Cutoff radius."""
+    cutoff_width: Annotated[Positive, Unit("Angstrom"), at_most("cutoff")] = 0.2
+    """Width of the smooth cutoff function; at most ``cutoff``."""
     cutoff_function: Literal["cosine", "bump"] = "cosine"
     """Shape of the cutoff function."""
-    num_neighbors_adaptive: Optional[float] = None
+    num_neighbors_adaptive: Optional[Positive] = None
     """If set, the cutoff of every atom is reduced until about this many neighbors are left."""
-    cutoff_width_adaptive: float = 1.0
-    """Width of the smooth neighbor count for the adaptive cutoff, in Angstrom."""
+    cutoff_width_adaptive: Annotated[Positive, Unit("Angstrom")] = 1.0
+    """Width of the smooth neighbor count for the adaptive cutoff."""
     adaptive_cutoff_method: Literal["solver", "grid"] = "solver"
     """Root finding (``solver``), or, for older checkpoints, a weighted mean over a grid of radii (``grid``)."""
     featurizer: Literal["residual", "feedforward"] = "residual"
     """Read out every message-passing layer (``residual``) or only the last one (``feedforward``)."""
-    num_message_passing_layers: int = 2
+    num_message_passing_layers: Count = 2
     """Number of transformers that exchange messages."""
-    num_attention_layers: int = 2
+    num_attention_layers: Count = 2
     """Number of layers in each transformer."""
-    edge_width: int = 256
+    edge_width: Count = 256
     """Number of features of an edge (token)."""
-    node_width: int = 256
+    node_width: Count = 256
     """Number of features of an atom."""
-    feedforward_width: int = 512
+    feedforward_width: Count = 512
     """Number of hidden features in the transformers' feed-forward networks."""
-    head_width: int = 512
+    head_width: Count = 512
     """Number of hidden features in the heads."""
-    num_heads: int = 8
-    """Number of attention heads."""
-    attention_temperature: float = 1.0
+    num_heads: Annotated[Count, divisor_of("edge_width")] = 8
+    """Number of attention heads, a divisor of ``edge_width``."""
+    attention_temperature: Positive = 1.0
     """Divisor of the attention logits."""
     normalization: Literal["LayerNorm", "RMSNorm"] = "LayerNorm"
     """Normalization in the transformers."""
@@ -65,9 +69,9 @@ class ModelHypers(SpectralModelHypers):
     system_conditioning: bool = False
     """Read the charge and spin multiplicity of each structure, from ``extra_data`` of the training set or
     ``atoms.info`` in ASE; the defaults are 0 and 1."""
-    max_charge: int = 10
-    """With ``system_conditioning``: largest absolute charge, in elementary charges."""
-    max_spin_multiplicity: int = 10
+    max_charge: Annotated[int, Ge(0), Unit("elementary charges")] = 10
+    """With ``system_conditioning``: largest absolute charge."""
+    max_spin_multiplicity: Count = 10
     """With ``system_conditioning``: largest spin multiplicity, 2S + 1."""
     long_range: LongRangeHypers = init_with_defaults(LongRangeHypers)
     """metatrain's long-range features, which are potentials of learned charges; they need the package torch-pme. As in
@@ -81,6 +85,7 @@ class FinetuneHypers(training.FinetuneHypers):
     """Checkpoint of the trained model; `electrain convert` makes one from a checkpoint of metatrain's `pet`."""
 
 
+@checked(TRAINING_SECTION)
 class TrainerHypers(training.TrainerHypers):
     """Hyperparameters of the training."""
 

@@ -1,0 +1,33 @@
+"""The energy axis in the manifest of a data set: `electrain prepare` writes it, trainings compare it with their own."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from electrain.spectra.axis import EnergyAxis
+
+MANIFEST = "manifest.json"
+
+
+def axis_to_manifest(axis: EnergyAxis, *, with_given_spectra: bool = False) -> dict[str, Any]:
+    """Return the entries of a manifest that describe the energy axis.
+
+    :param with_given_spectra: whether some structures came with a density of states, which keeps its zero.
+    """
+    zero = (
+        "the middle of a gap"
+        if not with_given_spectra
+        else ("the middle of a gap; of structures given with a density of states, the Fermi level given with it")
+    )
+    return {
+        "energy_grid": {**asdict(axis.grid), "unit": "eV"},
+        "max_shift": {"channels": axis.max_shift, "eV": round(axis.max_shift * axis.grid.step, 6)},
+        "smearing": {"value": axis.smearing, "unit": "eV", "shape": "gaussian"},
+        "reference": f"E = 0 is the DFT Fermi level of each structure, {zero}",
+    }
+
+
+def axis_from_manifest(manifest: Mapping[str, Any]) -> EnergyAxis:
+    """Read the energy axis from a manifest: the inverse of :func:`axis_to_manifest`."""
+    smearing, channels = manifest["smearing"]["value"], manifest["max_shift"]["channels"]
+    return EnergyAxis.from_dict({**manifest["energy_grid"], "max_shift": channels, "smearing": smearing})
