@@ -12,9 +12,11 @@ from typing import Any
 from electrain.files.replacing import replacing
 from electrain.interface.quantities import quantity_of
 
+from .baselines import BASELINES
 from .figures import NamedFigure
-from .summary import Summary
-from .tables import calibration_row, metric_label, number
+from .summary import ALL, Summary
+from .tables import calibration_row, metric_of, number
+from .typesetting import as_html
 from .uncertainties import Calibration
 from .viewer import as_script, chemiscope_library
 
@@ -64,14 +66,21 @@ def _part(name: str) -> str:
 
 def _table(heading: str, columns: Summary) -> str:
     keys = list(next(iter(columns.values())))
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in columns)
+    classes = {name: "all" if name == ALL else "baseline" if name in BASELINES else "" for name in columns}
+    head = "".join(f"<th class='{classes[name]}'>{html.escape(name)}</th>" for name in columns)
     rows = "".join(
-        f"<tr><th>{html.escape(metric_label(key))}</th>"
-        + "".join(f"<td>{number(key, row[key])}</td>" for row in columns.values())
+        f"<tr><th>{_label(key)}</th>"
+        + "".join(f"<td class='{classes[name]}'>{number(key, row[key])}</td>" for name, row in columns.items())
         + "</tr>"
         for key in keys
     )
     return f"<h3>{html.escape(heading)}</h3><div class='wide'><table><tr><th></th>{head}</tr>{rows}</table></div>"
+
+
+def _label(key: str) -> str:
+    metric = metric_of(key)
+    unit = f" <span class='unit'>({as_html(metric.unit)})</span>" if metric.unit else ""
+    return html.escape(metric.label) + unit
 
 
 def _calibrations(calibrations: Mapping[str, Calibration]) -> str:
@@ -91,7 +100,8 @@ def _calibrations(calibrations: Mapping[str, Calibration]) -> str:
         cells = "".join(f"<td>{number}</td>" for number in numbers)
         rows += f"<tr><th>{html.escape(quantity_of(name).label)}</th>{cells}</tr>"
     note = "<p>In parentheses: values for Gaussian errors with the predicted standard deviations, whose ratio is 1.</p>"
-    return f"<h3>Uncertainties</h3><table><tr><th></th>{head}</tr>{rows}</table>{note}"
+    table = f"<table><tr><th></th>{head}</tr>{rows}</table>"
+    return f"<h3>Uncertainties</h3><div class='wide'>{table}</div>{note}"
 
 
 def _figure(item: NamedFigure) -> str:
