@@ -14,6 +14,7 @@ from electrain.files.replacing import atomically
 from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, ENERGY
 from electrain.jobs.folder import JobFolder, make_chunks
 from electrain.results import ElectronicStructure
+from electrain.spectra import EnergyAxis
 
 from .aligned import align
 from .composition_baseline import CompositionBaseline
@@ -67,28 +68,29 @@ class Baseline:
     With the fractions :math:`x_Z = n_Z / N`, the energy per atom, the band gap and the Fermi level are
     :math:`\sum_Z x_Z c_Z`, with constants :math:`c_Z` from least squares on the training set, and no gap below zero.
     The density of states is that of :class:`~electrain.evaluation.CompositionBaseline`; the Fermi level refers to its
-    axis. Forces and stresses are zero. Structures with an element that the training set lacks have no prediction.
+    axis. Forces and stresses are zero. A structure with an element that the training set lacks has no such prediction.
 
     :param training: the training set.
-    :param part: any part of the data set, for its energy axis.
+    :param axis: energy axis of the data set.
     :param per_element: ``False`` for the same constants for all elements: the means of the training set.
     """
 
-    def __init__(self, training: TrainingSet, part: PreparedPart, *, per_element: bool) -> None:
-        self._per_element, self._axis = per_element, part.axis
+    def __init__(self, training: TrainingSet, axis: EnergyAxis, *, per_element: bool) -> None:
+        self._per_element, self._axis = per_element, axis
         counts = self._columns(training.counts)
         self._energies = _Linear(counts, training.energies)
         self._gaps = _Linear(counts, training.gaps)
         self._spectra: CompositionBaseline | None = None
-        own = counts[training.chosen]
-        window, trusted = self._axis.window(training.spectra)
-        if trusted.any():
+        usable = axis.window(training.spectra)[1].any(dim=1)
+        if usable.any():
+            own, targets = counts[training.chosen[usable.numpy()]], training.spectra[usable]
             composition = torch.from_numpy(own)
-            step, max_shift = self._axis.grid.step, self._axis.max_shift
-            self._spectra = CompositionBaseline().fit(composition, window, trusted, max_shift, step)
-            self._known = own[trusted.any(dim=1).numpy()].any(axis=0)
-            rows = zip(self._spectra.predict(composition), training.spectra, strict=True)
-            self._levels = _Linear(own, np.array([align(mine, true, self._axis).fermi_level for mine, true in rows]))
+            self._spectra = CompositionBaseline().fit(
+                composition, *axis.window(targets), axis.max_shift, axis.grid.step
+            )
+            self._known = own.any(axis=0)
+            rows = zip(self._spectra.predict(composition), targets, strict=True)
+            self._levels = _Linear(own, np.array([align(mine, true, axis).fermi_level for mine, true in rows]))
 
     def predict(self, atoms: Atoms) -> tuple[ElectronicStructure | None, PredictedEnergy]:
         """Predict one structure; without densities of states in the training set, only its energy."""
@@ -154,7 +156,7 @@ def evaluate_baselines(
 
 def _evaluate(part: PreparedPart, train: PreparedPart, with_spectra: bool, file: Path) -> None:
     training = TrainingSet.read(train, with_spectra=with_spectra)
-    baselines = {name: Baseline(training, part, per_element=name == CONSTANT_PER_ELEMENT) for name in BASELINES}
+    baselines = {name: Baseline(training, part.axis, per_element=name == CONSTANT_PER_ELEMENT) for name in BASELINES}
     rows: dict[str, list[StructureErrors]] = {name: [] for name in baselines}
     for labelled in part.structures():
         for name, baseline in baselines.items():

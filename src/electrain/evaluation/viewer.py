@@ -69,9 +69,9 @@ def viewer_data(part: PreparedPart, table: ErrorTable, files: list[Path], name: 
     return {
         "dataset": chemiscope.create_input(
             structures=[_plain(atoms) for atoms in frames],
-            properties=_properties(table, chosen),
+            properties=viewer_properties(table, chosen),
             metadata={"name": name},
-            settings=_settings(table, chosen),
+            settings=viewer_settings(table, chosen),
         ),
         "energies": _numbers(energies[shown]),
         "spectra": spectra,
@@ -91,7 +91,8 @@ def _plain(atoms: Atoms) -> Atoms:
     return Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell if atoms.pbc.all() else None, pbc=atoms.pbc)
 
 
-def _properties(table: ErrorTable, chosen: list[int]) -> dict[str, Any]:
+def viewer_properties(table: ErrorTable, chosen: list[int]) -> dict[str, Any]:
+    """Return what the map can show of some structures: numbers that all have, and texts with few different values."""
     rows = np.array(chosen)
     gap, true_gap = table.column("predicted_gap"), table.column("true_gap")
     numbers = {
@@ -120,10 +121,11 @@ def _properties(table: ErrorTable, chosen: list[int]) -> dict[str, Any]:
     }
 
 
-def _settings(table: ErrorTable, chosen: list[int]) -> dict[str, Any]:
+def viewer_settings(table: ErrorTable, chosen: list[int]) -> dict[str, Any]:
+    """Return what the viewer shows at first."""
     import chemiscope
 
-    known = _properties(table, chosen)
+    known = viewer_properties(table, chosen)
     has_gaps = _TRUE_GAP in known and _PREDICTED_GAP in known
     x, y = (_TRUE_GAP, _PREDICTED_GAP) if has_gaps else ("atoms", _DOS_ERROR)
     return chemiscope.quick_settings(
