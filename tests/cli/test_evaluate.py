@@ -450,6 +450,12 @@ def test_energies_alone(dataset, energy_only_file, tmp_path, monkeypatch):
     assert "dos_rmse_per_electron" not in values and values["energy_mae"] > 0 and values["stresses_rmse"] > 0
     assert not (tmp_path / "error_by_energy.csv").exists()
     assert "pip install 'electrain[report]'" in (tmp_path / "report.html").read_text()
+    monkeypatch.setattr("electrain.evaluation.html_report.chemiscope_library", lambda: "library")
+    assert run(dataset, energy_only_file, tmp_path).exit_code == 0
+    page = (tmp_path / "report.html").read_text()
+    assert "densities of states, which this model does not predict" in page and "pip install" not in page
+    table = json.loads((tmp_path / "summary.json").read_text())["baselines"]["training mean"][ALL]
+    assert table["forces_rmse"] > 0 and "dos_rmse_per_electron" not in table
 
 
 def test_nothing_in_common(prepare, frames, energy_only_file, tmp_path):

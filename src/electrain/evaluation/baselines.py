@@ -84,11 +84,11 @@ class Baseline:
         usable = axis.window(training.spectra)[1].any(dim=1)
         if usable.any():
             own, targets = counts[training.chosen[usable.numpy()]], training.spectra[usable]
-            composition = torch.from_numpy(own)
+            self._known = own.any(axis=0)
+            composition = torch.from_numpy(own[:, self._known])
             self._spectra = CompositionBaseline().fit(
                 composition, *axis.window(targets), axis.max_shift, axis.grid.step
             )
-            self._known = own.any(axis=0)
             rows = zip(self._spectra.predict(composition), targets, strict=True)
             self._levels = _Linear(own, np.array([align(mine, true, axis).fermi_level for mine, true in rows]))
 
@@ -103,7 +103,7 @@ class Baseline:
         result = ElectronicStructure(
             atoms,
             self._axis.grid.energies().numpy(),
-            self._spectra.predict(torch.from_numpy(counts))[0].numpy(),
+            self._spectra.predict(torch.from_numpy(counts[:, self._known]))[0].numpy(),
             band_gap=float(np.maximum(self._gaps.predict(counts), 0.0)),
             fermi_level=self._levels.predict(counts),
         )

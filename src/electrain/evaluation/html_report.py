@@ -25,6 +25,7 @@ _NO_VIEWER = (
     "<p>Install chemiscope before making the report to see structures and their densities of states here: "
     "<code>pip install 'electrain[report]'</code>.</p>"
 )
+_NOTHING_TO_VIEW = "<p>Structures are shown with their densities of states, which this model does not predict.</p>"
 
 
 def write_html(
@@ -45,16 +46,17 @@ def write_html(
     :param tables: heading -> name of the column -> key of the metric -> value.
     :param calibrations: errors and uncertainties, by quantity; may be empty.
     :param figures: figures with captions.
-    :param viewer: result of :func:`~electrain.evaluation.viewer.viewer_data`, or ``None`` for a page without viewer.
+    :param viewer: result of :func:`~electrain.evaluation.viewer.viewer_data`, or ``None`` without densities of states.
     """
-    library = None if viewer is None else chemiscope_library()
+    library = chemiscope_library()
+    nothing = _NO_VIEWER if library is None else _NOTHING_TO_VIEW
     page = Template(_part("page.html")).substitute(
         title=html.escape(title),
         style=_part("style.css"),
         facts="".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>" for name, text in facts.items()),
         tables="".join(_table(heading, columns) for heading, columns in tables.items()) + _calibrations(calibrations),
         figures="".join(map(_figure, figures)),
-        viewer=_NO_VIEWER if library is None else _viewer(library, viewer),
+        viewer=nothing if library is None or viewer is None else _viewer(library, viewer),
     )
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
@@ -115,5 +117,5 @@ def _figure(item: NamedFigure) -> str:
     )
 
 
-def _viewer(library: str, data: Mapping[str, Any] | None) -> str:
+def _viewer(library: str, data: Mapping[str, Any]) -> str:
     return Template(_part("viewer.html")).substitute(library=library, data=as_script(data), script=_part("viewer.js"))
