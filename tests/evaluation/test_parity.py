@@ -61,11 +61,12 @@ def test_many_points_become_a_density(components):
     values = random.normal(size=(5000, 2)).astype(np.float32)
     components["stresses"] = np.zeros(5000, np.int64), values
     drawn = energy_parity(table([StructureErrors(1.0)]), [], None)
-    panel, bar = drawn.figure.axes
+    (panel,) = drawn.figure.axes
+    (bar,) = panel.child_axes
     (cells,) = panel.collections
     assert cells.get_array().sum() == 5000 and points(panel) == {}
     assert panel.get_ylabel() == "predicted stress component (eV/Å$^{3}$)"
-    assert bar.get_xlabel() == "components per cell" and "logarithmic" in drawn.caption
+    assert bar.get_title() == "components per cell" and "logarithmic" in drawn.caption
 
 
 def test_points_are_fainter_the_more_there_are(components):
@@ -90,6 +91,19 @@ def test_fermi_levels_and_gaps():
     assert gap_parity(table(rows)) is None
     (panel,) = gap_parity(table([StructureErrors(1.0, true_gap=1.0, predicted_gap=1.5)])).figure.axes
     assert points(panel) == {"all structures": [[1.0, 1.5]]}
+
+
+def test_titles_are_inside_the_figure():
+    """Three square panels beside each other are as high as there is room."""
+    rows = [
+        StructureErrors(1.0, true_gap=g, predicted_gap=g, predicted_gap_counted=g, true_gap_counted=g)
+        for g in (0.0, 9.0)
+    ]
+    figure = gap_parity(table(rows, ["bulk", "film"])).figure
+    figure.draw_without_rendering()
+    for panel in figure.axes:
+        assert panel.get_tightbbox().y1 <= figure.bbox.y1
+        assert panel.bbox.width == pytest.approx(panel.bbox.height, rel=1e-3)
 
 
 def test_nothing_to_compare(components):

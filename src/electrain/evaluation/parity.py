@@ -137,14 +137,15 @@ def _figure(
     shown = [panel.known() for panel in panels if len(panel.known().values)]
     if not shown:
         return None
-    figure = new_figure(0.4 + 3.2 * len(shown), 3.9)
-    drawn = figure.subplots(1, len(shown), squeeze=False, sharex=same_limits, sharey=same_limits)[0]
+    figure = new_figure(0.4 + 3.2 * len(shown), 4.2)
+    drawn = figure.subplots(1, len(shown), squeeze=False)[0]
     everything = np.concatenate([item.values for item in shown])
     names = dict(enumerate(_subset_names(table)))
     for axes, item in zip(drawn, shown, strict=True):
         _draw(axes, item, names, _limits(everything if same_limits else item.values))
         if same_limits and axes is not drawn[0]:
             axes.set_ylabel("")
+            axes.tick_params(labelleft=False)
     handles = {text: handle for axes in drawn for handle, text in zip(*axes.get_legend_handles_labels(), strict=True)}
     if len(names) > 1 and handles:
         columns = min(6, len(handles))
@@ -208,4 +209,8 @@ def _draw_density(axes: "Axes", item: Parity, limits: tuple[float, float]) -> No
         linewidths=0.1,
         zorder=2,
     )
-    axes.figure.colorbar(cells, ax=axes, label=f"{item.noun}s per cell", shrink=0.7, location="bottom")
+    # Below the diagonal, where there are no points unless the model is wrong by as much as the range of the data.
+    bar = axes.inset_axes((0.52, 0.16, 0.44, 0.035))
+    axes.figure.colorbar(cells, cax=bar, orientation="horizontal")
+    bar.set_title(f"{item.noun}s per cell", fontsize=8, pad=3)
+    bar.tick_params(labelsize=7)
