@@ -10,10 +10,19 @@ import socket
 import ase.io
 import numpy as np
 import pytest
+import torch
 from ase.build import bulk, molecule
 from ase.calculators.singlepoint import SinglePointCalculator
 from processes import contents, go_on, kill, started
-from slow_evaluation import RawModel, slow_errors, slow_summary, true_spectrum
+from slow_evaluation import (
+    RawModel,
+    best_shift,
+    mean_absolute,
+    root_mean_square,
+    slow_errors,
+    slow_summary,
+    true_spectrum,
+)
 from small_models import GRID
 from typer.testing import CliRunner
 
@@ -22,11 +31,15 @@ from electrain.calculators import ElectronicStructureModel
 from electrain.cli import app
 from electrain.data import prepare_dataset
 from electrain.data.reading import PreparedPart
+from electrain.evaluation import CompositionBaseline
+from electrain.evaluation.chunk_files import read_components
 from electrain.evaluation.evaluated_model import EvaluatedModel
 from electrain.evaluation.figures import learning_curve
-from electrain.evaluation.report import chosen_for_rotation, evaluate_models, report_tables, report_text
+from electrain.evaluation.report import chosen_for_rotation, evaluate_models, report_figures, report_tables, report_text
 from electrain.evaluation.summary import ALL
+from electrain.jobs.folder import open_job
 
+MEANS = {"mae": mean_absolute, "rmse": root_mean_square}
 GRID_ENDS = (GRID["start"] + GRID["max_shift"] * GRID["step"], GRID["start"] + (GRID["size"] - 1) * GRID["step"])
 
 
@@ -136,7 +149,9 @@ def test_the_report(dataset, level_file, slow_rows, frames, tmp_path):
     assert any(abs(row["true_gap_counted"] - row["true_gap"]) > 0.1 for row in slow_rows.values())
     check_tables(tmp_path / "report", subsets, result.output)
     check_channels(tmp_path / "report", level_file, frames)
+    check_baselines(summary["baselines"], frames, result.output)
     figures = {"errors_by_subset", "error_distribution", "gap_parity", "error_by_energy", "errors_by_element"}
+    figures |= {"fermi_level_parity", "energy_parity"}
     names = {path.name for path in (tmp_path / "report" / "figures").iterdir()}
     assert names == {f"{name}.{ending}" for name in figures for ending in ("png", "pdf")}
     check_html((tmp_path / "report" / "report.html").read_text(encoding="utf-8"), frames)
@@ -144,15 +159,63 @@ def test_the_report(dataset, level_file, slow_rows, frames, tmp_path):
 
 def check_tables(report, subsets, output):
     """CSV and text say what JSON says."""
-    for row in map(without_units, read_csv(report / "summary.csv")):
+    by_model = {"level.pt": subsets, **json.loads((report / "summary.json").read_text())["baselines"]}
+    rows = [without_units(row) for row in read_csv(report / "summary.csv")]
+    assert len(rows) == len(by_model) * len(subsets)
+    for row in rows:
+        model, subset = row.pop("model"), row.pop("subset")
         for key, cell in row.items():
-            if key != "subset" and cell:
-                assert float(cell) == pytest.approx(subsets[row["subset"]][key], rel=1e-6)
+            if cell:
+                assert float(cell) == pytest.approx(by_model[model][subset][key], rel=1e-6)
     text = (report / "summary.txt").read_text()
     assert text in output
     number = f"{subsets[ALL]['dos_rmse_per_electron']:.3g}"
     (line,) = [line for line in text.splitlines() if line.startswith("DOS: RMSE per electron (eq. 10) (eV^-1/2)")]
-    assert line.split()[-1] == number
+    assert line.split()[-3] == number  # before those of the baselines
+
+
+def check_baselines(found, frames, output):
+    """Constants fitted to the same structures: means over all of them, or over those of the same composition."""
+    assert "baselines: constants fitted to the 5 training structures" in output
+    labels = [
+        (len(frame), frame.get_potential_energy(), frame.info["bandgap"], true_spectrum(frame)) for frame in frames
+    ]
+    length = max(len(target) for *_, target in labels)
+    padded = torch.from_numpy(np.array([np.pad(t, (0, length - len(t)), constant_values=np.nan) for *_, t in labels]))
+    numbers = sorted({int(number) for frame in frames for number in frame.numbers})
+    elements = [[int((frame.numbers == number).sum()) for number in numbers] for frame in frames]
+    reduced = [str(frame.symbols.formula.reduce()[0]) for frame in frames]
+    for name, columns, groups in (
+        ("training mean", [[len(frame)] for frame in frames], ["same"] * len(frames)),
+        ("constant per element", elements, reduced),
+    ):
+        counts = torch.tensor(columns)
+        fit = CompositionBaseline().fit(counts, padded, ~padded.isnan(), GRID["max_shift"], GRID["step"])
+        aligned = [best_shift(mine.numpy(), t) for mine, (*_, t) in zip(fit.predict(counts), labels, strict=True)]
+        levels = [(shift - GRID["max_shift"]) * GRID["step"] for shift, _ in aligned]
+
+        def error(values, groups=groups):
+            means = {
+                group: np.mean([v for v, own in zip(values, groups, strict=True) if own == group]) for group in groups
+            }
+            return [means[group] - value for value, group in zip(values, groups, strict=True)]
+
+        squares = [cost / (GRID["step"] * t.sum()) for (_, cost), (*_, t) in zip(aligned, labels, strict=True)]
+        energies = [1000 * value for value in error([energy / count for count, energy, *_ in labels])]
+        forces = [1000 * value for frame in frames for value in frame.get_forces().ravel()]
+        stresses = [1000 * value for frame in frames[:3] for value in frame.get_stress(voigt=False).ravel()]
+        expected = {
+            "dos_rmse_per_electron": math.sqrt(np.mean(squares)),
+            **{f"energy_{key}": mean(energies) for key, mean in MEANS.items()},
+            **{f"gap_head_{key}": mean(error([gap for _, _, gap, _ in labels])) for key, mean in MEANS.items()},
+            **{f"fermi_head_{key}": mean(error(levels)) for key, mean in MEANS.items()},
+            **{f"forces_{key}": mean(forces) for key, mean in MEANS.items()},
+            **{f"stresses_{key}": mean(stresses) for key, mean in MEANS.items()},
+        }
+        for key, value in expected.items():
+            assert found[name][ALL][key] == pytest.approx(value, rel=1e-4, abs=1e-6), (name, key)
+        assert found[name][ALL]["gap_true_dos_mae"] is None  # no prediction of the baseline
+        assert set(found[name]) == {"crystal", "molecule", ALL}
 
 
 def check_channels(report, model_file, frames):
@@ -183,6 +246,12 @@ def check_html(page, frames):
     data = json.loads(re.search(r"<script>const report = (.*?);</script>", page)[1].replace("<\\/", "</"))
     assert len(data["dataset"]["structures"]) == len(data["spectra"]) == len(frames)
     assert data["titles"][0] == "crystal-0 (crystal)"
+    assert data["formulas"][:2] == ["Si2", "Al4"]
+    assert "<h1>level.pt on data (train set)</h1>" in page
+    assert "<span class='unit'>(eV<sup>&minus;1/2</sup>)</span>" in page and "meV/Å<sup>3</sup>" in page
+    assert "^" not in page[page.index("<body>") : page.index("<script>")]
+    assert "E_F" not in page[page.rindex("<script>") :]
+    assert data["dataset"]["meta"]["name"] == "data (train set)"
     energies, (target, predicted) = np.array(data["energies"]), data["spectra"][0]
     assert len(energies) == len(target) == len(predicted)
     expected = true_spectrum(frames[0])
@@ -191,7 +260,55 @@ def check_html(page, frames):
     np.testing.assert_allclose(known, expected[first : first + len(known)], atol=1e-4)
     for heading in ("Tables", "Figures", "Structures", "DOS: RMSE per electron"):
         assert heading in page
-    assert page.count("data:image/png;base64,") >= 5
+    assert page.count("data:image/png;base64,") >= 7
+
+
+def test_the_report_is_written_while_the_folder_is_locked(dataset, level_file, tmp_path, monkeypatch):
+    """Another process would otherwise replace predictions that are being read."""
+    tried = []
+
+    def try_to_enter(*_):
+        with pytest.raises(BlockingIOError, match="is being worked on by process"), open_job(tmp_path / "predictions"):
+            pass
+        tried.append(True)
+
+    monkeypatch.setattr("electrain.evaluation.report.write_report", try_to_enter)
+    result = run(dataset, level_file, tmp_path, "--rotations", "0")
+    assert result.exit_code == 0 and tried, result.output
+
+
+def test_components_of_forces_and_stresses(part, level_file, frames, tmp_path, monkeypatch):
+    """Those of left out structures and over several chunks, too, belong to their structures."""
+    monkeypatch.setattr(chunk_files, "CHUNK_SIZE", 2)
+    (found,) = evaluate_models([level_file], part, tmp_path, num_rotated=0).models
+    raw = RawModel(level_file)
+    structures, forces = read_components(found.files, "forces")
+    stressed, stresses = read_components(found.files, "stresses")
+    for index, frame in enumerate(frames):
+        _, predicted, stress = raw.energy(frame)
+        pairs = np.column_stack([frame.get_forces().ravel(), predicted.ravel()])
+        np.testing.assert_allclose(forces[structures == index], pairs, rtol=1e-5, atol=1e-5)
+        assert (stress is None) == (not (stressed == index).any())
+        if stress is not None:
+            pairs = np.column_stack([frame.get_stress(voigt=False).ravel(), stress.ravel()])
+            own = stresses[stressed == index].reshape(3, 3, 2)
+            symmetric = 0.5 * (own + own.swapaxes(0, 1))  # as ASE gives it
+            np.testing.assert_allclose(symmetric.reshape(9, 2), pairs, rtol=1e-5, atol=1e-5)
+
+
+def test_baselines_need_a_training_part(dataset, level_file, tmp_path):
+    shared = shutil.copytree(dataset, tmp_path / "shared")
+    rows = read_csv(shared / "structures.csv")
+    with (shared / "structures.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows({**row, "part": "test"} for row in rows)
+    (shared / "train.zip").rename(shared / "test.zip")
+    part = PreparedPart(shared, "test")
+    evaluation = evaluate_models([level_file], part, tmp_path / "report", num_rotated=0)
+    assert "baselines: none, because the data set has no training part" in report_text(evaluation).splitlines()
+    assert list(report_tables(evaluation)["Errors of level.pt"]) == ["crystal", "molecule", ALL]
+    assert "energy_parity" in {item.name for item in report_figures(evaluation)}
 
 
 @pytest.mark.parametrize(("form", "tolerance"), [("xyz", 1e-5), ("memmap", 2e-3)])
@@ -302,7 +419,11 @@ def test_several_models(part, level_file, dos_only_file, tmp_path):
     table = report_tables(evaluation)["All structures, by model"]
     assert table["dos.pt"]["dos_rmse_per_electron"] == second["dos_rmse_per_electron"]
     assert set(table["level.pt"]) == set(table["dos.pt"]) and "gap_head_mae" not in table["level.pt"]
-    (panel,) = learning_curve([100, 50], [model.summary for model in evaluation.models]).figure.axes
+    assert list(table) == ["level.pt", "dos.pt", "constant per element", "training mean"]
+    baseline = evaluation.baseline_summaries()["constant per element"]
+    assert table["constant per element"]["dos_rmse_per_electron"] == baseline[ALL]["dos_rmse_per_electron"]
+    (panel,) = learning_curve([100, 50], [model.summary for model in evaluation.models], baseline).figure.axes
+    assert set(panel.lines[1].get_ydata()) == {baseline[ALL]["dos_rmse_per_electron"]}
     x, y = panel.lines[0].get_data()
     assert x.tolist() == [50, 100]
     np.testing.assert_allclose(y, [second["dos_rmse_per_electron"], first["dos_rmse_per_electron"]])
@@ -329,6 +450,12 @@ def test_energies_alone(dataset, energy_only_file, tmp_path, monkeypatch):
     assert "dos_rmse_per_electron" not in values and values["energy_mae"] > 0 and values["stresses_rmse"] > 0
     assert not (tmp_path / "error_by_energy.csv").exists()
     assert "pip install 'electrain[report]'" in (tmp_path / "report.html").read_text()
+    monkeypatch.setattr("electrain.evaluation.html_report.chemiscope_library", lambda: "library")
+    assert run(dataset, energy_only_file, tmp_path).exit_code == 0
+    page = (tmp_path / "report.html").read_text()
+    assert "densities of states, which this model does not predict" in page and "pip install" not in page
+    table = json.loads((tmp_path / "summary.json").read_text())["baselines"]["training mean"][ALL]
+    assert table["forces_rmse"] > 0 and "dos_rmse_per_electron" not in table
 
 
 def test_nothing_in_common(prepare, frames, energy_only_file, tmp_path):

@@ -27,7 +27,13 @@ from electrain.evaluation.tables import (
     write_structures,
 )
 from electrain.evaluation.uncertainties import SPECTRUM, calibrations
-from electrain.evaluation.viewer import MAX_SHOWN, as_script, chosen_structures
+from electrain.evaluation.viewer import (
+    MAX_SHOWN,
+    as_script,
+    chosen_structures,
+    viewer_properties,
+    viewer_settings,
+)
 from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, ENERGY, FERMI_LEVEL, FORCES, STRESS
 from electrain.results import ElectronicStructure, Uncertainty
 from electrain.spectra import EnergyGrid
@@ -173,3 +179,27 @@ def test_the_viewer_shows_some_of_many():
     values = np.array([StructureErrors(1.0, alignment=float(i), electrons=1.0) for i in range(1000)])
     chosen = chosen_structures(ErrorTable(entries, values, [""] * 1000))
     assert len(chosen) == MAX_SHOWN and chosen[0] == 0 and chosen[-1] == 999
+
+
+def test_the_viewer_gets_only_what_it_accepts():
+    """It warns of texts with more than 20 different values, and of settings that it no longer knows."""
+    pytest.importorskip("chemiscope")
+    values = np.array([StructureErrors(1.0, alignment=1.0, electrons=1.0, num_forces=3.0, forces_squared=12.0)] * 30)
+    entries = [ENTRY._replace(name=f"number {i}", subset="ab"[i % 2]) for i in range(30)]
+    table = ErrorTable(entries, values, [""] * 30)
+    found = viewer_properties(table, list(range(30)))
+    assert (
+        "id" not in found and set(found["subset"]["values"]) == {"a", "b"} and set(found["formula"]["values"]) == {"Si"}
+    )
+    assert set(found["forces, RMSE (eV/Å)"]["values"]) == {2.0}
+    assert "id" in viewer_properties(table, list(range(20)))
+    assert "packedCell" not in json.dumps(viewer_settings(table, list(range(30))))
+
+
+def test_baselines_are_marked_among_the_errors():
+    row = {"structures": 1.0, "energy_mae": 10.0, "energy_rmse": 20.0}
+    (panel,) = errors_by_subset({ALL: row}, {ALL: {**row, "energy_mae": 100.0, "energy_rmse": math.nan}}).figure.axes
+    assert [line.get_ydata()[0] for line in panel.lines[:2]] == [10.0, 100.0]
+    assert panel.get_yscale() == "linear" and panel.get_ylim()[1] > 100.0
+    (panel,) = errors_by_subset({ALL: row}, {ALL: {**row, "energy_mae": 1000.0}}).figure.axes
+    assert panel.get_yscale() == "log"

@@ -51,11 +51,15 @@ def evaluate(
     Example:  electrain evaluate data -m model.pt -o report
     """
     from electrain.data.reading import PreparedPart  # imports torch, which takes seconds
-    from electrain.evaluation.report import evaluate_models, report_text, write_report
+    from electrain.evaluation.report import Evaluation, evaluate_models, report_text, write_report
+
+    def finish(evaluation: Evaluation) -> None:
+        typer.echo(report_text(evaluation))
+        write_report(evaluation, output, typer.echo)
 
     try:
         sizes = _read_sizes(training_sizes)
-        evaluation = evaluate_models(
+        evaluate_models(
             models,
             PreparedPart(dataset, part),
             output,
@@ -65,9 +69,8 @@ def evaluate(
             batch_size=batch_size,
             matmul_precision=matmul_precision,
             overwrite=overwrite,
+            finish=finish,
         )
-        typer.echo(report_text(evaluation))
-        write_report(evaluation, output, typer.echo)
     except (ValueError, OSError) as error:
         fail(error)
 

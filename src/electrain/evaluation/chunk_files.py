@@ -32,12 +32,17 @@ class Chunk(NamedTuple):
     :param reasons: why a structure was left out, ``""`` if it was not; shape ``(num_structures,)``.
     :param predicted: aligned densities of states, shape ``(num_structures, num_channels)``, in states/eV.
     :param target: target densities of states, of the same shape and unit.
+    :param forces: pairs of calculated and predicted components of all structures in turn, shape
+        ``(num_components, 2)``, in eV/A; each has as many as its ``num_forces``.
+    :param stresses: the same for the stress, in eV/A^3.
     """
 
     errors: NDArray[np.float64]
     reasons: NDArray[np.str_]
     predicted: NDArray[np.float32]
     target: NDArray[np.float32]
+    forces: NDArray[np.float32]
+    stresses: NDArray[np.float32]
 
 
 @contextmanager
@@ -49,7 +54,13 @@ def open_folder(report: Path, part: PreparedPart, num_rotated: int, *, overwrite
     :raises FileExistsError: if the report's folder contains other files.
     """
     manifest = hashlib.sha256((part.folder / MANIFEST).read_bytes()).hexdigest()
-    fingerprint = {"version": __version__, "manifest": manifest, "part": part.part, "num_rotated": num_rotated}
+    fingerprint = {
+        "version": __version__,
+        "content": [*Chunk._fields, *StructureErrors._fields],
+        "manifest": manifest,
+        "part": part.part,
+        "num_rotated": num_rotated,
+    }
     with open_job(report / FOLDER) as job:
         is_new = job.is_empty and all(path.name == FOLDER for path in report.iterdir())
         if not (job.begun == fingerprint or is_new or overwrite):
@@ -115,7 +126,10 @@ def _gathered(
     predicted, target = np.full((2, len(reasons), num_channels), np.nan, dtype=np.float32)
     for index, item in zip(usable, compared, strict=True):
         errors[index], predicted[index], target[index] = item.errors, item.predicted, item.target
-    return Chunk(errors, np.array(reasons, dtype=np.str_), predicted, target)
+    nothing = np.empty((0, 2), dtype=np.float32)
+    forces = np.concatenate([nothing, *(item.forces for item in compared)])
+    stresses = np.concatenate([nothing, *(item.stresses for item in compared)])
+    return Chunk(errors, np.array(reasons, dtype=np.str_), predicted, target, forces, stresses)
 
 
 def read_chunks(files: Sequence[Path]) -> Iterator[Chunk]:
@@ -130,3 +144,19 @@ def read_spectra(files: Sequence[Path], index: int) -> tuple[NDArray[np.float64]
     with np.load(files[index // CHUNK_SIZE]) as arrays:
         row = index % CHUNK_SIZE
         return arrays["predicted"][row].astype(np.float64), arrays["target"][row].astype(np.float64)
+
+
+def read_components(files: Sequence[Path], name: str) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Read all components of the forces or stresses.
+
+    :param files: files of the chunks.
+    :param name: ``"forces"`` or ``"stresses"``.
+    :return: index of the structure of each component, shape ``(num_components,)``, and pairs of calculated and
+        predicted values, shape ``(num_components, 2)``, in eV/A or eV/A^3.
+    """
+    counts, pairs = [], []
+    for chunk in read_chunks(files):
+        counts.append(np.nan_to_num(chunk.errors[:, StructureErrors._fields.index(f"num_{name}")]))
+        pairs.append(getattr(chunk, name))
+    numbers = np.concatenate(counts).astype(np.int64)
+    return np.repeat(np.arange(len(numbers)), numbers), np.concatenate(pairs)

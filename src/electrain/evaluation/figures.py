@@ -10,8 +10,8 @@ from electrain.plots.calibration import plot_calibration
 from electrain.plots.style import SERIES
 
 from .channel_errors import ChannelErrors
-from .summary import ALL, ErrorTable, Summary, mean_absolute, root_mean_square
-from .tables import counted
+from .summary import ALL, Summary
+from .typesetting import as_mathtext
 from .uncertainties import Calibration
 
 if TYPE_CHECKING:
@@ -19,13 +19,10 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-DOS_ERROR_UNIT = r"eV$^{-1/2}$"
+DOS_ERROR_UNIT = as_mathtext("eV^-1/2")
 _GAP, _LEVEL = quantity_of(BAND_GAP), quantity_of(FERMI_LEVEL)
-_GAPS = {
-    "predicted_gap": "model",
-    "predicted_gap_counted": "counting in predicted DOS",
-    "true_gap_counted": "counting in true DOS",
-}
+# Errors by subset that differ by more than this factor are shown on a logarithmic scale.
+_LOGARITHMIC = 30.0
 # panels of errors by subset: title, unit, logarithmic or not, and lines: label -> metric
 _PANELS: tuple[tuple[str, str, bool, dict[str, str]], ...] = (
     (
@@ -37,8 +34,8 @@ _PANELS: tuple[tuple[str, str, bool, dict[str, str]], ...] = (
     (f"{_GAP.label}, model", _GAP.unit, False, {"MAE": "gap_head_mae", "RMSE": "gap_head_rmse"}),
     (f"{_LEVEL.label}, model", _LEVEL.unit, False, {"MAE": "fermi_head_mae", "RMSE": "fermi_head_rmse"}),
     (quantity_of(ENERGY).label, "meV/atom", False, {"MAE": "energy_mae", "RMSE": "energy_rmse"}),
-    (quantity_of(FORCES).label, r"meV/$\mathrm{\AA}$", False, {"MAE": "forces_mae", "RMSE": "forces_rmse"}),
-    (quantity_of(STRESS).label, r"meV/$\mathrm{\AA}^3$", False, {"MAE": "stresses_mae", "RMSE": "stresses_rmse"}),
+    (quantity_of(FORCES).label, as_mathtext("meV/A"), False, {"MAE": "forces_mae", "RMSE": "forces_rmse"}),
+    (quantity_of(STRESS).label, as_mathtext("meV/A^3"), False, {"MAE": "stresses_mae", "RMSE": "stresses_rmse"}),
 )
 
 
@@ -50,91 +47,65 @@ class NamedFigure(NamedTuple):
     figure: "Figure"
 
 
-def errors_by_subset(summary: Summary) -> NamedFigure | None:
-    """Plot the errors of every subset (figures 1 and 4 of the paper); ``None`` without errors."""
+def errors_by_subset(summary: Summary, baseline: Summary | None = None) -> NamedFigure | None:
+    """Plot the errors of every subset (figures 1 and 4 of the paper); ``None`` without errors.
+
+    :param summary: errors of the model.
+    :param baseline: those of a constant per element, to be marked.
+    """
     shown = [panel for panel in _PANELS if any(key in summary[ALL] for key in panel[3].values())]
     if not shown:
         return None
     num_rows = (len(shown) + 1) // 2
-    figure = _new_figure(10.0, 0.6 + 2.7 * num_rows)
+    figure = new_figure(10.0, 0.6 + 2.7 * num_rows)
     panels = figure.subplots(num_rows, min(2, len(shown)), squeeze=False).ravel()
-    positions = np.arange(len(summary))
-    for panel, (title, unit, logarithmic, lines) in zip(panels, shown, strict=False):
-        known = {label: key for label, key in lines.items() if key in summary[ALL]}
-        for index, (label, key) in enumerate(known.items()):
-            values = np.array([row[key] for row in summary.values()])
-            # Side by side, because those of a few structures may be equal.
-            places = positions + 0.12 * (index - 0.5 * (len(known) - 1))
-            panel.plot(places, values, "os"[index], color=SERIES[index], label=label, markersize=6)
-            panel.vlines(places, 0.0, values, color=SERIES[index], alpha=0.25, linewidth=1.0)
-        if logarithmic:
-            panel.set_yscale("log")
-            plain_numbers(panel.yaxis)
-        else:
-            panel.set_ylim(bottom=0.0)
-        panel.axvline(len(summary) - 1.5, color="0.8", linewidth=0.8)
-        names = [f"{'all' if name == ALL else name}\n({row['structures']:.0f})" for name, row in summary.items()]
-        panel.set_xticks(positions, names, fontsize=8)
-        panel.set_xlim(-0.5, len(summary) - 0.5)
-        _finish(panel, title=title, ylabel=f"error ({unit})")
-        # Level with the title, away from the numbers.
-        narrow = {"ncols": 2, "handlelength": 1.0, "handletextpad": 0.3, "columnspacing": 1.0}
-        panel.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1.0, 0.98), **narrow)
+    for panel, item in zip(panels, shown, strict=False):
+        _plot_subsets(panel, item, summary, {ALL: {}} if baseline is None else baseline)
     for panel in panels[len(shown) :]:
         panel.set_axis_off()
     caption = "Errors of each subset and of all structures, with the number of structures in parentheses."
+    if baseline is not None:
+        caption += " Dashes: the same errors of the baseline, one constant per element."
     return NamedFigure("errors_by_subset", caption, figure)
 
 
-def gap_parity(table: ErrorTable) -> NamedFigure | None:
-    """Plot band gaps, determined in three ways, against those of DFT; ``None`` without gaps."""
-    shown = [name for name in _GAPS if len(table.differences(name, "true_gap"))]
-    if not shown:
-        return None
-    figure = _new_figure(0.4 + 3.5 * len(shown), 3.9)
-    panels = figure.subplots(1, len(shown), squeeze=False, sharex=True, sharey=True)[0]
-    top = 1.05 * max(1.0, *(float(np.nanmax(table.column(name))) for name in (*shown, "true_gap")))
-    subsets = {name: rows for name, rows in table.subsets().items() if name != ALL} or {ALL: table}
-    for panel, name in zip(panels, shown, strict=True):
-        panel.plot([0, top], [0, top], color="0.6", linewidth=0.8)
-        for index, (subset, rows) in enumerate(subsets.items()):
-            panel.plot(
-                rows.column("true_gap"),
-                rows.column(name),
-                ".",
-                color=f"C{index}",
-                alpha=0.75,
-                label=subset,
-                markersize=6,
-            )
-        errors = table.differences(name, "true_gap")
-        numbers = (
-            f"MAE {mean_absolute(errors):.2f} eV\nRMSE {root_mean_square(errors):.2f} eV\n"
-            f"{counted(len(errors), 'structure')}"
-        )
-        panel.text(0.03, 0.97, numbers, transform=panel.transAxes, va="top", fontsize=8)
-        panel.set_aspect("equal")
-        panel.set_xlabel("DFT band gap (eV)")
-        _finish(panel, title=_GAPS[name], ylabel="")
-    panels[0].set_ylabel("band gap (eV)")
-    panels[0].set_xlim(-0.03 * top, top)
-    panels[0].set_ylim(-0.03 * top, top)
-    if len(subsets) > 1:
-        figure.legend(
-            *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, fontsize=8, frameon=False
-        )
-    caption = (
-        "Band gaps against those of DFT: as predicted by the model, and determined in the traditional way (Fermi level "
-        "from the number of electrons, densities below 0.1 states/eV/atom taken as zero) from the predicted and the "
-        "true density of states. Densities of states with too few electrons or without an upper edge of the gap are "
-        "left out."
-    )
-    return NamedFigure("gap_parity", caption, figure)
+def _plot_subsets(
+    panel: "Axes", item: tuple[str, str, bool, dict[str, str]], summary: Summary, baseline: Summary
+) -> None:
+    title, unit, logarithmic, lines = item
+    positions = np.arange(len(summary))
+    known = {label: key for label, key in lines.items() if key in summary[ALL]}
+    shown = []
+    for index, (label, key) in enumerate(known.items()):
+        values = np.array([row[key] for row in summary.values()])
+        # Side by side, because those of a few structures may be equal.
+        places = positions + 0.12 * (index - 0.5 * (len(known) - 1))
+        panel.plot(places, values, "os"[index], color=SERIES[index], label=label, markersize=6)
+        panel.vlines(places, 0.0, values, color=SERIES[index], alpha=0.25, linewidth=1.0)
+        shown.append(values)
+        if key in baseline[ALL]:
+            marks = np.array([baseline[subset][key] for subset in summary])
+            panel.plot(places, marks, "_", color=SERIES[index], markersize=7, markeredgewidth=2.0)
+            shown.append(marks)
+    # A good model is far below its baseline.
+    if logarithmic or (np.nanmin(shown) > 0 and np.nanmax(shown) > _LOGARITHMIC * np.nanmin(shown)):
+        panel.set_yscale("log")
+        plain_numbers(panel.yaxis)
+    else:
+        panel.set_ylim(bottom=0.0)
+    panel.axvline(len(summary) - 1.5, color="0.8", linewidth=0.8)
+    names = [f"{'all' if name == ALL else name}\n({row['structures']:.0f})" for name, row in summary.items()]
+    panel.set_xticks(positions, names, fontsize=8)
+    panel.set_xlim(-0.5, len(summary) - 0.5)
+    finish(panel, title=title, ylabel=f"error ({unit})")
+    # Level with the title, away from the numbers.
+    narrow = {"ncols": 2, "handlelength": 1.0, "handletextpad": 0.3, "columnspacing": 1.0}
+    panel.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1.0, 0.98), **narrow)
 
 
 def errors_by_energy(models: Mapping[str, ChannelErrors]) -> NamedFigure:
     """Plot the errors of one or several models at each energy (figure S7 of the paper)."""
-    figure = _new_figure(8.0, 4.2)
+    figure = new_figure(8.0, 4.2)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     first = next(iter(models.values()))
     known = first.num_structures > 0
@@ -158,8 +129,8 @@ def errors_by_energy(models: Mapping[str, ChannelErrors]) -> NamedFigure:
     top.set_ylim(0.0, 1.08 * float(np.max(first.target_per_atom[inside])))
     for panel in (top, bottom):
         panel.axvline(0.0, color="0.3", linewidth=0.8, linestyle="--")
-    _finish(top, title="", ylabel="RMSE of DOS (states/eV/atom)")
-    _finish(bottom, title="", ylabel="structures")
+    finish(top, title="", ylabel="RMSE of DOS (states/eV/atom)")
+    finish(bottom, title="", ylabel="structures")
     bottom.set_xlabel(r"$E - E_\mathrm{F}$ (eV)")
     top.legend(frameon=False, fontsize=8)
     caption = (
@@ -170,8 +141,15 @@ def errors_by_energy(models: Mapping[str, ChannelErrors]) -> NamedFigure:
     return NamedFigure("error_by_energy", caption, figure)
 
 
-def learning_curve(sizes: Sequence[int], summaries: Sequence[Summary]) -> NamedFigure | None:
-    """Plot errors against the number of training structures (figures S1 to S4); ``None`` without errors."""
+def learning_curve(
+    sizes: Sequence[int], summaries: Sequence[Summary], baseline: Summary | None = None
+) -> NamedFigure | None:
+    """Plot errors against the number of training structures (figures S1 to S4); ``None`` without errors.
+
+    :param sizes: number of training structures of each model.
+    :param summaries: errors of each model.
+    :param baseline: errors of a constant per element, to be marked.
+    """
     lines = {f"{quantity_of(DENSITY_OF_STATES).label}, RMSE (eq. 10)": ("dos_rmse_per_electron", DOS_ERROR_UNIT)}
     lines |= {f"{_GAP.label}, MAE": ("gap_head_mae", _GAP.unit)}
     lines |= {f"{quantity_of(ENERGY).label}, MAE": ("energy_mae", "meV/atom")}
@@ -179,18 +157,21 @@ def learning_curve(sizes: Sequence[int], summaries: Sequence[Summary]) -> NamedF
     if not shown:
         return None
     order = np.argsort(sizes)
-    figure = _new_figure(0.4 + 3.4 * len(shown), 3.2)
+    figure = new_figure(0.4 + 3.4 * len(shown), 3.2)
     panels = figure.subplots(1, len(shown), squeeze=False)[0]
     for panel, (label, (key, unit)) in zip(panels, shown.items(), strict=True):
         values = np.array([summary[ALL][key] for summary in summaries])
         panel.plot(np.array(sizes)[order], values[order], "o-", color=SERIES[0])
+        if baseline is not None and key in baseline[ALL]:
+            panel.axhline(baseline[ALL][key], color="0.5", linewidth=1.0, linestyle="--", label="constant per element")
+            panel.legend(frameon=False, fontsize=8)
         panel.set_xscale("log")
         panel.set_yscale("log")
         panel.set_xticks(sorted(sizes), [str(size) for size in sorted(sizes)])
         panel.set_xticks([], minor=True)
         plain_numbers(panel.yaxis)
         panel.set_xlabel("training structures")
-        _finish(panel, title=label, ylabel=f"error ({unit})")
+        finish(panel, title=label, ylabel=f"error ({unit})")
     caption = "Errors of models trained on different numbers of structures; both axes are logarithmic."
     return NamedFigure("learning_curve", caption, figure)
 
@@ -201,7 +182,7 @@ def calibration_figure(found: Mapping[str, Calibration]) -> NamedFigure | None:
     if not positive:
         return None
     num_rows = (len(positive) + 1) // 2
-    figure = _new_figure(9.0, 3.6 * num_rows)
+    figure = new_figure(9.0, 3.6 * num_rows)
     panels = figure.subplots(num_rows, min(2, len(positive)), squeeze=False).ravel()
     for panel, (name, values) in zip(panels, positive.items(), strict=False):
         chosen = values.uncertainties > 0
@@ -229,7 +210,8 @@ def plain_numbers(axis: "Axis") -> None:
     axis.set_tick_params(which="minor", labelsize=7)
 
 
-def _new_figure(width: float, height: float) -> "Figure":
+def new_figure(width: float, height: float) -> "Figure":
+    """Make a figure of a size in inches, without pyplot."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
@@ -239,7 +221,8 @@ def _color(index: int) -> str:
     return SERIES[index] if index < len(SERIES) else f"C{index}"
 
 
-def _finish(panel: "Axes", *, title: str, ylabel: str) -> None:
+def finish(panel: "Axes", *, title: str, ylabel: str) -> None:
+    """Set the title and the label, in the style of all panels."""
     panel.set_title(title, loc="left", fontsize=10)
     panel.set_ylabel(ylabel)
     panel.spines[["top", "right"]].set_visible(False)

@@ -12,9 +12,11 @@ from typing import Any
 from electrain.files.replacing import replacing
 from electrain.interface.quantities import quantity_of
 
+from .baselines import BASELINES
 from .figures import NamedFigure
-from .summary import Summary
-from .tables import calibration_row, metric_label, number
+from .summary import ALL, Summary
+from .tables import calibration_row, metric_of, number
+from .typesetting import as_html
 from .uncertainties import Calibration
 from .viewer import as_script, chemiscope_library
 
@@ -23,6 +25,7 @@ _NO_VIEWER = (
     "<p>Install chemiscope before making the report to see structures and their densities of states here: "
     "<code>pip install 'electrain[report]'</code>.</p>"
 )
+_NOTHING_TO_VIEW = "<p>Structures are shown with their densities of states, which this model does not predict.</p>"
 
 
 def write_html(
@@ -43,16 +46,17 @@ def write_html(
     :param tables: heading -> name of the column -> key of the metric -> value.
     :param calibrations: errors and uncertainties, by quantity; may be empty.
     :param figures: figures with captions.
-    :param viewer: result of :func:`~electrain.evaluation.viewer.viewer_data`, or ``None`` for a page without viewer.
+    :param viewer: result of :func:`~electrain.evaluation.viewer.viewer_data`, or ``None`` without densities of states.
     """
-    library = None if viewer is None else chemiscope_library()
+    library = chemiscope_library()
+    nothing = _NO_VIEWER if library is None else _NOTHING_TO_VIEW
     page = Template(_part("page.html")).substitute(
         title=html.escape(title),
         style=_part("style.css"),
         facts="".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>" for name, text in facts.items()),
         tables="".join(_table(heading, columns) for heading, columns in tables.items()) + _calibrations(calibrations),
         figures="".join(map(_figure, figures)),
-        viewer=_NO_VIEWER if library is None else _viewer(library, viewer),
+        viewer=nothing if library is None or viewer is None else _viewer(library, viewer),
     )
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
@@ -64,14 +68,21 @@ def _part(name: str) -> str:
 
 def _table(heading: str, columns: Summary) -> str:
     keys = list(next(iter(columns.values())))
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in columns)
+    classes = {name: "all" if name == ALL else "baseline" if name in BASELINES else "" for name in columns}
+    head = "".join(f"<th class='{classes[name]}'>{html.escape(name)}</th>" for name in columns)
     rows = "".join(
-        f"<tr><th>{html.escape(metric_label(key))}</th>"
-        + "".join(f"<td>{number(key, row[key])}</td>" for row in columns.values())
+        f"<tr><th>{_label(key)}</th>"
+        + "".join(f"<td class='{classes[name]}'>{number(key, row[key])}</td>" for name, row in columns.items())
         + "</tr>"
         for key in keys
     )
     return f"<h3>{html.escape(heading)}</h3><div class='wide'><table><tr><th></th>{head}</tr>{rows}</table></div>"
+
+
+def _label(key: str) -> str:
+    metric = metric_of(key)
+    unit = f" <span class='unit'>({as_html(metric.unit)})</span>" if metric.unit else ""
+    return html.escape(metric.label) + unit
 
 
 def _calibrations(calibrations: Mapping[str, Calibration]) -> str:
@@ -91,7 +102,8 @@ def _calibrations(calibrations: Mapping[str, Calibration]) -> str:
         cells = "".join(f"<td>{number}</td>" for number in numbers)
         rows += f"<tr><th>{html.escape(quantity_of(name).label)}</th>{cells}</tr>"
     note = "<p>In parentheses: values for Gaussian errors with the predicted standard deviations, whose ratio is 1.</p>"
-    return f"<h3>Uncertainties</h3><table><tr><th></th>{head}</tr>{rows}</table>{note}"
+    table = f"<table><tr><th></th>{head}</tr>{rows}</table>"
+    return f"<h3>Uncertainties</h3><div class='wide'>{table}</div>{note}"
 
 
 def _figure(item: NamedFigure) -> str:
@@ -105,5 +117,5 @@ def _figure(item: NamedFigure) -> str:
     )
 
 
-def _viewer(library: str, data: Mapping[str, Any] | None) -> str:
+def _viewer(library: str, data: Mapping[str, Any]) -> str:
     return Template(_part("viewer.html")).substitute(library=library, data=as_script(data), script=_part("viewer.js"))

@@ -12,12 +12,20 @@ from electrain import __version__
 from electrain.data.reading import Entry, PreparedPart
 from electrain.files.replacing import replacing
 
+from .baselines import (
+    CONSTANT_PER_ELEMENT,
+    MAX_SPECTRA,
+    evaluate_baselines,
+    for_same_structures,
+    training_part,
+)
 from .channel_errors import ChannelErrors, channel_errors
 from .chunk_files import evaluate_part, open_folder, read_spectra
 from .distribution_figures import error_distribution, errors_by_element
 from .evaluated_model import EvaluatedModel
-from .figures import NamedFigure, calibration_figure, errors_by_energy, errors_by_subset, gap_parity, learning_curve
+from .figures import NamedFigure, calibration_figure, errors_by_energy, errors_by_subset, learning_curve
 from .html_report import write_html
+from .parity import energy_parity, fermi_level_parity, gap_parity
 from .summary import ALL, ErrorTable, Summary, summarise
 from .tables import (
     calibration_row,
@@ -61,11 +69,25 @@ class Evaluation:
     :param part: the part.
     :param models: the report is about the first model; further ones are compared with it.
     :param training_sizes: numbers of training structures of the models, empty if unknown.
+    :param baselines: numbers of trivial predictions for the structures that the first model can compute, by name; empty
+        if the data set has no training part.
+    :param num_training: number of structures that the baselines were fitted to.
     """
 
     part: PreparedPart
     models: list[ModelEvaluation]
     training_sizes: list[int]
+    baselines: dict[str, ErrorTable]
+    num_training: int
+
+    def baseline_summaries(self) -> dict[str, Summary]:
+        """Errors of the baselines, of the quantities that the first model predicts."""
+        keys = self.models[0].summary[ALL]
+        summaries = {name: summarise(table) for name, table in self.baselines.items()}
+        return {
+            name: {subset: {key: row.get(key, np.nan) for key in keys} for subset, row in summary.items()}
+            for name, summary in summaries.items()
+        }
 
 
 def evaluate_models(
@@ -79,6 +101,7 @@ def evaluate_models(
     batch_size: int = 256,
     matmul_precision: str = "highest",
     overwrite: bool = False,
+    finish: Callable[[Evaluation], None] | None = None,
 ) -> Evaluation:
     """Predict a part of a data set with one or several models, and compare predictions and targets.
 
@@ -94,6 +117,7 @@ def evaluate_models(
     :param batch_size: maximum number of atoms per batch.
     :param matmul_precision: as for the same class.
     :param overwrite: replace the evaluation of another data set or with other settings.
+    :param finish: called with the results while the folder is still locked, such as :func:`write_report`.
     :raises ValueError: if a model does not match the data set, or can compute none of the structures.
     :raises BlockingIOError: if another process is working in the folder.
     :raises FileExistsError: if the folder contains other files.
@@ -116,7 +140,21 @@ def evaluate_models(
             if all(table.reasons):
                 raise ValueError(f"{path} can compute none of the structures in {part.path}: {table.reasons[0]}")
             found.append(ModelEvaluation(path, name, files, table, summarise(table), channel_errors(files, part)))
-    return Evaluation(part, found, list(training_sizes))
+        train = training_part(part)
+        baselines = {}
+        if train is not None:
+            with_spectra = tested[0].electronic is not None
+            baselines = evaluate_baselines(part, train, job, with_spectra=with_spectra)
+        evaluation = Evaluation(
+            part,
+            found,
+            list(training_sizes),
+            {name: for_same_structures(table, found[0].table) for name, table in baselines.items()},
+            0 if train is None else len(train),
+        )
+        if finish is not None:
+            finish(evaluation)
+    return evaluation
 
 
 def chosen_for_rotation(entries: Sequence[Entry], count: int) -> list[bool]:
@@ -136,14 +174,25 @@ def left_out(table: ErrorTable) -> dict[str, int]:
     return dict(Counter(reason for reason in table.reasons if reason).most_common())
 
 
+def data_set_name(part: PreparedPart) -> str:
+    """Name of a part of a data set for titles: that of the folder, and of the part."""
+    return f"{part.folder.resolve().name} ({part.part} set)"
+
+
 def report_tables(evaluation: Evaluation) -> dict[str, Summary]:
-    """Return tables by heading: errors of subsets and, for several models, errors of all structures by model."""
+    """Return tables by heading: errors of subsets and, for several models, errors of all structures by model.
+
+    The last columns are those of the baselines, for all structures.
+    """
     first = evaluation.models[0]
-    tables = {f"Errors of {first.name}": first.summary}
+    baselines = {name: summary[ALL] for name, summary in evaluation.baseline_summaries().items()}
+    tables = {f"Errors of {first.name}": {**first.summary, **baselines}}
     if len(evaluation.models) > 1:
         keys = [key for key in first.summary[ALL] if all(key in model.summary[ALL] for model in evaluation.models)]
-        rows = {model.name: {key: model.summary[ALL][key] for key in keys} for model in evaluation.models}
-        tables["All structures, by model"] = rows
+        columns = {model.name: model.summary[ALL] for model in evaluation.models} | baselines
+        tables["All structures, by model"] = {
+            name: {key: column[key] for key in keys} for name, column in columns.items()
+        }
     return tables
 
 
@@ -152,16 +201,20 @@ def report_figures(evaluation: Evaluation) -> list[NamedFigure]:
     first = evaluation.models[0]
     energies = evaluation.part.axis.target_grid.energies().numpy()
     channels = {model.name: model.channels for model in evaluation.models if model.channels is not None}
+    baseline = evaluation.baseline_summaries().get(CONSTANT_PER_ELEMENT)
     figures = [
-        errors_by_subset(first.summary),
+        errors_by_subset(first.summary, baseline),
         error_distribution(first.table, energies, lambda index: read_spectra(first.files, index)),
         gap_parity(first.table),
+        fermi_level_parity(first.table),
+        energy_parity(first.table, first.files, evaluation.baselines.get(CONSTANT_PER_ELEMENT)),
         errors_by_energy(channels) if channels else None,
         errors_by_element(first.table),
         calibration_figure(calibrations(first.table)),
     ]
     if len(evaluation.training_sizes) > 1:
-        figures.append(learning_curve(evaluation.training_sizes, [model.summary for model in evaluation.models]))
+        summaries = [model.summary for model in evaluation.models]
+        figures.append(learning_curve(evaluation.training_sizes, summaries, baseline))
     return [figure for figure in figures if figure is not None]
 
 
@@ -186,7 +239,7 @@ def write_report(evaluation: Evaluation, folder: Path, say: Callable[[str], None
     uncertain = calibrations(first.table)
     with replacing(folder / "summary.txt") as temporary:
         temporary.write_text(report_text(evaluation), encoding="utf-8")
-    write_summary(folder / "summary.csv", first.summary)
+    write_summary(folder / "summary.csv", {first.name: first.summary, **evaluation.baseline_summaries()})
     write_json(folder / "summary.json", _json(evaluation))
     write_structures(folder / "structures.csv", first.table)
     if first.channels is not None:
@@ -202,12 +255,14 @@ def write_report(evaluation: Evaluation, folder: Path, say: Callable[[str], None
     has_viewer = chemiscope_library() is not None and np.isfinite(first.table.dos_errors()).any()
     write_html(
         folder / "report.html",
-        title=f"{first.name} on {evaluation.part.path.name}",
+        title=f"{first.name} on {data_set_name(evaluation.part)}",
         facts=_facts(evaluation),
         tables=report_tables(evaluation),
         calibrations=uncertain,
         figures=figures,
-        viewer=viewer_data(evaluation.part, first.table, first.files) if has_viewer else None,
+        viewer=viewer_data(evaluation.part, first.table, first.files, data_set_name(evaluation.part))
+        if has_viewer
+        else None,
     )
     say(f"wrote {folder}/report.html")
 
@@ -218,11 +273,23 @@ def _facts(evaluation: Evaluation) -> dict[str, str]:
         "model": str(first.path),
         "data set": f"{part.folder}, part {part.part}, {counted(len(part), 'structure')}",
         "energy axis": f"{part.axis.grid}, relative to the Fermi level; smearing {part.axis.smearing:g} eV",
+        "baselines": _baseline_fact(evaluation),
         "electrain": __version__,
     }
     for reason, count in left_out(first.table).items():
         facts[f"left out, {counted(count, 'structure')}"] = reason
     return facts
+
+
+def _baseline_fact(evaluation: Evaluation) -> str:
+    number = evaluation.num_training
+    if not evaluation.baselines:
+        return "none, because the data set has no training part"
+    spectra = f" (densities of states: {MAX_SPECTRA} of them)" if number > MAX_SPECTRA else ""
+    return (
+        f"constants fitted to the {counted(number, 'training structure')}{spectra}; forces and stresses of the "
+        "baselines are zero"
+    )
 
 
 def _json(evaluation: Evaluation) -> dict[str, Any]:
@@ -232,6 +299,7 @@ def _json(evaluation: Evaluation) -> dict[str, Any]:
         "electrain": __version__,
         "dataset": str(evaluation.part.folder),
         "part": evaluation.part.part,
+        "baselines": evaluation.baseline_summaries(),
         "labels": {key: metric_label(key) for key in names},
         "models": [
             {

@@ -79,11 +79,17 @@ UNITS = {
 
 
 class Compared(NamedTuple):
-    """One structure: its numbers, and its spectra on the target grid in states/eV, shape ``(num_channels,)``."""
+    """One structure: its numbers, and what they were computed from, for figures.
+
+    Spectra are on the target grid in states/eV, shape ``(num_channels,)``. Components are pairs of calculated and
+    predicted values, shape ``(num_components, 2)``, as many as ``num_forces`` and ``num_stresses`` of the errors.
+    """
 
     errors: StructureErrors
     predicted: NDArray[np.float32]  # at the best shift; NaN without a prediction
     target: NDArray[np.float32]  # NaN where not trusted
+    forces: NDArray[np.float32]  # eV/A
+    stresses: NDArray[np.float32]  # eV/A^3
 
 
 def compare_structure(
@@ -116,10 +122,16 @@ def compare_structure(
             copies = torch.from_numpy(rotated).unsqueeze(1)
             spread = rotational_discrepancy(copies, window.unsqueeze(0), trusted.unsqueeze(0), axis.grid.step)
             values["discrepancy"] = float(spread)
+    pairs = {name: np.empty((0, 2)) for name in ("forces", "stresses")}
     if energy is not None:
-        values |= _energetic(labelled, energy)
-    spectra = (predicted.float().numpy(), window.float().numpy())
-    return Compared(StructureErrors(**values), *spectra)
+        pairs |= _components(labelled, energy)
+        values |= _energetic(labelled, energy, pairs)
+    return Compared(
+        StructureErrors(**values),
+        predicted=predicted.float().numpy(),
+        target=window.float().numpy(),
+        **{name: components.astype(np.float32) for name, components in pairs.items()},
+    )
 
 
 def gap_by_counting(dos: torch.Tensor, grid: EnergyGrid, num_electrons: float, num_atoms: int) -> tuple[float, float]:
@@ -191,19 +203,30 @@ def _uncertain(
     }
 
 
-def _energetic(labelled: LabelledStructure, energy: PredictedEnergy) -> dict[str, float]:
-    values = {"true_energy": float(labelled.values[ENERGY]), "predicted_energy": energy.energy}
-    if energy.uncertainty is not None:
-        values["energy_uncertainty"] = energy.uncertainty
+def _components(labelled: LabelledStructure, energy: PredictedEnergy) -> dict[str, NDArray[np.float64]]:
+    """Pairs of calculated and predicted components of forces and stress, shape ``(num_components, 2)``."""
+    found = {}
     for name, predicted, true in (
         ("forces", energy.forces, labelled.values[FORCES]),
         ("stresses", energy.stress, labelled.values[STRESS]),
     ):
         if predicted is not None:
-            errors = (predicted - true)[np.isfinite(true)]
-            values[f"num_{name}"] = float(errors.size)
-            values[f"{name}_absolute"] = float(np.abs(errors).sum())
-            values[f"{name}_squared"] = float((errors**2).sum())
+            known = np.isfinite(true)
+            found[name] = np.column_stack([true[known], predicted[known]])
+    return found
+
+
+def _energetic(
+    labelled: LabelledStructure, energy: PredictedEnergy, pairs: dict[str, NDArray[np.float64]]
+) -> dict[str, float]:
+    values = {"true_energy": float(labelled.values[ENERGY]), "predicted_energy": energy.energy}
+    if energy.uncertainty is not None:
+        values["energy_uncertainty"] = energy.uncertainty
+    for name, components in pairs.items():
+        errors = components[:, 1] - components[:, 0]
+        values[f"num_{name}"] = float(errors.size)
+        values[f"{name}_absolute"] = float(np.abs(errors).sum())
+        values[f"{name}_squared"] = float((errors**2).sum())
     return values
 
 

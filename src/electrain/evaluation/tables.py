@@ -12,7 +12,7 @@ from electrain.interface.quantities import quantity_of
 
 from .channel_errors import ChannelErrors
 from .structure_errors import UNITS, StructureErrors
-from .summary import METRICS, ErrorTable, Summary
+from .summary import METRICS, ErrorTable, Metric, Summary
 from .uncertainties import Calibration
 
 
@@ -21,9 +21,14 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def metric_of(key: str) -> Metric:
+    """Find a metric by its key."""
+    return next(metric for metric in METRICS if metric.key == key)
+
+
 def metric_label(key: str) -> str:
     """Name and unit of a metric for readers."""
-    metric = next(metric for metric in METRICS if metric.key == key)
+    metric = metric_of(key)
     return _with_unit(metric.label, metric.unit)
 
 
@@ -31,8 +36,7 @@ def number(key: str, value: float) -> str:
     """Format a value of a metric for readers: three digits, or an integer for numbers of structures."""
     if not math.isfinite(value):
         return "-"
-    metric = next(metric for metric in METRICS if metric.key == key)
-    if not metric.unit or value >= 100:
+    if not metric_of(key).unit or value >= 100:
         return f"{value:.0f}"
     return f"{value:.1e}" if 0 < value < 1e-3 else f"{value:.3g}"
 
@@ -74,12 +78,21 @@ def calibration_row(values: Calibration) -> dict[str, Any]:
     }
 
 
-def write_summary(path: Path, summary: Summary) -> None:
-    """Write a table with a row for each subset."""
-    keys = list(next(iter(summary.values())))
+def write_summary(path: Path, summaries: Mapping[str, Summary]) -> None:
+    """Write a table with a row for each subset of each summary, such as those of a model and of baselines.
+
+    :param path: file to write.
+    :param summaries: name -> summary; the metrics are those of the first.
+    """
+    keys = list(next(iter(next(iter(summaries.values())).values())))
     units = {metric.key: metric.unit for metric in METRICS}
-    header = ["subset", *(_with_unit(key, units[key]) for key in keys)]
-    _write_csv(path, header, ([name, *(row[key] for key in keys)] for name, row in summary.items()))
+    header = ["model", "subset", *(_with_unit(key, units[key]) for key in keys)]
+    rows = (
+        [name, subset, *(row[key] for key in keys)]
+        for name, summary in summaries.items()
+        for subset, row in summary.items()
+    )
+    _write_csv(path, header, rows)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

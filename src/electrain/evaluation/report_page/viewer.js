@@ -13,6 +13,10 @@ function escapeText(text) {
   return text.replace(/&/g, "&amp;").replace(/</g, "&lt;");
 }
 
+function formulaText(index) {
+  return escapeText(report.formulas[index]).replace(/\d/g, (digit) => "₀₁₂₃₄₅₆₇₈₉"[digit]);
+}
+
 function drawSpectra(index) {
   const energies = report.energies, [target, predicted] = report.spectra[index];
   const first = energies[0], last = energies[energies.length - 1];
@@ -50,13 +54,27 @@ function drawSpectra(index) {
   }
   svg += `<path d="${line(target)}" fill="none" stroke="${TRUE_COLOR}" stroke-width="1.6"/>`;
   svg += `<path d="${line(predicted)}" fill="none" stroke="${PREDICTED_COLOR}" stroke-width="1.6"/>`;
-  svg += `<text x="${(LEFT + WIDTH - RIGHT) / 2}" y="${HEIGHT - 6}" text-anchor="middle">E − E_F (eV)</text>`;
+  svg += `<text x="${(LEFT + WIDTH - RIGHT) / 2}" y="${HEIGHT - 6}" text-anchor="middle">` +
+    `<tspan font-style="italic">E</tspan> − <tspan font-style="italic">E</tspan>` +
+    `<tspan dy="4" font-size="75%">F</tspan><tspan dy="-4"> (eV)</tspan></text>`;
   const middle = (TOP + HEIGHT - BOTTOM) / 2;
   svg += `<text transform="translate(14 ${middle}) rotate(-90)" text-anchor="middle">DOS (states/eV)</text>`;
-  svg += `<text x="${LEFT}" y="18" font-weight="600">${escapeText(report.titles[index])}</text>`;
+  svg += `<text x="${LEFT}" y="18" font-weight="600">` +
+    `${formulaText(index)}<tspan font-weight="400">&#160;&#160; ${escapeText(report.titles[index])}</tspan></text>`;
   svg += `<text x="${WIDTH - RIGHT - 110}" y="18" text-anchor="end" fill="${TRUE_COLOR}">— DFT</text>`;
   svg += `<text x="${WIDTH - RIGHT}" y="18" text-anchor="end" fill="${PREDICTED_COLOR}">— predicted</text>`;
   document.getElementById("dos").innerHTML = `<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img">${svg}</svg>`;
+}
+
+// Chemiscope names the points of its map after their color alone; its parts used here have no public counterpart.
+function showFormulas(map) {
+  const options = map._options, original = options.hovertemplate.bind(options);
+  options.hovertemplate = (type) => {
+    const value = original(type);
+    const names = report.formulas.map((_, i) => `<b>${formulaText(i)}</b><br>${escapeText(report.titles[i])}<br>${value}`);
+    return [names, value, value];
+  };
+  map._restyleFull();
 }
 
 async function showStructures() {
@@ -66,6 +84,7 @@ async function showStructures() {
   // Every way to choose a structure ends in this call.
   const show = visualizer.info.show.bind(visualizer.info);
   visualizer.info.show = (indexes) => { show(indexes); drawSpectra(indexes.structure); };
+  try { showFormulas(visualizer.map); } catch (error) { console.info(`no formulas in the map: ${error}`); }
 }
 
 showStructures().catch((error) => {
