@@ -474,7 +474,7 @@ def test_nothing_in_common(prepare, frames, energy_only_file, tmp_path):
 
 def test_another_axis(prepare, level_file, tmp_path):
     part = PreparedPart(prepare(grid=(-25.0, 11.0)), "train")
-    message = r"have different energy axes: .*prepare the data set again with --step 0.05 --grid -25 9.95 --max-shift 5"
+    message = r"have different energy axes: .*prepare the data set again with `electrain prepare --like .*pt`"
     with pytest.raises(ValueError, match=message):
         evaluate_models([level_file], part, tmp_path / "report", num_rotated=0)
     smeared = PreparedPart(prepare(smearing=0.25), "train")

@@ -136,11 +136,10 @@ def _check_axis(model: AtomisticModel, path: Path, part: PreparedPart) -> None:
     if axis is None:
         raise ValueError(f"expected a model made by electrain, but the metadata of {path} have no energy_grid")
     if not axis.is_compatible(theirs):
-        grid, low = axis.grid, axis.target_grid.start
         raise ValueError(
-            f"{path} and {part.folder} have different energy axes: the model's is {grid}, {axis.max_shift} of them "
-            f"for shifts, the data set's {theirs.grid}, {theirs.max_shift} of them for shifts; prepare the data set "
-            f"again with --step {grid.step:g} --grid {low:g} {grid.stop:g} --max-shift {axis.max_shift * grid.step:g}"
+            f"{path} and {part.folder} have different energy axes: the model's is {axis.grid}, {axis.max_shift} of "
+            f"them for shifts, the data set's {theirs.grid}, {theirs.max_shift} of them for shifts; prepare the data set "
+            f"again with `electrain prepare --like {path}`"
         )
     smearings = axis.smearing, theirs.smearing
     if smearings[0] is not None and smearings[1] is not None and abs(smearings[0] - smearings[1]) > 1e-6:
