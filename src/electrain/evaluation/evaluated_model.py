@@ -138,8 +138,8 @@ def _check_axis(model: AtomisticModel, path: Path, part: PreparedPart) -> None:
     if not axis.is_compatible(theirs):
         raise ValueError(
             f"{path} and {part.folder} have different energy axes: the model's is {axis.grid}, {axis.max_shift} of "
-            f"them for shifts, the data set's {theirs.grid}, {theirs.max_shift} of them for shifts; prepare the data set "
-            f"again with `electrain prepare --like {path}`"
+            f"them for shifts, the data set's {theirs.grid}, {theirs.max_shift} of them for shifts; prepare the data "
+            f"set again with `electrain prepare --like {path}`"
         )
     smearings = axis.smearing, theirs.smearing
     if smearings[0] is not None and smearings[1] is not None and abs(smearings[0] - smearings[1]) > 1e-6:
