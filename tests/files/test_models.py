@@ -65,5 +65,7 @@ def test_truncated(tmp_path, model_file):
 
 @pytest.mark.parametrize("use", [load_model, ElectronicStructureModel, ElectronicStructureCalculator])
 def test_model_of_something_else(energy_only_file, use):
-    with pytest.raises(ModelFileError, match=r"does not predict a density of states \(mtt::dos\), but energy$"):
+    text = r"does not predict a density of states \(mtt::dos\), but energy; for energies and forces, use metatomic's "
+    text += r"ASE calculator, metatomic_ase\.MetatomicCalculator$"
+    with pytest.raises(ModelFileError, match=text):
         use(energy_only_file)

@@ -33,6 +33,7 @@ class ElectronicStructureCalculator(MetatomicCalculator):
     :param model: the exported model: a ``.pt`` file, or a loaded model, e.g. another calculator's ``model()``.
     :param device: see :class:`~electrain.calculators.ElectronicStructureModel`.
     :param matmul_precision: see :class:`~electrain.calculators.ElectronicStructureModel`.
+    :param extensions_directory: see :func:`electrain.files.models.load_model`.
     :param options: further options of ``MetatomicCalculator``.
     :raises ModelFileError: if the model does not predict a density of states, or the outputs that ``non_conservative``
         requires.
@@ -44,12 +45,14 @@ class ElectronicStructureCalculator(MetatomicCalculator):
         *,
         device: str | None = None,
         matmul_precision: str = "highest",
+        extensions_directory: str | Path | None = None,
         **options: Any,
     ) -> None:
         path = None if isinstance(model, AtomisticModel) else str(model)
-        loaded = model if isinstance(model, AtomisticModel) else load_model(model)
+        loaded = model if isinstance(model, AtomisticModel) else load_model(model, extensions_directory)
         _check_direct_outputs(loaded.capabilities(), path or "the model", options.get("non_conservative", False))
-        super().__init__(loaded, device=device, **options)
+        folder = None if extensions_directory is None else str(extensions_directory)
+        super().__init__(loaded, device=device, extensions_directory=folder, **options)
         if path is not None:
             self.parameters["model"] = path  # ASE's `todict`
         self._lock = threading.RLock()

@@ -23,6 +23,8 @@ def with_hot_electrons(
     model: str | Path | AtomisticModel,
     temperature: float,
     valence_electrons: Mapping[str, float] | None = None,
+    *,
+    extensions_directory: str | Path | None = None,
 ) -> AtomisticModel:
     r"""Make a model from an exported one whose electrons have their own temperature.
 
@@ -47,12 +49,13 @@ def with_hot_electrons(
     :param temperature: electronic temperature in K.
     :param valence_electrons: number of valence electrons of each element in the training data, by chemical symbol;
         default: the values stored in the model.
+    :param extensions_directory: see :func:`electrain.files.models.load_model`.
     :raises ModelFileError: for a file that is not such a model, or a model without stored valence electrons if none are
         given.
     :raises ValueError: for a temperature that is not positive, or valence electrons that are missing or not positive.
     """
     name = "the model" if isinstance(model, AtomisticModel) else str(model)
-    loaded = model if isinstance(model, AtomisticModel) else load_model(model)
+    loaded = model if isinstance(model, AtomisticModel) else load_model(model, extensions_directory)
     capabilities = loaded.capabilities()
     energies = _checked_energies(capabilities, name)
     extra = dict(loaded.metadata().extra)

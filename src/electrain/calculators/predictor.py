@@ -43,13 +43,19 @@ class ElectronicStructureModel:
         machine has.
     :param matmul_precision: ``"highest"``, or, faster but less precise, ``"high"`` (TensorFloat-32 on GPUs) or
         ``"medium"`` (bfloat16, if the device supports it); see docs/speed.md.
+    :param extensions_directory: see :func:`electrain.files.models.load_model`.
     :raises FileNotFoundError: if the file does not exist.
     :raises ModelFileError: if the file is not such a model.
     :raises ValueError: for a device that is not available, or an unknown precision.
     """
 
     def __init__(
-        self, model: str | Path | AtomisticModel, device: str | None = None, *, matmul_precision: str = "highest"
+        self,
+        model: str | Path | AtomisticModel,
+        device: str | None = None,
+        *,
+        matmul_precision: str = "highest",
+        extensions_directory: str | Path | None = None,
     ) -> None:
         check_matmul_precision(matmul_precision)
         if isinstance(model, AtomisticModel):
@@ -57,7 +63,7 @@ class ElectronicStructureModel:
             check_outputs(model.capabilities(), self.name)
         else:
             self.name = str(model)
-            model = load_model(model)
+            model = load_model(model, extensions_directory)
         capabilities = model.capabilities()
         self.device = torch.device(_available_device(capabilities.supported_devices, device))
         self._model = model.to(device=self.device)

@@ -16,6 +16,16 @@ MatmulPrecision = Annotated[
     ),
 ]
 
+Extensions = Annotated[
+    Path | None,
+    typer.Option(
+        "--extensions",
+        metavar="DIR",
+        help="Folder with the compiled libraries that a model from elsewhere needs. They are programs: only if you "
+        "trust them.",
+    ),
+]
+
 
 def fail(message: object) -> NoReturn:
     """Print what is wrong and exit with status 1."""

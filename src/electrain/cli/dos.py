@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import BatchSize, Device, MatmulPrecision, check_figure, fail
+from .common import BatchSize, Device, Extensions, MatmulPrecision, check_figure, fail
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -65,6 +65,7 @@ def dos(
     device: Device = None,
     batch_size: BatchSize = 256,
     matmul_precision: MatmulPrecision = "highest",
+    extensions: Extensions = None,
 ) -> None:
     """Predict density of states, band gap and Fermi level of one structure or thousands of structures.
 
@@ -78,7 +79,9 @@ def dos(
 
     _check_options(per_atom=per_atom, output=output, plot=plot, window=window)
     try:
-        predictor = ElectronicStructureModel(model, device, matmul_precision=matmul_precision)
+        predictor = ElectronicStructureModel(
+            model, device, matmul_precision=matmul_precision, extensions_directory=extensions
+        )
         if temperature is not None and not predictor.predicts_fermi_level:
             fail(f"--temperature needs a model with a Fermi level, but {model} predicts none")
         report = _Report(

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .common import BatchSize, Device, MatmulPrecision, fail
+from .common import BatchSize, Device, Extensions, MatmulPrecision, fail
 
 
 def evaluate(
@@ -42,6 +42,7 @@ def evaluate(
     device: Device = None,
     batch_size: BatchSize = 256,
     matmul_precision: MatmulPrecision = "highest",
+    extensions: Extensions = None,
 ) -> None:
     """Evaluate a model on part of a data set: densities of states, gaps, Fermi levels, energies, forces, stresses.
 
@@ -68,6 +69,7 @@ def evaluate(
             device=device,
             batch_size=batch_size,
             matmul_precision=matmul_precision,
+            extensions_directory=extensions,
             overwrite=overwrite,
             finish=finish,
         )

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .common import fail
+from .common import Extensions, fail
 
 
 def hot(
@@ -28,6 +28,7 @@ def hot(
             "in the model.",
         ),
     ] = None,
+    extensions: Extensions = None,
 ) -> None:
     """Write a model with hot electrons, for simulations of laser-heated metals or warm dense matter.
 
@@ -45,7 +46,7 @@ def hot(
         if output.suffix != ".pt":
             raise ValueError(f"expected an output file that ends with .pt, got {output}")
         counts = None if valence_electrons is None else _read_counts(valence_electrons)
-        hot_model = with_hot_electrons(model, temperature, counts)
+        hot_model = with_hot_electrons(model, temperature, counts, extensions_directory=extensions)
         with replacing(output) as temporary:
             hot_model.save(temporary)
     except (ValueError, OSError) as error:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import BatchSize, Device, MatmulPrecision, check_figure, check_folder, fail
+from .common import BatchSize, Device, Extensions, MatmulPrecision, check_figure, check_folder, fail
 
 if TYPE_CHECKING:
     from electrain.calculators import ElectronicStructureModel
@@ -52,6 +52,7 @@ def thermo(
     device: Device = None,
     batch_size: BatchSize = 256,
     matmul_precision: MatmulPrecision = "highest",
+    extensions: Extensions = None,
 ) -> None:
     """Thermodynamics of the electrons from the mean density of states of a trajectory.
 
@@ -69,7 +70,9 @@ def thermo(
     try:
         kelvin = _read_temperatures(temperatures)
         _check_files(output, plot)
-        predictor = ElectronicStructureModel(model, device, matmul_precision=matmul_precision)
+        predictor = ElectronicStructureModel(
+            model, device, matmul_precision=matmul_precision, extensions_directory=extensions
+        )
         if not predictor.predicts_fermi_level:
             fail(f"{model} predicts no Fermi level: expected a model trained on it, because frames are aligned at it")
         average = EnsembleAverage()

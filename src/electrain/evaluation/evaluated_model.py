@@ -39,15 +39,23 @@ class EvaluatedModel:
     :param device: as for :class:`~electrain.calculators.ElectronicStructureModel`.
     :param batch_size: maximum number of atoms per batch.
     :param matmul_precision: as for the same class.
+    :param extensions_directory: as for the same class.
     :raises FileNotFoundError: if the file does not exist.
     :raises ModelFileError: if it is not an exported model.
     :raises ValueError: for a model that predicts no quantity of the data set, or has another energy axis.
     """
 
     def __init__(
-        self, path: Path, part: PreparedPart, device: str | None, *, batch_size: int, matmul_precision: str
+        self,
+        path: Path,
+        part: PreparedPart,
+        device: str | None,
+        *,
+        batch_size: int,
+        matmul_precision: str,
+        extensions_directory: Path | None = None,
     ) -> None:
-        model = load_any_model(path)
+        model = load_any_model(path, extensions_directory)
         outputs = model.capabilities().outputs
         self.name, self._batch_size = str(path), batch_size
         self._numbers = sorted(model.capabilities().atomic_types)

@@ -100,6 +100,7 @@ def evaluate_models(
     device: str | None = None,
     batch_size: int = 256,
     matmul_precision: str = "highest",
+    extensions_directory: Path | None = None,
     overwrite: bool = False,
     finish: Callable[[Evaluation], None] | None = None,
 ) -> Evaluation:
@@ -116,6 +117,7 @@ def evaluate_models(
     :param device: as for :class:`~electrain.calculators.ElectronicStructureModel`.
     :param batch_size: maximum number of atoms per batch.
     :param matmul_precision: as for the same class.
+    :param extensions_directory: as for the same class.
     :param overwrite: replace the evaluation of another data set or with other settings.
     :param finish: called with the results while the folder is still locked, such as :func:`write_report`.
     :raises ValueError: if a model does not match the data set, or can compute none of the structures.
@@ -129,7 +131,15 @@ def evaluate_models(
     if any(size < 1 for size in training_sizes):
         raise ValueError(f"expected positive numbers of training structures, got {list(training_sizes)}")
     tested = [
-        EvaluatedModel(path, part, device, batch_size=batch_size, matmul_precision=matmul_precision) for path in models
+        EvaluatedModel(
+            path,
+            part,
+            device,
+            batch_size=batch_size,
+            matmul_precision=matmul_precision,
+            extensions_directory=extensions_directory,
+        )
+        for path in models
     ]
     rotate = chosen_for_rotation(part.entries, num_rotated)
     found = []

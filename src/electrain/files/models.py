@@ -5,36 +5,47 @@ from pathlib import Path
 
 from metatomic.torch import AtomisticModel, ModelCapabilities, load_atomistic_model
 
-from electrain.interface.quantities import DENSITY_OF_STATES
+from electrain.interface.quantities import DENSITY_OF_STATES, ENERGY, base_quantity
 from electrain.spectra.axis import EnergyAxis
 
 from .archives import archive_entries
+from .extensions import check_extensions
 
 
 class ModelFileError(ValueError):
     """A file that is not an exported model of the density of states."""
 
 
-def load_model(path: str | Path) -> AtomisticModel:
+def load_model(path: str | Path, extensions_directory: str | Path | None = None) -> AtomisticModel:
     """Load an exported metatomic model of the density of states.
 
+    An exported model is a program, which can run code and write files when it is opened: open only models of people
+    you trust, and export a checkpoint yourself otherwise (docs/checkpoints.md).
+
     :param path: the ``.pt`` file written by ``mtt train`` or ``mtt export``.
+    :param extensions_directory: folder with compiled libraries that the model needs, if you trust them; models of
+        electrain need none.
     :raises FileNotFoundError: if the file does not exist.
-    :raises ModelFileError: if it is a checkpoint or any other file, or a model of other quantities.
+    :raises ModelFileError: if it is a checkpoint or any other file, damaged, a model of other quantities, or a model
+        that asks for compiled libraries which are not in such a folder.
     """
-    model = load_any_model(path)
+    model = load_any_model(path, extensions_directory)
     check_outputs(model.capabilities(), str(path))
     return model
 
 
-def load_any_model(path: str | Path) -> AtomisticModel:
-    """Load an exported metatomic model of any quantities; errors as for :func:`load_model`."""
+def load_any_model(path: str | Path, extensions_directory: str | Path | None = None) -> AtomisticModel:
+    """Load an exported metatomic model of any quantities; see :func:`load_model`."""
     path = Path(path)
+    extensions = None if extensions_directory is None else Path(extensions_directory)
     _check_kind(path)
     try:
-        return load_atomistic_model(path)
+        check_extensions(path, extensions, ModelFileError)
+        return load_atomistic_model(path, extensions)
+    except ModelFileError:
+        raise
     except Exception as error:  # torch and metatomic raise all kinds of errors
-        first_line = str(error).strip().partition("\n")[0]
+        first_line = str(error.__cause__ or error).strip().partition("\n")[0]
         raise ModelFileError(f"{path} cannot be loaded as a metatomic model: {first_line}") from error
 
 
@@ -43,7 +54,10 @@ def check_outputs(capabilities: ModelCapabilities, name: str) -> None:
     outputs = sorted(output for output in capabilities.outputs if "feature" not in output)
     if DENSITY_OF_STATES not in outputs:
         found = ", ".join(outputs) or "nothing"
-        raise ModelFileError(f"{name} does not predict a density of states ({DENSITY_OF_STATES}), but {found}")
+        hint = ""
+        if any(base_quantity(output) == ENERGY for output in outputs):
+            hint = "; for energies and forces, use metatomic's ASE calculator, metatomic_ase.MetatomicCalculator"
+        raise ModelFileError(f"{name} does not predict a density of states ({DENSITY_OF_STATES}), but {found}{hint}")
 
 
 def energy_axis_of(model: AtomisticModel) -> EnergyAxis | None:
