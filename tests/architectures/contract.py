@@ -457,6 +457,15 @@ def test_in_ase(model, tmp_path):
     assert np.isfinite(atoms.get_forces()).all() and np.isfinite(atoms.get_stress()).all()
 
 
+@pytest.mark.parametrize("training", [False, True])
+def test_unknown_outputs(model, training):
+    """Before export as well as after it; metatrain's `llpr` asks for outputs of its own."""
+    expected = r"the model has no output '{}'; it has feature, energy, mtt::aux::energy_last_layer_features, mtt::dos, "
+    for name in ("mtt::dso", "energy_uncertainty", ""):
+        with pytest.raises(ValueError, match=expected.format(name)):
+            predict(model.train(training), FRAMES[:1], ["energy", name])
+
+
 # --- uncertainties ---------------------------------------------------------------------------------------------
 
 

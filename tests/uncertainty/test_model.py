@@ -374,6 +374,11 @@ def test_every_advertised_output_can_be_had_alone(small, systems):
             assert exported(systems[:2], options, check_consistency=True)[name].block().values.isfinite().all()
 
 
+def test_unknown_outputs(small, systems):
+    with pytest.raises(ValueError, match=r"the model has no output 'mtt::aux::dso_uncertainty'; it has .*, energy_unc"):
+        small(systems, request(["energy", "mtt::aux::dso_uncertainty"]))
+
+
 def test_selected_atoms(small, systems):
     """A structure of which no atom was selected has no gap; the others are what they are in another batch."""
     labels = Labels(["system", "atom"], torch.tensor([[0, 0], [0, 2], [2, 0], [2, 1]], dtype=torch.int32))

@@ -1,7 +1,14 @@
-"""Checks of targets that are to become outputs of an exported model."""
+"""Outputs of models: which can be exported, and which exist."""
+
+from typing import Dict
 
 from metatomic.torch import ModelCapabilities, ModelOutput
 from metatrain.utils.data import TargetInfo
+
+
+def unknown_output(name: str, known: Dict[str, ModelOutput]) -> str:
+    """Say that a model does not have an output, and which it has; compiled."""
+    return "the model has no output '" + name + "'; it has " + ", ".join(list(known.keys()))
 
 
 def check_names_and_units(targets: dict[str, TargetInfo]) -> None:

@@ -9,6 +9,7 @@ from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import AtomisticModel, ModelCapabilities, ModelMetadata, ModelOutput, System
 from metatrain.llpr.model import LLPRUncertaintyModel
 
+from electrain.interface.capabilities import unknown_output
 from electrain.interface.quantities import (
     BAND_GAP,
     DENSITY_OF_STATES,
@@ -76,7 +77,9 @@ class SpectralUncertainty(LLPRUncertaintyModel):
         self._register_buffers(getattr(torch, wrapped.dtype))
         self._make_ensemble_layers()
         outputs = model.supported_outputs()
-        self.capabilities = self._capabilities(wrapped, {**outputs, **self._own_outputs(outputs)})
+        own = self._own_outputs(outputs)
+        model.outputs_of_wrapper = sorted({*model.outputs_of_wrapper, *own})
+        self.capabilities = self._capabilities(wrapped, {**outputs, **own})
 
     @staticmethod
     def _capabilities(like: ModelCapabilities, outputs: Dict[str, ModelOutput]) -> ModelCapabilities:
@@ -187,7 +190,13 @@ class SpectralUncertainty(LLPRUncertaintyModel):
         outputs: Dict[str, ModelOutput],
         selected_atoms: Optional[Labels] = None,
     ) -> Dict[str, TensorMap]:
-        """Predict the outputs of the wrapped model, uncertainties and ensembles, per atom or per structure."""
+        """Predict the outputs of the wrapped model, uncertainties and ensembles, per atom or per structure.
+
+        :raises ValueError: for an output that the model does not have.
+        """
+        for name in outputs:
+            if name not in self.capabilities.outputs:
+                raise ValueError(unknown_output(name, self.capabilities.outputs))
         if self.training and torch.is_grad_enabled() and self.density_of_states_ensemble in outputs:
             raise ValueError(
                 "the ensemble of " + self.density_of_states + " cannot be trained, because its errors need an "

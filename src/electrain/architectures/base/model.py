@@ -13,6 +13,7 @@ from metatrain.utils.data import DatasetInfo, TargetInfo
 from metatrain.utils.data.atom_pair_helpers import check_no_atom_pair_targets
 
 from electrain.files.upgrades import Upgrade, upgrade
+from electrain.interface.capabilities import unknown_output
 from electrain.interface.layouts import OutputLayout, symmetric_stress
 from electrain.interface.quantities import DENSITY_OF_STATES, last_layer_features_name, quantity_of
 from electrain.interface.states import read_states, state_inputs
@@ -66,6 +67,7 @@ class SpectralModel(ModelInterface):
     non_negative: List[str]
     new_targets: List[str]
     absent_targets: List[str]
+    outputs_of_wrapper: List[str]  # of an uncertainty model around this one, which may pass them on
     last_layer_parameter_names: Dict[str, List[str]]  # read by metatrain's `llpr`
 
     def __init__(self, hypers: Any, dataset_info: DatasetInfo) -> None:
@@ -107,7 +109,7 @@ class SpectralModel(ModelInterface):
         )
         self.element_spectra = None
         self.density_of_states: str = DENSITY_OF_STATES  # TorchScript: constants of modules cannot be read
-        self.new_targets, self.absent_targets = [], []
+        self.new_targets, self.absent_targets, self.outputs_of_wrapper = [], [], []
 
     @staticmethod
     def make_network(hypers: Any, num_elements: int) -> Network:
@@ -180,9 +182,14 @@ class SpectralModel(ModelInterface):
 
         Band gap and Fermi level are read from the density of states per atom, or from features, averaged over the
         (selected) atoms. Scales and baselines are applied in evaluation mode; in training the targets lack them.
+
+        :raises ValueError: for an output that the model does not have.
         """
         if len(outputs) == 0:
             return {}
+        for name in outputs:
+            if name not in self.outputs and name not in self.outputs_of_wrapper:
+                raise ValueError(unknown_output(name, self.outputs))
         batch = self.read(systems)
         features = self.network(batch)
         if self.long_range is not None:
