@@ -3,10 +3,12 @@
 from electrain.files.models import ModelFileError, load_model
 
 from .ase_calculator import ElectronicStructureCalculator
+from .batches import in_batches
 from .hot_electrons import with_hot_electrons
-from .predictor import ElectronicStructureModel, in_batches
+from .predictor import ElectronicStructureModel
 from .rotations import RotationalAverage, Rotations, average_electronic_structure
 from .screening import Failed, Predicted, screen
+from .unread_inputs import UnreadInputs, UnreadInputWarning
 
 __all__ = [
     "ElectronicStructureCalculator",
@@ -16,6 +18,8 @@ __all__ = [
     "Predicted",
     "RotationalAverage",
     "Rotations",
+    "UnreadInputWarning",
+    "UnreadInputs",
     "average_electronic_structure",
     "in_batches",
     "load_model",

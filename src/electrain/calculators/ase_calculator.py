@@ -17,6 +17,7 @@ from electrain.results.electronic_structure import ElectronicStructure
 from electrain.structures.checks import check_known_elements, formula_of
 
 from .predictor import ElectronicStructureModel
+from .unread_inputs import UnreadInputs
 
 
 class ElectronicStructureCalculator(MetatomicCalculator):
@@ -60,6 +61,7 @@ class ElectronicStructureCalculator(MetatomicCalculator):
         self._electronic_structure = ElectronicStructureModel(
             self.model(), device=device, matmul_precision=matmul_precision
         )
+        self._unread_inputs = UnreadInputs(path or "the model", self.model().requested_inputs(use_new_names=True))
         self._atomic_numbers = self.model().capabilities().atomic_types
         self._direct_outputs: dict[str, str] = {}
         if self.parameters["non_conservative"] == "forces":
@@ -84,6 +86,7 @@ class ElectronicStructureCalculator(MetatomicCalculator):
         """
         # Nothing else is checked, because this runs at every step of a trajectory.
         check_known_elements(atoms, self._atomic_numbers)
+        self._unread_inputs.check(atoms)
         if "stress" in properties and not atoms.pbc.all():
             raise ValueError(
                 f"the stress of {formula_of(atoms)} was requested, but it is not periodic in all three directions "

@@ -1,9 +1,8 @@
 """Predict the electronic structure of one structure or thousands of structures with an exported model."""
 
-from collections.abc import Iterable, Iterator, Sequence, Sized
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -25,8 +24,8 @@ from electrain.spectra.grid import EnergyGrid
 from electrain.spectra.postprocessing import denoise
 from electrain.structures.checks import check_known_elements, check_structure, formula_of
 
-BATCH_SIZE = 256  # atoms; in a dense crystal they take 0.25 GB with a model of the published size
-_Structure = TypeVar("_Structure", bound=Sized)
+from .batches import BATCH_SIZE, in_batches
+from .unread_inputs import UnreadInputs
 
 
 class ElectronicStructureModel:
@@ -72,6 +71,7 @@ class ElectronicStructureModel:
         # No skin, because lists are never reused for a second, similar structure.
         self._neighbor_lists = neighbor_lists_for_model("angstrom", model, skin=0.0)
         self._inputs = list(model.requested_inputs(use_new_names=True))
+        self._unread_inputs = UnreadInputs(self.name, self._inputs)
         self._atomic_numbers = sorted(capabilities.atomic_types)
         quantities = (DENSITY_OF_STATES, BAND_GAP, FERMI_LEVEL)
         self._outputs = [
@@ -106,6 +106,9 @@ class ElectronicStructureModel:
     def check(self, atoms: Atoms) -> None:
         """Check that the model can compute a structure.
 
+        An :class:`~electrain.calculators.UnreadInputWarning` says, once, that a charge or spin multiplicity in
+        ``atoms.info`` has no effect.
+
         :raises ValueError: for no atoms, unknown elements, positions that are not finite, atoms on top of each other,
             or a charge or spin multiplicity in ``atoms.info`` that is not an integer, if the model reads them.
         """
@@ -113,6 +116,7 @@ class ElectronicStructureModel:
         check_known_elements(atoms, self._atomic_numbers)
         for name in self._inputs:
             read_input(atoms, name)
+        self._unread_inputs.check(atoms)
 
     def num_valence_electrons(self, atoms: Atoms) -> float | None:
         """Number of valence electrons that the structure would have in the training data, if the model stores them.
@@ -309,27 +313,6 @@ def _ensemble(values: dict[str, NDArray[np.float64]], num_channels: int) -> Ense
         values.get(ensemble_name(BAND_GAP)),
         values.get(ensemble_name(FERMI_LEVEL)),
     )
-
-
-def in_batches(structures: Iterable[_Structure], batch_size: int) -> Iterator[list[_Structure]]:
-    """Group consecutive structures into batches of at most ``batch_size`` atoms; a larger structure is a batch alone.
-
-    :param structures: objects whose length is the number of their atoms.
-    :param batch_size: maximum number of atoms in a batch.
-    :raises ValueError: for a batch size that is not positive.
-    """
-    if batch_size < 1:
-        raise ValueError(f"expected a batch size of at least 1 atom, got {batch_size}")
-    batch: list[_Structure] = []
-    num_atoms = 0
-    for atoms in structures:
-        if batch and num_atoms + len(atoms) > batch_size:
-            yield batch
-            batch, num_atoms = [], 0
-        batch.append(atoms)
-        num_atoms += len(atoms)
-    if batch:
-        yield batch
 
 
 def _available_device(supported: list[str], wanted: str | None) -> str:

@@ -13,7 +13,8 @@ from scipy.integrate import lebedev_rule
 
 from electrain.results.electronic_structure import ElectronicStructure, Uncertainty
 
-from .predictor import BATCH_SIZE, ElectronicStructureModel
+from .batches import BATCH_SIZE
+from .predictor import ElectronicStructureModel
 
 _HIGHEST_DEGREE = 131  # of scipy's Lebedev rules
 # ASE properties that are scalars, (polar) vectors and matrices

@@ -8,7 +8,8 @@ from ase import Atoms
 from electrain.results.electronic_structure import ElectronicStructure
 from electrain.structures.files import Unreadable
 
-from .predictor import BATCH_SIZE, ElectronicStructureModel, in_batches
+from .batches import BATCH_SIZE, in_batches
+from .predictor import ElectronicStructureModel
 
 
 @dataclass(frozen=True, eq=False)

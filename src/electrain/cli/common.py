@@ -1,7 +1,9 @@
 """What several commands share: options for models, and one-line errors."""
 
+import sys
+import warnings
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -31,6 +33,24 @@ def fail(message: object) -> NoReturn:
     """Print what is wrong and exit with status 1."""
     typer.echo(f"error: {message}", err=True)
     raise typer.Exit(1)
+
+
+def show_unread_inputs() -> None:
+    """Print, as one line, that a model does not read the charge or spin of a structure."""
+    from tqdm import tqdm
+
+    from electrain.calculators import UnreadInputWarning
+
+    show = warnings.showwarning
+
+    def show_as_note(message: Warning | str, category: type[Warning], *place: Any) -> None:
+        if issubclass(category, UnreadInputWarning):
+            tqdm.write(f"note: {message}", file=sys.stderr)  # above the progress bar
+        else:
+            show(message, category, *place)
+
+    warnings.filterwarnings("always", category=UnreadInputWarning)
+    warnings.showwarning = show_as_note  # type: ignore[assignment]
 
 
 def check_figure(path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import BatchSize, Device, Extensions, MatmulPrecision, check_figure, fail
+from .common import BatchSize, Device, Extensions, MatmulPrecision, check_figure, fail, show_unread_inputs
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -77,6 +77,7 @@ def dos(
     from electrain.calculators import ElectronicStructureModel, screen  # imports torch, which takes seconds
     from electrain.structures.files import read_structures
 
+    show_unread_inputs()
     _check_options(per_atom=per_atom, output=output, plot=plot, window=window)
     try:
         predictor = ElectronicStructureModel(

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .common import BatchSize, Device, Extensions, MatmulPrecision, fail
+from .common import BatchSize, Device, Extensions, MatmulPrecision, fail, show_unread_inputs
 
 
 def evaluate(
@@ -58,6 +58,7 @@ def evaluate(
         typer.echo(report_text(evaluation))
         write_report(evaluation, output, typer.echo)
 
+    show_unread_inputs()
     try:
         sizes = _read_sizes(training_sizes)
         evaluate_models(

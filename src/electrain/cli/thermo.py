@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import BatchSize, Device, Extensions, MatmulPrecision, check_figure, check_folder, fail
+from .common import BatchSize, Device, Extensions, MatmulPrecision, check_figure, check_folder, fail, show_unread_inputs
 
 if TYPE_CHECKING:
     from electrain.calculators import ElectronicStructureModel
@@ -67,6 +67,7 @@ def thermo(
     from electrain.calculators import ElectronicStructureModel  # imports torch, which takes seconds
     from electrain.thermodynamics.average import EnsembleAverage
 
+    show_unread_inputs()
     try:
         kelvin = _read_temperatures(temperatures)
         _check_files(output, plot)

@@ -11,7 +11,7 @@ from metatomic.torch import AtomisticModel, ModelOutput
 from metatomic_ase import MetatomicCalculator
 from numpy.typing import NDArray
 
-from electrain.calculators import ElectronicStructureModel, Rotations, in_batches
+from electrain.calculators import ElectronicStructureModel, Rotations, UnreadInputs, in_batches
 from electrain.data.reading import PreparedPart
 from electrain.files.models import energy_axis_of, load_any_model
 from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, ENERGY, FERMI_LEVEL, uncertainty_name
@@ -59,6 +59,7 @@ class EvaluatedModel:
         outputs = model.capabilities().outputs
         self.name, self._batch_size = str(path), batch_size
         self._numbers = sorted(model.capabilities().atomic_types)
+        self._unread_inputs = UnreadInputs(self.name, model.requested_inputs(use_new_names=True))
         self._with_derivatives = part.has["forces"] or part.has["stress"]
         has_energy = ENERGY in outputs and part.has["energy"]
         if DENSITY_OF_STATES not in outputs and not has_energy:
@@ -85,6 +86,7 @@ class EvaluatedModel:
             return
         check_structure(atoms)
         check_known_elements(atoms, self._numbers)
+        self._unread_inputs.check(atoms)
 
     def electronic_structures(self, structures: Sequence[Atoms]) -> Iterator[ElectronicStructure | None]:
         """Predict densities of states with gaps, Fermi levels and uncertainties, in the order of the structures."""

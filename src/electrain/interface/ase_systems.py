@@ -35,9 +35,45 @@ def read_input(atoms: Atoms, name: str) -> int:
         number = float(value)
     except (TypeError, ValueError):
         number = np.nan
-    if not number.is_integer():
+    if not (number.is_integer() and abs(number) < 1e9):  # more does not fit into the model's integers
         raise ValueError(f"expected an integer as {name} in atoms.info, got {value}")
     return int(number)
+
+
+def unread_inputs(atoms: Atoms, names: Collection[str]) -> list[str]:
+    """Find charges and spin multiplicities in ``atoms.info`` that a model does not read.
+
+    :param names: inputs that the model reads, as for :func:`read_input`.
+    :return: keys with their values, such as ``"charge=2"``, without those that mean a neutral structure in its lowest
+        spin state.
+    """
+    found = []
+    for name, (read, others) in _KEYS.items():
+        is_read = name in names and any(key in atoms.info for key in read)
+        keys = () if is_read else (*(() if name in names else read), *others)
+        found += [f"{key}={atoms.info[key]}" for key in keys if key in atoms.info and not _is_default(atoms, name, key)]
+    return found
+
+
+# Inputs, with the keys of `atoms.info` that are read and those that others use for the same
+_KEYS = {
+    "charge": (("charge",), ("total_charge",)),
+    "spin_multiplicity": (("spin_multiplicity", "spin"), ("multiplicity",)),
+}
+
+
+def _is_default(atoms: Atoms, name: str, key: str) -> bool:
+    value = atoms.info[key]
+    if value is None:
+        return True
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return False
+    if name == "charge":
+        return number == 0
+    lowest = 2 if atoms.numbers.sum() % 2 else 1  # of a neutral structure
+    return number in (1, lowest) or (key == "spin" and number == 0)  # some count unpaired electrons
 
 
 def add_inputs(system: System, atoms: Atoms, names: Collection[str]) -> None:

@@ -1,14 +1,22 @@
 """Outputs of models: which can be exported, and which exist."""
 
-from typing import Dict
+from typing import Dict, List
 
 from metatomic.torch import ModelCapabilities, ModelOutput
 from metatrain.utils.data import TargetInfo
 
 
-def unknown_output(name: str, known: Dict[str, ModelOutput]) -> str:
-    """Say that a model does not have an output, and which it has; compiled."""
-    return "the model has no output '" + name + "'; it has " + ", ".join(list(known.keys()))
+# TorchScript: compiled with the models that call it
+def check_outputs_exist(requested: Dict[str, ModelOutput], known: Dict[str, ModelOutput], tolerated: List[str]) -> None:
+    """Raise a ``ValueError`` for an output that a model does not have, with those that it has.
+
+    :param requested: the requested outputs.
+    :param known: outputs of the model.
+    :param tolerated: further names that may be requested, and have no effect.
+    """
+    for name in requested:
+        if name not in known and name not in tolerated:
+            raise ValueError("the model has no output '" + name + "'; it has " + ", ".join(list(known.keys())))
 
 
 def check_names_and_units(targets: dict[str, TargetInfo]) -> None:

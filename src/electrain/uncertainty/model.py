@@ -9,7 +9,7 @@ from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import AtomisticModel, ModelCapabilities, ModelMetadata, ModelOutput, System
 from metatrain.llpr.model import LLPRUncertaintyModel
 
-from electrain.interface.capabilities import unknown_output
+from electrain.interface.capabilities import check_outputs_exist
 from electrain.interface.quantities import (
     BAND_GAP,
     DENSITY_OF_STATES,
@@ -194,9 +194,7 @@ class SpectralUncertainty(LLPRUncertaintyModel):
 
         :raises ValueError: for an output that the model does not have.
         """
-        for name in outputs:
-            if name not in self.capabilities.outputs:
-                raise ValueError(unknown_output(name, self.capabilities.outputs))
+        check_outputs_exist(outputs, self.capabilities.outputs, [])
         if self.training and torch.is_grad_enabled() and self.density_of_states_ensemble in outputs:
             raise ValueError(
                 "the ensemble of " + self.density_of_states + " cannot be trained, because its errors need an "

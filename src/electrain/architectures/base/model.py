@@ -13,7 +13,7 @@ from metatrain.utils.data import DatasetInfo, TargetInfo
 from metatrain.utils.data.atom_pair_helpers import check_no_atom_pair_targets
 
 from electrain.files.upgrades import Upgrade, upgrade
-from electrain.interface.capabilities import unknown_output
+from electrain.interface.capabilities import check_outputs_exist
 from electrain.interface.layouts import OutputLayout, symmetric_stress
 from electrain.interface.quantities import DENSITY_OF_STATES, last_layer_features_name, quantity_of
 from electrain.interface.states import read_states, state_inputs
@@ -187,9 +187,7 @@ class SpectralModel(ModelInterface):
         """
         if len(outputs) == 0:
             return {}
-        for name in outputs:
-            if name not in self.outputs and name not in self.outputs_of_wrapper:
-                raise ValueError(unknown_output(name, self.outputs))
+        check_outputs_exist(outputs, self.outputs, self.outputs_of_wrapper)
         batch = self.read(systems)
         features = self.network(batch)
         if self.long_range is not None:
