@@ -1,21 +1,22 @@
-"""``electrain convert``: convert checkpoints of metatrain's ``pet`` to ``pet_mad``."""
+"""``electrain convert``: checkpoints of metatrain's ``pet`` and our own -> clean checkpoints and exported models."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from .common import fail
 
-if TYPE_CHECKING:
-    from electrain.architectures.pet_mad.model import PETMAD
-
 
 def convert(
     source: Annotated[
-        Path, typer.Argument(metavar="IN.ckpt", help="Checkpoint of metatrain's `pet` (any version) or `llpr`.")
+        Path,
+        typer.Argument(metavar="IN.ckpt", help="Checkpoint of metatrain's `pet` (any version), `pet_mad` or `llpr`."),
     ],
-    target: Annotated[Path, typer.Argument(metavar="OUT.ckpt", help="`pet_mad` checkpoint to write.")],
+    target: Annotated[
+        Path,
+        typer.Argument(metavar="OUT", help="File to write: a `pet_mad` checkpoint (.ckpt) or an exported model (.pt)."),
+    ],
     energy_start: Annotated[
         float | None,
         typer.Option(metavar="EV", help="Energy of the first channel of the density of states, in eV."),
@@ -41,65 +42,91 @@ def convert(
         ),
     ] = None,
 ) -> None:
-    """Convert a checkpoint of metatrain's `pet` to a `pet_mad` checkpoint with the same predictions.
+    """Convert a checkpoint to a `pet_mad` checkpoint or to an exported model, without executing any code in it.
 
-    Use the result with `mtt export` (and then `electrain dos`) or for fine-tuning with `mtt train`.
+    This is the safe way to use a model from people you do not know: an exported model (.pt) is a program, but a
+    checkpoint (.ckpt) is read as data here, and refused if it contains anything else.
 
-    The checkpoint does not contain the energy axis of a density of states (DOS). With 4806 channels it is assumed to be
-    that of the published PET-MAD-DOS, otherwise it must be given. No code in the files is executed: a file that
-    contains more than data is refused.
+    Checkpoints of metatrain's `pet` become `pet_mad` checkpoints with the same predictions. They do not contain the
+    energy axis of a density of states (DOS). With 4806 channels it is assumed to be that of the published PET-MAD-DOS,
+    otherwise it must be given.
 
-    Example:  electrain convert pet-mad.ckpt model.ckpt && mtt export model.ckpt -o model.pt
+    Example:  electrain convert pet-mad.ckpt model.pt
     """
     if target.exists() and source.exists() and target.samefile(source):
         fail(f"{target} is the checkpoint to convert; choose another name for the result")
-    if target.suffix != ".ckpt":
-        fail(f"expected a name that ends with .ckpt for the result, got {target}")
-    import torch  # takes seconds
-
+    if target.suffix not in (".ckpt", ".pt"):
+        fail(f"expected a name that ends with .ckpt or .pt for the result, got {target}")
+    from electrain.architectures.base.rebuilding import is_spectral, rebuild_model  # imports torch: takes seconds
     from electrain.architectures.pet_mad.from_pet.convert import AxisOptions
     from electrain.architectures.pet_mad.from_pet.convert import convert as convert_checkpoint
     from electrain.files.checkpoints import read_checkpoint
-    from electrain.files.replacing import replacing
     from electrain.interface.quantities import BAND_GAP, FERMI_LEVEL
 
     files = {BAND_GAP: band_gap_weights, FERMI_LEVEL: fermi_level_weights}
     try:
         checkpoint = read_checkpoint(source)
-        had_uncertainties = checkpoint.get("architecture_name") == "llpr"
         weights = {name: read_checkpoint(path) for name, path in files.items() if path is not None}
     except (ValueError, OSError) as error:
         fail(str(error))
+    axis = AxisOptions(energy_start, energy_step, max_shift)
+    is_ours = is_spectral(checkpoint)
+    if is_ours and (weights or any(option is not None for option in axis)):
+        fail(f"{source} knows its energy axis and its networks; these options are for checkpoints of metatrain's `pet`")
+    lacks_uncertainties = checkpoint.get("architecture_name") == "llpr" and not is_ours
     try:
-        model = convert_checkpoint(checkpoint, AxisOptions(energy_start, energy_step, max_shift), weights)
+        model = rebuild_model(checkpoint) if is_ours else convert_checkpoint(checkpoint, axis, weights)
+        _write(model, target)
     except ValueError as error:
         fail(f"{source} cannot be converted: {error}")
-    try:
-        with replacing(target) as partial:
-            torch.save(model.get_checkpoint(), partial)
     except OSError as error:
         fail(str(error))
     _show(model, target)
-    if had_uncertainties:
+    if lacks_uncertainties:
         typer.echo("\nUncertainties were not converted: calibrate them again (`mtt train` with architecture llpr).")
+    if target.suffix == ".pt":
+        typer.echo(f"\nUse it:   electrain dos STRUCTURE -m {target}")
+        return
     typer.echo(f"\nUse it:   mtt export {target} -o {target.with_suffix('.pt')}")
     typer.echo(f"Train it: training.finetune.read_from: {target}  (in options.yaml for `mtt train`)")
 
 
-def _show(model: "PETMAD", path: Path) -> None:
+def _write(model: Any, target: Path) -> None:
+    import torch
+
+    from electrain.files.replacing import replacing
+
+    with replacing(target) as partial:
+        if target.suffix == ".pt":
+            model.export().save(str(partial))
+        else:
+            torch.save(model.get_checkpoint(), partial)
+
+
+def _show(model: Any, path: Path) -> None:
     from ase.data import chemical_symbols
 
-    hypers: Any = model.hypers
-    parameters = list(model.parameters())
     typer.echo(f"wrote {path}\n")
     for name, info in model.dataset_info.targets.items():
         what = info.description or ("per atom" if info.sample_kind == "atom" else "per structure")
         typer.echo(f"target          {name} ({info.unit or 'no unit'}), {what}")
-    if model.axis is not None:
-        typer.echo(f"energy axis     {model.axis.grid}")
-        typer.echo(f"largest shift   {model.axis.max_shift * model.axis.grid.step:g} eV")
-    elements = [chemical_symbols[number] for number in model.atomic_types]
+    has_uncertainties = hasattr(model, "set_wrapped_model")
+    if has_uncertainties:
+        typer.echo("uncertainties   calibrated, kept")
+    base = model.model if has_uncertainties else model
+    if base.axis is not None:
+        typer.echo(f"energy axis     {base.axis.grid}")
+        typer.echo(f"largest shift   {base.axis.max_shift * base.axis.grid.step:g} eV")
+    elements = [chemical_symbols[number] for number in base.atomic_types]
     typer.echo(f"elements        {len(elements)}: {' '.join(elements)}")
+    if base.architecture == "pet_mad":
+        _show_network(base.hypers)
+    parameters = list(base.parameters())
+    dtype = str(parameters[0].dtype).removeprefix("torch.")
+    typer.echo(f"parameters      {sum(parameter.numel() for parameter in parameters):,} ({dtype})")
+
+
+def _show_network(hypers: Any) -> None:
     typer.echo(f"cutoff          {hypers['cutoff']:g} A, {_adaptive(hypers)}")
     typer.echo(
         f"network         {hypers['featurizer']}, message-passing layers: {hypers['num_message_passing_layers']}"
@@ -109,8 +136,6 @@ def _show(model: "PETMAD", path: Path) -> None:
     if hypers["system_conditioning"]:
         charge, spin = hypers["max_charge"], hypers["max_spin_multiplicity"]
         typer.echo(f"reads           charge, -{charge} to {charge} e, and spin multiplicity, 1 to {spin}")
-    dtype = str(parameters[0].dtype).removeprefix("torch.")
-    typer.echo(f"parameters      {sum(parameter.numel() for parameter in parameters):,} ({dtype})")
 
 
 def _adaptive(hypers: Any) -> str:
