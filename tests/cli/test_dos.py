@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from electrain.calculators import ElectronicStructureModel
 from electrain.cli import app
-from electrain.results.files import read_json
+from electrain.results import read_json
 
 
 @pytest.fixture

@@ -27,22 +27,30 @@ def plot_density_of_states(
     *,
     window: tuple[float, float] | None = None,
     title: str | None = None,
+    **line: Any,
 ) -> "Axes":
     """Plot one structure, with occupied states shaded, and formula and band gap in the title.
 
     A local density of states is summed over the atoms of each element, and the uncertainty (one standard deviation) is
-    drawn as a band, if they were predicted.
+    drawn as a band, if they were predicted. On axes that already show something, only the curves are added, and the
+    limits extended.
 
     :param result: the prediction.
     :param ax: axes to draw in; default: those of a new pyplot figure.
     :param window: energies to show, in eV; default: -15 to 8 eV from the Fermi level, or all if the model predicts no
         Fermi level.
     :param title: title; default: the formula and the band gap.
+    :param line: options of matplotlib for the line of the total, such as ``color``, ``label`` or ``linewidth``.
     """
+    from matplotlib.cbook import normalize_kwargs
+    from matplotlib.lines import Line2D
+
     ax = new_axes() if ax is None else ax
+    line = normalize_kwargs(line, Line2D)  # matplotlib's options have long and short names
+    shown = (ax.get_xlim(), ax.get_ylim()) if ax.has_data() else None
     energies, values = result.energies, result.density_of_states
     low, high = _clip(window, result)
-    if result.relative_to_fermi_level:
+    if result.relative_to_fermi_level and shown is None:
         occupied = energies <= 0
         # Up to the Fermi level itself, which lies between channels.
         edge = np.append(energies[occupied], 0.0), np.append(values[occupied], np.interp(0.0, energies, values))
@@ -52,19 +60,26 @@ def plot_density_of_states(
         spread = result.uncertainty.density_of_states
         edges = values - spread, values + spread
         spectra.append(edges[1])
-        ax.fill_between(energies, edges[0], edges[1], color=PREDICTED, alpha=0.35, linewidth=0, label=_ONE_DEVIATION)
+        band = line.get("color", PREDICTED)
+        ax.fill_between(energies, edges[0], edges[1], color=band, alpha=0.35, linewidth=0, label=_ONE_DEVIATION)
     is_resolved = result.local_density_of_states is not None
     if not is_resolved:
-        ax.plot(energies, values, color=LINE, linewidth=1.4)
+        ax.plot(energies, values, **{"color": LINE, "linewidth": 1.4, **line})
     else:
         # Dashed, and drawn above the elements, because a single element may make up all of it.
-        ax.plot(energies, values, color=LINE, linewidth=1.4, linestyle="--", zorder=3, label="total")
+        dashed = {"color": LINE, "linewidth": 1.4, "linestyle": "--", "zorder": 3, "label": "total"}
+        ax.plot(energies, values, **{**dashed, **line})
         for index, (symbol, local) in enumerate(result.element_density_of_states().items(), start=1):
             ax.plot(energies, local, color=f"C{index}", linewidth=1.1, label=symbol)
-    _mark_fermi_level(ax, result.relative_to_fermi_level)
+    if shown is None:
+        _mark_fermi_level(ax, result.relative_to_fermi_level)
     _frame(ax, energies, spectra, (low, high))
+    if shown is not None:
+        for set_limits, before, now in ((ax.set_xlim, shown[0], ax.get_xlim()), (ax.set_ylim, shown[1], ax.get_ylim())):
+            set_limits(min(before[0], now[0]), max(before[1], now[1]))
     ax.set_xlabel(_axis_label(result.relative_to_fermi_level))
-    ax.set_title(_title(result) if title is None else title, loc="left", fontsize=10)
+    if shown is None or title is not None:
+        ax.set_title(_title(result) if title is None else title, loc="left", fontsize=10)
     legend_above_curves(ax)
     return ax
 

@@ -1,15 +1,20 @@
 """Predictions for one structure, and result files."""
 
-from .electronic_structure import ElectronicStructure, Ensemble, HeatCapacity, Uncertainty
-from .files import from_dict, open_writer, read_json, to_dict
+from .common_axis import Stack, stack
+from .dictionaries import to_dict
+from .electronic_structure import ElectronicStructure, HeatCapacity
+from .files import open_writer
+from .reading import read_json
+from .uncertainty import Ensemble, Uncertainty
 
 __all__ = [
     "ElectronicStructure",
     "Ensemble",
     "HeatCapacity",
+    "Stack",
     "Uncertainty",
-    "from_dict",
     "open_writer",
     "read_json",
+    "stack",
     "to_dict",
 ]

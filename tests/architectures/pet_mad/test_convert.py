@@ -569,7 +569,7 @@ def test_wrong_use_of_the_command(dos_file, tmp_path):
     for arguments, message in (
         ((copied, copied), "is the checkpoint to convert; choose another name for the result"),
         ((copied, tmp_path / "." / "peer.ckpt"), "is the checkpoint to convert"),
-        ((copied, tmp_path / "ours.pt"), "ends with .ckpt for the result"),
+        ((copied, tmp_path / "ours.onnx"), "ends with .ckpt or .pt for the result"),
         ((tmp_path / "none.ckpt", target), "none.ckpt does not exist"),
         ((tmp_path, target), "is a folder; expected a .ckpt file written by `mtt train`"),
         (
