@@ -137,8 +137,8 @@ def test_structures_are_checked_once(model, structures, checked):
 
 
 def test_wrong_arguments(model, model_file, structures):
-    with pytest.raises(TypeError, match=r"expected one ase.Atoms, got list; predict_many\(\) takes several"):
-        model.predict(structures)
+    with pytest.raises(TypeError, match=r"expected a structure \(ase.Atoms, or pymatgen.s Structure or Molecule\), s"):
+        model.predict(3)
     with pytest.raises(ValueError, match="batch size of at least 1 atom, got 0"):
         list(model.predict_many(structures, batch_size=0))
     with pytest.raises(ValueError, match="the device 'cuda:7' is not available on this machine, or not one the"):

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 import torch
@@ -17,14 +18,23 @@ from vesin.metatomic import neighbor_lists_for_model
 from electrain.files.models import check_outputs, load_model, smearing_of, valence_electrons_of
 from electrain.interface.ase_systems import add_inputs, read_input, to_system
 from electrain.interface.axis_labels import labels_to_grid
-from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL, ensemble_name, uncertainty_name
+from electrain.interface.quantities import (
+    BAND_GAP,
+    DENSITY_OF_STATES,
+    FERMI_LEVEL,
+    QUANTITIES,
+    ensemble_name,
+    uncertainty_name,
+)
 from electrain.nn.precision import MatmulPrecision, check_matmul_precision
-from electrain.results.electronic_structure import ElectronicStructure, Ensemble, Uncertainty
+from electrain.results.electronic_structure import ElectronicStructure
 from electrain.spectra.grid import EnergyGrid
 from electrain.spectra.postprocessing import denoise
 from electrain.structures.checks import check_known_elements, check_structure, formula_of
 
 from .batches import BATCH_SIZE, in_batches
+from .outputs import Arrays, make_result
+from .structures import Structure, Structures, is_structure, iterate_atoms, to_atoms
 from .unread_inputs import UnreadInputs
 
 
@@ -82,6 +92,15 @@ class ElectronicStructureModel:
         ]
         self.smearing = smearing_of(model)
         self._valence_electrons = valence_electrons_of(model)
+
+    def __repr__(self) -> str:
+        quantities = [name for name in (DENSITY_OF_STATES, BAND_GAP, FERMI_LEVEL) if name in self._outputs]
+        predicted = ", ".join(QUANTITIES[name].label for name in quantities)
+        spread = " with uncertainties" if self.predicts_uncertainty else ""
+        return (
+            f"<ElectronicStructureModel {self.name} on {self.device}: {predicted}{spread}; "
+            f"{len(self.elements)} elements ({' '.join(self.elements)})>"
+        )
 
     @property
     def elements(self) -> list[str]:
@@ -153,21 +172,45 @@ class ElectronicStructureModel:
             result, density_of_states=spectrum, local_density_of_states=None, uncertainty=None, ensemble=None
         )
 
-    def predict(self, atoms: Atoms, *, per_atom: bool = False) -> ElectronicStructure:
-        """Predict one structure; :meth:`predict_many` is faster for several.
+    # Lists and names first: without type hints in ASE, anything may be its Atoms.
+    @overload
+    def predict(
+        self, structures: str | Path | list | tuple, *, per_atom: bool = False, batch_size: int = BATCH_SIZE
+    ) -> list[ElectronicStructure]: ...
 
-        :param atoms: the structure, lengths in A.
+    @overload
+    def predict(
+        self, structures: Structure, *, per_atom: bool = False, batch_size: int = BATCH_SIZE
+    ) -> ElectronicStructure: ...
+
+    @overload
+    def predict(
+        self, structures: Iterable[Structure], *, per_atom: bool = False, batch_size: int = BATCH_SIZE
+    ) -> list[ElectronicStructure]: ...
+
+    def predict(
+        self, structures: Structure | Structures, *, per_atom: bool = False, batch_size: int = BATCH_SIZE
+    ) -> ElectronicStructure | list[ElectronicStructure]:
+        """Predict one structure, several, or all structures of a file.
+
+        For thousands of structures, :meth:`predict_many` does not keep all results in memory.
+
+        :param structures: one ``ase.Atoms`` (lengths in A), or ``Structure`` or ``Molecule`` of pymatgen; several of
+            them; or the name of a file that ASE can read (``"md.xyz"``, ``"md.xyz@0:100"``).
         :param per_atom: also predict the contribution of each atom to the density of states.
-        :raises TypeError: for anything but a single structure.
-        :raises ValueError: as for :meth:`check`.
+        :param batch_size: maximum number of atoms per batch (a larger structure is computed alone).
+        :return: one result for one structure, otherwise a list.
+        :raises FileNotFoundError: if there is no such file.
+        :raises TypeError: for anything else.
+        :raises ValueError: as for :meth:`check`; of several structures, with the index (from 0) and formula.
         """
-        if not isinstance(atoms, Atoms):
-            raise TypeError(f"expected one ase.Atoms, got {type(atoms).__name__}; predict_many() takes several")
-        return self.predict_batch([atoms], per_atom=per_atom)[0]
+        if is_structure(structures):
+            return self.predict_batch([to_atoms(structures)], per_atom=per_atom)[0]
+        return list(self.predict_many(iterate_atoms(structures), per_atom=per_atom, batch_size=batch_size))
 
     def predict_many(
         self,
-        structures: Iterable[Atoms],
+        structures: Iterable[Structure],
         *,
         per_atom: bool = False,
         batch_size: int = BATCH_SIZE,
@@ -201,8 +244,8 @@ class ElectronicStructureModel:
         for batch in in_batches(structures, batch_size):
             yield from self._predict_batch(batch, per_atom=per_atom)
 
-    def _checked(self, structures: Iterable[Atoms]) -> Iterator[Atoms]:
-        for index, atoms in enumerate(structures):
+    def _checked(self, structures: Iterable[Structure]) -> Iterator[Atoms]:
+        for index, atoms in enumerate(iterate_atoms(structures)):
             try:
                 self.check(atoms)
             except ValueError as error:
@@ -231,6 +274,13 @@ class ElectronicStructureModel:
             self._result(atoms, grid, rows, {name: array[i] for name, array in values.items()}, per_atom=per_atom)
             for i, (atoms, rows) in enumerate(zip(batch, spectra, strict=True))
         ]
+
+    def _result(
+        self, atoms: Atoms, grid: EnergyGrid, rows: NDArray[np.float64], others: Arrays, *, per_atom: bool
+    ) -> ElectronicStructure:
+        if not all(np.isfinite(array).all() for array in (rows, *others.values())):
+            raise ValueError(f"{self.name} predicts NaN or infinity for {formula_of(atoms)}")
+        return make_result(atoms, grid, rows, others, smearing=self.smearing, per_atom=per_atom)
 
     def _evaluate(self, batch: Sequence[Atoms], *, per_atom: bool) -> dict[str, TensorBlock]:
         requested = {name: ModelOutput(sample_kind="system") for name in self._outputs}
@@ -265,54 +315,6 @@ class ElectronicStructureModel:
                 f"channels are labelled {density_of_states.properties.names}"
             )
         return grid
-
-    def _result(
-        self,
-        atoms: Atoms,
-        grid: EnergyGrid,
-        rows: NDArray[np.float64],
-        others: dict[str, NDArray[np.float64]],
-        *,
-        per_atom: bool,
-    ) -> ElectronicStructure:
-        if not all(np.isfinite(array).all() for array in (rows, *others.values())):
-            raise ValueError(f"{self.name} predicts NaN or infinity for {formula_of(atoms)}")
-        fermi_level = _number(others, FERMI_LEVEL)
-        return ElectronicStructure(
-            atoms=atoms,
-            energies=grid.energies().numpy() - (fermi_level or 0.0),
-            density_of_states=rows.sum(axis=0),
-            band_gap=_number(others, BAND_GAP),
-            fermi_level=fermi_level,
-            smearing=self.smearing,
-            local_density_of_states=rows if per_atom else None,
-            uncertainty=_uncertainty(others),
-            ensemble=_ensemble(others, grid.size),
-        )
-
-
-def _number(values: dict[str, NDArray[np.float64]], name: str) -> float | None:
-    return float(values[name][0]) if name in values else None
-
-
-def _uncertainty(values: dict[str, NDArray[np.float64]]) -> Uncertainty | None:
-    if uncertainty_name(DENSITY_OF_STATES) not in values:
-        return None
-    return Uncertainty(
-        values[uncertainty_name(DENSITY_OF_STATES)],
-        _number(values, uncertainty_name(BAND_GAP)),
-        _number(values, uncertainty_name(FERMI_LEVEL)),
-    )
-
-
-def _ensemble(values: dict[str, NDArray[np.float64]], num_channels: int) -> Ensemble | None:
-    if ensemble_name(DENSITY_OF_STATES) not in values:
-        return None
-    return Ensemble(
-        values[ensemble_name(DENSITY_OF_STATES)].reshape(-1, num_channels),
-        values.get(ensemble_name(BAND_GAP)),
-        values.get(ensemble_name(FERMI_LEVEL)),
-    )
 
 
 def _available_device(supported: list[str], wanted: str | None) -> str:

@@ -12,9 +12,7 @@ ElectronicStructure: TypeAlias = Any
 def rows(result: ElectronicStructure) -> list[tuple[str, str]]:
     """Describe a result in a few words: names and values with units."""
     uncertainty = result.uncertainty
-    zero = (
-        "from the Fermi level" if result.relative_to_fermi_level else "on the model's own axis, with an arbitrary zero"
-    )
+    zero = "from the Fermi level" if result.relative_to_fermi_level else "on an axis with an arbitrary zero"
     found = [("atoms", f"{len(result.atoms)}")]
     if result.band_gap is not None:
         found.append(("band gap", _with_error(result.band_gap, uncertainty and uncertainty.band_gap, 3)))
@@ -34,9 +32,14 @@ def rows(result: ElectronicStructure) -> list[tuple[str, str]]:
 
 def as_line(result: ElectronicStructure) -> str:
     """Everything in one line, for lists of results."""
-    values = {name: value.partition(" on the model")[0] for name, value in rows(result)}
+    values = {name: value.removesuffix(" on the model's own axis") for name, value in rows(result)}
     known = [f"{name} {values[name]}" for name in ("band gap", "Fermi level") if name in values]
-    parts = [f"{values['atoms']} atoms", *known, f"energies {values['energies']}", values["arrays"]]
+    parts = [
+        f"{values['atoms']} atom{'' if len(result.atoms) == 1 else 's'}",
+        *known,
+        f"energies {values['energies']}",
+        values["arrays"],
+    ]
     return f"<ElectronicStructure of {result.formula}: {'; '.join(parts)}>"
 
 
