@@ -164,10 +164,8 @@ class ElectronicStructureModel:
                 f"denoising needs a Fermi level, the smearing of the training data and the valence electrons of its "
                 f"elements, but {self.name} lacks at least one of them"
             )
-        step = float(result.energies[-1] - result.energies[0]) / (len(result.energies) - 1)
-        grid = EnergyGrid(float(result.energies[0]), step, len(result.energies))
         states = torch.from_numpy(result.density_of_states)
-        spectrum = denoise(states, grid, 0.0, electrons, len(result.atoms), smearing=self.smearing).numpy()
+        spectrum = denoise(states, result.grid, 0.0, electrons, len(result.atoms), smearing=self.smearing).numpy()
         return replace(
             result, density_of_states=spectrum, local_density_of_states=None, uncertainty=None, ensemble=None
         )
