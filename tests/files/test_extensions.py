@@ -22,7 +22,7 @@ from electrain.calculators import (
 )
 from electrain.cli import app
 from electrain.evaluation.evaluated_model import EvaluatedModel
-from electrain.files.models import load_any_model
+from electrain.files.models import load_any_model, read_energy_axis
 
 WAYS = {
     "load_model": load_model,
@@ -120,6 +120,11 @@ def test_other_libraries_than_those_in_the_folder(library, ask, tmp_path, monkey
     shutil.copy(library, folder)
     with pytest.raises(ModelFileError, match="is not the library that the model was exported with, because its SHA"):
         load_model(ask(entry(library, library.name, sha256="0" * 64)), folder)
+    assert not is_loaded(library)
+
+
+def test_the_axis_is_read_without_opening_the_model(library, ask, reference_model):
+    assert read_energy_axis(ask(entry(library, library))) == reference_model.axis
     assert not is_loaded(library)
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from electrain.calculators import ElectronicStructureCalculator, ElectronicStructureModel, ModelFileError, load_model
+from electrain.files.models import read_energy_axis
 
 
 class Doubling(torch.nn.Module):
@@ -54,6 +55,8 @@ def test_other_torchscript(tmp_path):
     torch.jit.script(Doubling()).save(path)
     with pytest.raises(ModelFileError, match=r"script\.pt cannot be loaded as a metatomic model: .+"):
         load_model(path)
+    with pytest.raises(ModelFileError, match=r"script\.pt has no metadata of a metatomic model: .+"):
+        read_energy_axis(path)
 
 
 def test_truncated(tmp_path, model_file):

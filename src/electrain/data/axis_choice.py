@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from electrain.files.checkpoints import read_checkpoint
-from electrain.files.models import energy_axis_of, load_any_model
+from electrain.files.models import read_energy_axis
 from electrain.spectra.axis import FERMI_LEVEL_REFERENCE, PET_MAD_DOS_AXIS, EnergyAxis
 
 from .axis import AxisSettings, grid_between
@@ -122,7 +122,7 @@ def axis_of_model(path: Path) -> EnergyAxis:
     :raises FileNotFoundError: if the file does not exist.
     :raises ValueError: for another kind of file, or a model without axis or with another zero of energy.
     """
-    axis = _axis_in(read_checkpoint(path)) if _is_checkpoint(path) else energy_axis_of(load_any_model(path))
+    axis = _axis_in(read_checkpoint(path)) if _is_checkpoint(path) else read_energy_axis(path)
     if axis is None:
         raise ValueError(
             f"expected a model with an energy axis, but {path} has none: it does not predict a density of states, or "

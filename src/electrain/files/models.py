@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from metatomic.torch import AtomisticModel, ModelCapabilities, load_atomistic_model
+from metatomic.torch import AtomisticModel, ModelCapabilities, ModelMetadata, load_atomistic_model, read_model_metadata
 
 from electrain.interface.quantities import DENSITY_OF_STATES, ENERGY, base_quantity
 from electrain.spectra.axis import EnergyAxis
@@ -45,8 +45,8 @@ def load_any_model(path: str | Path, extensions_directory: str | Path | None = N
     except ModelFileError:
         raise
     except Exception as error:  # torch and metatomic raise all kinds of errors
-        first_line = str(error.__cause__ or error).strip().partition("\n")[0]
-        raise ModelFileError(f"{path} cannot be loaded as a metatomic model: {first_line}") from error
+        reason = _first_line(error.__cause__ or error)
+        raise ModelFileError(f"{path} cannot be loaded as a metatomic model: {reason}") from error
 
 
 def check_outputs(capabilities: ModelCapabilities, name: str) -> None:
@@ -65,7 +65,25 @@ def energy_axis_of(model: AtomisticModel) -> EnergyAxis | None:
 
     :raises ModelFileError: if it is incomplete.
     """
-    text = model.metadata().extra.get("energy_grid")
+    return _axis_in(model.metadata())
+
+
+def read_energy_axis(path: Path) -> EnergyAxis | None:
+    """Return the same for a file without opening the model, which would run it.
+
+    :raises FileNotFoundError: if the file does not exist.
+    :raises ModelFileError: if it is not an exported model, or its axis is incomplete.
+    """
+    _check_kind(path)
+    try:
+        metadata = read_model_metadata(str(path))
+    except Exception as error:  # torch and metatomic raise all kinds of errors
+        raise ModelFileError(f"{path} has no metadata of a metatomic model: {_first_line(error)}") from error
+    return _axis_in(metadata)
+
+
+def _axis_in(metadata: ModelMetadata) -> EnergyAxis | None:
+    text = metadata.extra.get("energy_grid")
     if text is None:
         return None
     try:
@@ -94,3 +112,7 @@ def _check_kind(path: Path) -> None:
         raise ModelFileError(
             f"{path} is a checkpoint, not an exported model; run `mtt export {path}` and use the .pt file"
         )
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0]

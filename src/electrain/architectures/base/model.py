@@ -181,9 +181,8 @@ class SpectralModel(ModelInterface):
         """Predict the requested outputs, per atom or summed over the (selected) atoms of each structure.
 
         Band gap and Fermi level are read from the density of states per atom, or from features, averaged over the
-        (selected) atoms. Scales and baselines are applied in evaluation mode; in training the targets lack them.
-
-        :raises ValueError: for an output that the model does not have.
+        (selected) atoms. Scales and baselines are applied in evaluation mode; in training the targets lack them. An
+        output that the model does not have is a ``ValueError``.
         """
         if len(outputs) == 0:
             return {}
