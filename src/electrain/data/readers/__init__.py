@@ -5,10 +5,11 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
+from electrain.structures.packed import DAMAGED, is_packed, open_packed
+
 from ..calculation import Calculation, CalculationError, Rejected
 from ..sampled_spectrum import DosGrid, SampledSpectrum
 from .abinit import read_abinit
-from .common import DAMAGED, is_packed, open_packed
 from .extended_xyz import calculation_from_atoms, read_extended_xyz
 from .gpaw import read_gpaw
 from .pymatgen_dos import looks_like_pymatgen_dos, read_pymatgen_dos
