@@ -105,6 +105,8 @@ def test_frames_before_an_oversized_one_are_used(make_frame, write_frames, tmp_p
     ("name", "begin", "block", "number", "reason"),
     [
         ("scf.out.gz", b"Program PWSCF v.7\n", b"\n" * MIB, 130, "of at most 128 MiB when unpacked"),
+        ("siesta.out.gz", b"WELCOME TO SIESTA\n", b"\n" * MIB, 130, "of at most 128 MiB when unpacked"),
+        ("aims.out.gz", b"Invoking FHI-aims\n", b"\n" * MIB, 130, "of at most 128 MiB when unpacked"),
         ("vasprun.xml.gz", b"<modeling>\n", b"<a/>" * (MIB // 4), 5, "elements in a file of this compressed size"),
         ("dos.json.gz", b'{"densities":0,"energies":0,"efermi":[', b"[]," * (MIB // 3), 6, "2,000,000 lists and obj"),
     ],
