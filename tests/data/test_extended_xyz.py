@@ -101,7 +101,7 @@ def test_no_keys_at_all():
     ("old", "new", "num_good", "reason"),
     [
         ("\n2\n", "\ntwo\n", 1, "expected a number of atoms, got 'two'; the rest is not read"),
-        ("\n2\n", "\n99999999999\n", 1, "expected 99999999999 atoms, but the file ends before the last of them"),
+        ("\n2\n", "\n99999999999\n", 1, "expected at most 1,000,000 atoms in a frame, got 99,999,999,999"),
         ("\n2\n", f"\n{10**30}\n", 1, "expected a number of atoms, got '1000000"),
         ("0.00000000", "zero", 0, "not readable as extended XYZ"),
     ],

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from electrain.files.replacing import atomically
+from electrain.structures.packed import DAMAGED, TooLargeError, is_packed, open_packed
+from electrain.structures.xyz_frames import FrameError, next_frame
 
 from .calculation import Rejected
 from .readers import Frame, is_source, read_calculations
-from .readers.common import DAMAGED, is_packed, open_packed
-from .readers.extended_xyz import number_of_atoms
 from .sampled_spectrum import DosGrid
 
 _XYZ = (".xyz", ".extxyz")
@@ -131,15 +131,18 @@ def cut_into_pieces(index: int, source: Source, unpacked: Path, size: int) -> tu
     except OSError as error:
         return [], [Damage(index, 0, f"cannot be opened ({error.strerror})")]
     if is_packed(path):
-        reason = _unpack(path, unpacked)
+        try:
+            reason = _unpack(path, unpacked)
+        except TooLargeError as error:
+            return [], [Damage(index, 0, str(error))]
         path = unpacked
-    # The last offset is the byte after the last complete frame.
-    *offsets, complete = _frame_offsets(path)
+    offsets, complete, too_large = _frame_offsets(path)
     ends = [*offsets[size::size], complete]
     pieces = []
     for number, (begin, end) in enumerate(zip(offsets[::size], ends, strict=False)):
         first = number * size
         pieces.append(Piece(index, str(path), begin, end, first, min(size, len(offsets) - first)))
+    reason = reason or too_large
     if reason is not None:
         return pieces, [Damage(index, len(offsets), reason)]
     end = path.stat().st_size
@@ -163,26 +166,20 @@ def _unpack(path: Path, target: Path) -> str | None:
             copy.write(block)
 
 
-def _frame_offsets(path: Path) -> list[int]:
-    """Offset in bytes of every complete frame, and of the end of the last one."""
+def _frame_offsets(path: Path) -> tuple[list[int], int, str | None]:
+    """Offset in bytes of every complete frame, the end of the last one, and what in the rest is too large."""
     offsets: list[int] = []
-    position = 0
+    complete = 0
     with path.open("rb") as file:
-        while line := file.readline():
-            begin = position
-            position += len(line)
-            if not line.strip():
-                continue
-            number = number_of_atoms(line)
-            if number is None:
-                return [*offsets, begin]
-            for _ in range(number + 1):
-                line = file.readline()
-                position += len(line)
-                if not line:
-                    return [*offsets, begin]
-            offsets.append(begin)
-    return [*offsets, position]
+        try:
+            while (frame := next_frame(file)) is not None:
+                complete = file.tell()
+                offsets.append(complete - len(frame))
+        except FrameError:
+            return offsets, complete, None
+        except TooLargeError as error:
+            return offsets, complete, str(error)
+        return offsets, file.tell(), None
 
 
 def read_piece(piece: Piece, name: str, folder: Path, *, dos_grid: DosGrid | None = None) -> Iterator[Frame]:
@@ -199,9 +196,12 @@ def read_piece(piece: Piece, name: str, folder: Path, *, dos_grid: DosGrid | Non
     path = Path(piece.path)
     if piece.begin is not None:
         path = folder / "frames.xyz"
-        with open(piece.path, "rb") as file:
+        with open(piece.path, "rb") as file, path.open("wb") as copy:
             file.seek(piece.begin)
-            path.write_bytes(file.read(piece.end - piece.begin))
+            left = piece.end - piece.begin
+            while left > 0 and (block := file.read(min(left, _BLOCK))):
+                copy.write(block)
+                left -= len(block)
     number = 0
     try:
         for frame in read_calculations(path, dos_grid=dos_grid):

@@ -1,12 +1,29 @@
 """Read structures from any file that ASE can read, one at a time, with the name of each."""
 
+import os
+import re
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import ase.io
 from ase import Atoms
-from ase.io.formats import UnknownFileTypeError, parse_filename
+from ase.io.formats import UnknownFileTypeError, filetype, ioformats, parse_filename
+
+from .packed import TooLargeError, is_packed, open_packed
+from .xyz_frames import MOST_ATOMS, FrameError, next_frame, parse_keys
+
+_LARGEST_SINGLE = 2**30  # bytes of a file of one structure or a CIF file, all of which ASE keeps in memory
+_BLOCK = 2**20
+# Numbers of atoms that are declared at the beginning of a file.
+_COUNTS = {
+    "vasp": re.compile(rb"\A(?:[^\n]*\n){5}(?:[^\n]*[A-Za-z][^\n]*\n)?([\d ]{1,1000})"),
+    "lammps-data": re.compile(rb"\n\s*(\d{1,18})\s+atoms\b"),
+    "lammps-dump-text": re.compile(rb"ITEM: NUMBER OF ATOMS\s+(\d{1,18})"),
+}
 
 
 @dataclass(frozen=True)
@@ -32,7 +49,12 @@ def read_structures(source: str) -> Iterator[tuple[str, Atoms] | Unreadable]:
     if problem:
         yield Unreadable(source, problem)
         return
-    frames = ase.io.iread(path, index=index, do_not_split_by_at_sign=True)
+    try:
+        options = _check_size(path)
+    except Exception as error:  # ASE raises all kinds of errors
+        yield Unreadable(source, _reason(error))
+        return
+    frames = ase.io.iread(path, index=index, do_not_split_by_at_sign=True, **options)
     waiting: Atoms | None = None
     count = 0
     while True:
@@ -55,6 +77,36 @@ def read_structures(source: str) -> Iterator[tuple[str, Atoms] | Unreadable]:
         count += 1
     if count == 0:
         yield Unreadable(source, "expected at least one structure, found none")
+
+
+def _check_size(path: str) -> dict[str, Any]:
+    """Refuse files that would exhaust memory or time, and return what ASE needs to know in addition.
+
+    :raises TooLargeError: if a compressed file, a file of one structure or a frame is too large.
+    """
+    form = ioformats[filetype(path)]
+    if not os.path.isfile(path):
+        return {}
+    if form.name == "extxyz":
+        with open_packed(Path(path)) as file, suppress(FrameError):  # about which ASE complains
+            while next_frame(file) is not None:
+                pass
+        return {"properties_parser": parse_keys}
+    limit = _LARGEST_SINGLE if form.single or form.name == "cif" else None
+    with open_packed(Path(path), limit) as file:
+        while is_packed(Path(path)) and file.read(_BLOCK):
+            pass
+    _check_count(path, form.name)
+    return {}
+
+
+def _check_count(path: str, form: str) -> None:
+    """ASE makes room for as many atoms as are declared, whether they follow or not."""
+    with open_packed(Path(path)) as file:
+        found = _COUNTS[form].search(file.read(_BLOCK)) if form in _COUNTS else None
+    number = 0 if found is None else sum(map(int, found[1].split()))
+    if number > MOST_ATOMS:
+        raise TooLargeError(f"expected at most {MOST_ATOMS:,} atoms, got {number:,}")
 
 
 def _split(source: str) -> tuple[str, slice, str]:
@@ -81,6 +133,8 @@ def _frame_name(source: str, path: str, index: slice, count: int) -> str:
 def _reason(error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return "no such file"
+    if isinstance(error, TooLargeError):
+        return str(error)
     if isinstance(error, UnknownFileTypeError):
         return f"not in a format that ASE knows ({error})" if str(error) else "not in a format that ASE knows"
     if isinstance(error, OSError) and error.strerror:

@@ -117,5 +117,7 @@ def test_disordered_sites(tmp_path):
 def test_reasons_are_sentences(case):
     found = case("algoint_vasprun.xml", lambda text: text.replace("NELECT", "NELECTRONS"))
     assert "the entry 'NELECT' is missing" in found.reason
+    empty = case("algoint_vasprun.xml", lambda text: re.sub("<kpoints>.*?</kpoints>", "", text, flags=re.DOTALL))
+    assert "NoneType" not in empty.reason and "Error" not in empty.reason
     empty = case("qe63.xml", lambda text: re.sub("<ks_energies>.*</ks_energies>", "", text, flags=re.DOTALL))
     assert empty.reason == "expected eigenvalues, got none"

@@ -5,15 +5,18 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
+from electrain.structures.packed import DAMAGED, is_packed, open_packed
+
 from ..calculation import Calculation, CalculationError, Rejected
 from ..sampled_spectrum import DosGrid, SampledSpectrum
 from .abinit import read_abinit
-from .common import DAMAGED, is_packed, open_packed
 from .extended_xyz import calculation_from_atoms, read_extended_xyz
+from .fhi_aims import read_fhi_aims
 from .gpaw import read_gpaw
 from .pymatgen_dos import looks_like_pymatgen_dos, read_pymatgen_dos
 from .quantum_espresso_text import read_quantum_espresso_text
 from .quantum_espresso_xml import read_quantum_espresso_xml
+from .siesta import read_siesta
 from .vasp import read_vasp
 
 __all__ = [
@@ -26,10 +29,12 @@ __all__ = [
     "read_abinit",
     "read_calculations",
     "read_extended_xyz",
+    "read_fhi_aims",
     "read_gpaw",
     "read_pymatgen_dos",
     "read_quantum_espresso_text",
     "read_quantum_espresso_xml",
+    "read_siesta",
     "read_vasp",
 ]
 
@@ -62,6 +67,8 @@ FORMATS = (
     FileFormat("Quantum ESPRESSO (XML)", ("data-file-schema.xml",), (b"<qes:espresso",), read_quantum_espresso_xml),
     FileFormat("Quantum ESPRESSO (text)", (".pwo",), (b"Program PWSCF",), read_quantum_espresso_text),
     FileFormat("VASP (vasprun.xml)", ("vasprun.xml",), (b"<modeling>",), read_vasp),
+    FileFormat("SIESTA", (), (b"WELCOME TO SIESTA",), read_siesta),
+    FileFormat("FHI-aims", (), (b"Invoking FHI-aims",), read_fhi_aims),
     FileFormat("GPAW (.gpw)", (".gpw",), (b"- of UlmGPAW", b"- of Ulmgpaw"), read_gpaw),
     FileFormat("ABINIT (GSR.nc)", ("gsr.nc",), (), read_abinit),
     FileFormat("pymatgen DOS (JSON)", (), (_PYMATGEN_DOS,), read_pymatgen_dos),

@@ -9,12 +9,14 @@ from ase.stress import voigt_6_to_full_3x3_stress
 from ase.units import Hartree
 
 from electrain.interface.quantities import ENERGY, FORCES, STRESS
+from electrain.structures.packed import TooLargeError
 
 from ..calculation import Calculation, CalculationError
 from .common import normalised_states, plain_structure, reading
 
 # A GSR file does not say whether the run converged, only how much the energy changed in the last step.
 _LARGEST_CHANGE = 1e-4  # eV per atom
+_MOST_NUMBERS = 2**27
 _K_POINTS = "reduced_coordinates_of_kpoints"
 
 
@@ -34,6 +36,9 @@ def read_abinit(path: str | Path) -> Calculation:
     source = str(path)
     with reading(source, "ABINIT results (GSR.nc)"):
         with Dataset(source) as file:
+            # A few bytes can declare any amount of numbers.
+            if (size := sum(int(array.size) for array in file.variables.values())) > _MOST_NUMBERS:
+                raise TooLargeError(f"expected at most {_MOST_NUMBERS:,} numbers, got {size:,}")
             rest = {name: np.array(file.variables[name][...]) for name in ("nelect", "deltae", "kptopt", _K_POINTS)}
             rest["num_spinors"] = np.array(len(file.dimensions["number_of_spinor_components"]))
         return _calculation(read_abinit_gsr(source), rest, source)

@@ -1,26 +1,19 @@
 """Shared by the readers of all codes: one type of error, and one convention for weights."""
 
-import bz2
-import gzip
-import lzma
 import warnings
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
+from electrain.structures.packed import TooLargeError
+
 from ..calculation import WEIGHT_TOLERANCE, CalculationError
 
 _LONGEST_REASON = 200
-
-_OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
-# What the standard library raises for damaged compressed files; for bzip2 it is OSError.
-DAMAGED = (EOFError, lzma.LZMAError, gzip.BadGzipFile, zlib.error)
 
 
 class States(NamedTuple):
@@ -36,20 +29,6 @@ class States(NamedTuple):
     weights: NDArray[np.float64]
     occupations: NDArray[np.float64] | None
     k_points: NDArray[np.float64] | None
-
-
-def open_packed(path: Path) -> IO[bytes]:
-    """Open a file that may be compressed, as indicated by its suffix.
-
-    :raises OSError: if it cannot be opened.
-    """
-    file: IO[bytes] = _OPENERS.get(path.suffix.lower(), open)(path, "rb")
-    return file
-
-
-def is_packed(path: Path) -> bool:
-    """Whether :func:`open_packed` decompresses a file."""
-    return path.suffix.lower() in _OPENERS
 
 
 def finite(values: ArrayLike | None) -> NDArray[np.float64] | None:
@@ -71,6 +50,8 @@ def reading(source: str, what: str) -> Iterator[None]:
             yield
     except (CalculationError, ImportError):
         raise
+    except TooLargeError as error:
+        raise CalculationError(source, str(error)) from error
     except Exception as error:  # parsers raise all kinds of errors for a damaged file
         reason = f"expected {what}, but it is damaged or has another format ({_sentence(error)})"
         raise CalculationError(source, reason) from error
@@ -81,6 +62,8 @@ def _sentence(error: Exception) -> str:
     message = str(error).strip().partition("\n")[0][:_LONGEST_REASON]
     if isinstance(error, KeyError):
         return f"the entry {message} is missing"
+    if isinstance(error, AttributeError) or "NoneType" in message:
+        return "an entry that is read is missing"
     if "need at least one array" in message or isinstance(error, StopIteration):
         return "none of the entries that are read is in it"
     if isinstance(error, (AssertionError, IndexError)) or not message:

@@ -1,28 +1,24 @@
 """Extended XYZ files with eigenvalues, or with densities of states as in the published data of PET-MAD-DOS."""
 
-import io
-import itertools
 import math
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-import ase.io
 import numpy as np
 from ase import Atoms
 from ase.stress import voigt_6_to_full_3x3_stress
 from numpy.typing import NDArray
 
 from electrain.interface.quantities import BAND_GAP
+from electrain.structures.packed import DAMAGED, TooLargeError, open_packed
+from electrain.structures.xyz_frames import FrameError, as_text, next_frame, parse_frame
 
 from ..calculation import Calculation, CalculationError, Rejected, given_quantities
 from ..sampled_spectrum import DosGrid, SampledSpectrum
-from .common import DAMAGED, normalised_states, open_packed, plain_structure
+from .common import normalised_states, plain_structure
 
 _KEPT = ("id", "subset", "parent", "split")
-# A number of atoms, possibly after a byte order mark. Longer numbers are not valid, and too long for Python to convert.
-_COUNT = re.compile(rb"(?:\xef\xbb\xbf)?\s*(\d{1,18})\s*")
 
 
 def read_extended_xyz(
@@ -151,47 +147,26 @@ def found_in(atoms: Atoms) -> dict[str, Any]:
     return {**atoms.info, **atoms.arrays, **results}
 
 
-def number_of_atoms(line: bytes) -> int | None:
-    """Read the first line of a frame; ``None`` if it is not a number."""
-    found = _COUNT.fullmatch(line)
-    return None if found is None else int(found[1])
-
-
 def _frames(file: IO[bytes]) -> Iterator[str | Rejected]:
-    """Yield the text of the frames one by one, and a rejection if the file ends too early."""
+    """Yield the text of the frames one by one, and a rejection if the rest cannot be read."""
     try:
-        while line := file.readline():
-            if not line.strip():
-                continue
-            number = number_of_atoms(line)
-            if number is None:
-                yield Rejected(
-                    "", f"expected a number of atoms, got {_text(line)[:40].strip()!r}; the rest is not read"
-                )
-                return
-            lines = [line, *itertools.islice(file, number + 1)]
-            if len(lines) < number + 2:
-                yield Rejected("", f"expected {number} atoms, but the file ends before the last of them")
-                return
-            yield _text(b"".join(lines))
+        while (frame := next_frame(file)) is not None:
+            yield as_text(frame)
+    except (FrameError, TooLargeError) as error:
+        yield Rejected("", str(error))
     except (*DAMAGED, OSError) as error:
         yield Rejected("", f"expected text, but the file is damaged or has another format ({error})")
-
-
-def _text(line: bytes) -> str:
-    # Names in another encoding are no reason to discard a calculation.
-    return line.decode("utf-8-sig", errors="replace").replace("\r\n", "\n")
 
 
 def _parse(text: str, source: str) -> Atoms:
     if int(text[: text.index("\n")]) == 0:
         raise CalculationError(source, "expected at least one atom, got an empty structure")
     try:
-        atoms = ase.io.read(io.StringIO(text), format="extxyz")
+        return parse_frame(text)
+    except TooLargeError as error:
+        raise CalculationError(source, str(error)) from error
     except Exception as error:  # ASE raises all kinds of errors for malformed text
         raise CalculationError(source, f"not readable as extended XYZ ({type(error).__name__}: {error})") from error
-    assert isinstance(atoms, Atoms)
-    return atoms
 
 
 def _structure(atoms: Atoms) -> Atoms:

@@ -10,10 +10,15 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
+from electrain.structures.packed import TooLargeError, open_packed
+
 from ..calculation import CalculationError
 from ..sampled_spectrum import SampledSpectrum
-from .common import open_packed, reading
+from .common import reading
 
+# With the local density of states of every orbital; in memory it takes ten times as much.
+_LARGEST = 2**28
+_MOST_LISTS = 2_000_000
 _WHOLE = 1e-3  # occupancy of a site that counts as full
 
 
@@ -27,8 +32,11 @@ def read_pymatgen_dos(path: str | Path, *, highest_trusted: float = 0.0) -> Samp
     """
     path, source = Path(path), str(path)
     with reading(source, "a pymatgen density of states in JSON"):
-        with open_packed(path) as file:
-            content = json.load(file)
+        with open_packed(path, _LARGEST) as file:
+            text = file.read()
+        if (number := text.count(b"[") + text.count(b"{")) > _MOST_LISTS:
+            raise TooLargeError(f"expected at most {_MOST_LISTS:,} lists and objects in JSON, got {number:,}")
+        content = json.loads(text)
         if "structure" not in content:
             name = content.get("@class", "something else")
             raise CalculationError(source, f"expected a CompleteDos, which has a structure, got {name}")

@@ -11,10 +11,12 @@ from ase.stress import voigt_6_to_full_3x3_stress
 from numpy.typing import NDArray
 
 from electrain.interface.quantities import ENERGY, FORCES, STRESS
+from electrain.structures.packed import open_packed
 
 from ..calculation import Calculation, CalculationError
-from .common import States, fractional, middle_of_gap, normalised_states, open_packed, plain_structure, reading
+from .common import States, fractional, middle_of_gap, normalised_states, plain_structure, reading
 
+_LARGEST = 2**29  # all of it is kept in memory, several times
 _NUMBER = r"\s*(-?\d+\.\d*)"
 
 
@@ -29,7 +31,7 @@ def read_quantum_espresso_text(path: str | Path) -> Calculation:
     """
     path, source = Path(path), str(path)
     with reading(source, "output of Quantum ESPRESSO's pw.x"):
-        with open_packed(path) as file:
+        with open_packed(path, _LARGEST) as file:
             text = file.read().decode(errors="replace")  # titles and names may be in any encoding
         _check_end(text, source)
         atoms = ase.io.read(io.StringIO(text), format="espresso-out", index=-1)

@@ -5,6 +5,7 @@ Read with the standard library, because ASE and pymatgen do not support the form
 """
 
 from pathlib import Path
+from typing import IO
 from xml.etree import ElementTree
 
 import numpy as np
@@ -14,10 +15,12 @@ from ase.units import Bohr, Hartree
 from numpy.typing import NDArray
 
 from electrain.interface.quantities import ENERGY, FORCES, STRESS
+from electrain.structures.packed import TooLargeError, open_packed
 
 from ..calculation import Calculation, CalculationError
-from .common import fractional, middle_of_gap, normalised_states, open_packed, reading
+from .common import fractional, middle_of_gap, normalised_states, reading
 
+_MOST_ELEMENTS = 2_000_000  # three for each k-point; in memory some 100 bytes each
 _SELF_CONSISTENT = ("scf", "relax", "vc-relax", "md", "vc-md")
 _FIXED_DENSITY = "nscf"
 
@@ -34,8 +37,27 @@ def read_quantum_espresso_xml(path: str | Path) -> Calculation:
     path, source = Path(path), str(path)
     with reading(source, "an XML data file of Quantum ESPRESSO"):
         with open_packed(path) as file:
-            root = ElementTree.parse(file).getroot()
+            root = _parse(file)
         return _calculation(root, source)
+
+
+def _parse(file: IO[bytes]) -> ElementTree.Element:
+    """Parse all elements but the steps before the last one: molecular dynamics may have any number of them."""
+    depth = number = 0
+    for event, element in ElementTree.iterparse(file, ("start", "end")):
+        if event == "start":
+            depth, number = depth + 1, number + 1
+            if depth == 1:
+                root = element
+        else:
+            depth -= 1
+            if depth == 1 and element.tag == "step":
+                for step in root.findall("step")[:-1]:
+                    number -= sum(1 for _ in step.iter())
+                    root.remove(step)
+        if number > _MOST_ELEMENTS:
+            raise TooLargeError(f"expected at most {_MOST_ELEMENTS:,} elements of XML, got more")
+    return root
 
 
 def _calculation(root: ElementTree.Element, source: str) -> Calculation:

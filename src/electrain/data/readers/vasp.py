@@ -5,20 +5,25 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 from ase import Atoms
 from ase.units import GPa
 
 from electrain.interface.quantities import ENERGY, FORCES, STRESS
+from electrain.structures.packed import TooLargeError, open_packed
 
 from ..calculation import Calculation, CalculationError
-from .common import States, finite, normalised_states, open_packed, reading
+from .common import States, finite, normalised_states, reading
 
 if TYPE_CHECKING:
     from pymatgen.io.vasp import Vasprun
 
+_LONGEST_LINE = 2**20  # longer ones are read in parts
+# Files compressed with xz have up to four elements a byte.
+_ELEMENTS = 1_000_000
+_ELEMENTS_PER_BYTE = 6
 _KILOBAR = 0.1 * GPa
 _UNPARSABLE = re.compile(rb'<i [^>]*>\s*\*+\s*</i>|<i (type="int" )?name="ALGO">\s*\d+\s*</i>')
 
@@ -50,16 +55,34 @@ def _parsable(path: Path) -> Iterator[Path]:
 
     VASP writes asterisks for numbers that do not fit, and users choose ``ALGO`` by its number.
     """
-    with open_packed(path) as file:
-        lines = (line for line in file if _UNPARSABLE.search(line))
-        if next(lines, None) is None:
-            yield path
-            return
+    if not _find_unparsable(path):
+        yield path
+        return
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "vasprun.xml"
         with open_packed(path) as file, copy.open("wb") as target:
-            target.writelines(_UNPARSABLE.sub(b"", line) for line in file)
+            target.writelines(_UNPARSABLE.sub(b"", line) for line in _lines(file))
         yield copy
+
+
+def _find_unparsable(path: Path) -> bool:
+    """Whether pymatgen stumbles over something.
+
+    :raises TooLargeError: for more elements than a file of this size can have: small files must not fill the memory.
+    """
+    found, number = False, 0
+    most = _ELEMENTS + _ELEMENTS_PER_BYTE * path.stat().st_size
+    with open_packed(path) as file:
+        for line in _lines(file):
+            found = found or _UNPARSABLE.search(line) is not None
+            number += line.count(b"<")
+            if number > most:
+                raise TooLargeError(f"expected at most {most:,} elements in a file of this compressed size, got more")
+    return found
+
+
+def _lines(file: IO[bytes]) -> Iterator[bytes]:
+    return iter(lambda: file.readline(_LONGEST_LINE), b"")
 
 
 def _calculation(run: "Vasprun", source: str) -> Calculation:
