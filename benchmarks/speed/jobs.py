@@ -123,7 +123,7 @@ def our_step(
     """A step of our trainer without the loader: network, loss, errors, gradients, clipping, Adam."""
     infos = {name: model.dataset_info.targets[name] for name in targets}
     objective = Objective(Trainer({"loss": CONFIG, "per_structure_targets": []}).losses(model))
-    process = Process(torch.device(device), 0, 1, False)
+    process = Process(torch.device(device))
     optimizer = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE, fused=True)
     scheduler = torch.optim.lr_scheduler.ConstantLR(optimizer, 1.0)
     errors = EpochErrors(objective.terms, process)

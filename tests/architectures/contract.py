@@ -4,11 +4,13 @@ An architecture adds one row to :data:`ROWS`: small hyperparameters that make a 
 """
 
 import copy
+import pickle
 import re
 
 import numpy as np
 import pytest
 import torch
+import train_together
 from ase import Atoms
 from ase.build import bulk, make_supercell
 from metatensor.torch import Labels, TensorBlock, TensorMap
@@ -382,6 +384,20 @@ def test_restart_bit_for_bit(architecture, hypers, tmp_path):
         assert torch.equal(parameter, expected[name]), name
     assert any(not torch.equal(parameter, start[name]) for name, parameter in again.named_parameters())
     assert_equal(predict(again.eval(), FRAMES), predict(whole.eval(), FRAMES), rtol=0, atol=0)
+
+
+def test_two_processes(tmp_path):
+    """All architectures, because processes take long to start: they share batches of 3, and learn the same as one."""
+    processes = train_together.start(tmp_path, list(ROWS), ROWS)
+    alone = {}
+    for name in ROWS:
+        (tmp_path / name).mkdir()
+        alone[name] = train_together.state(*train_together.train(name, tmp_path / name, ROWS))
+    said = train_together.wait(processes)
+    for name in ROWS:
+        found = pickle.loads((tmp_path / f"{name}.0").read_bytes())
+        assert isinstance(found, dict), f"{name}: {found}\n{said}"
+        train_together.assert_close(found, alone[name], name)
 
 
 def test_checkpoint(architecture, model):

@@ -38,8 +38,6 @@ from electrain.architectures.pet_mad.trainer import Trainer
 from electrain.interface.metatrain_errors import OptionsError
 from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL
 from electrain.nn.low_rank import LowRank, LowRankLinear, add_low_rank, find_low_rank
-from electrain.training.epoch import OptimizerStep
-from electrain.training.processes import Process
 
 DOS = DENSITY_OF_STATES
 ELECTRONIC = (DOS, BAND_GAP, FERMI_LEVEL)
@@ -215,29 +213,6 @@ def test_known_targets_keep_baseline_and_scale(base, tmp_path):
     train(new_trainer({"method": "full"}), model, dataset, tmp_path)
     assert torch.equal(model.additive_models[0].model.weights["energy"].block().values, weights)
     assert torch.equal(model.scaler.model.scales["energy"].block().values, scale)
-
-
-def test_frozen_parameters_in_a_distributed_training(tmp_path):
-    """One process; a head whose target the batch lacks takes part, frozen parameters do not."""
-    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
-    try:
-        model = nn.ModuleDict({name: nn.Linear(2, 1) for name in ("trained", "absent", "frozen")})
-        model["frozen"].requires_grad_(False)
-        model.forward = lambda values: model["trained"](values) + model["frozen"](values)
-        model.separate_parts = lambda: [model]
-        parallel = nn.parallel.DistributedDataParallel(model)
-        optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=0.1)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)
-        before = parameters(model)
-        step = OptimizerStep(model, optimizer, scheduler, 1.0, Process(CPU, 0, 1, True))
-        for _ in range(2):
-            step(parallel(torch.randn(3, 2)).square().sum())
-        del parallel  # as the last owner of the group it might wait forever for threads that wait for Python
-        assert {name.split(".")[0] for name in changed(before, parameters(model))} == {"trained"}
-        assert all(p.grad is None for p in model["frozen"].parameters())
-        assert all(torch.equal(p.grad, torch.zeros_like(p)) for p in model["absent"].parameters())
-    finally:
-        torch.distributed.destroy_process_group()
 
 
 # --- merging ---------------------------------------------------------------------------------------------------

@@ -2,15 +2,14 @@
 
 import copy
 import math
-from pathlib import Path
 
 import pytest
 import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
-from metatrain.utils.architectures import get_default_hypers
 from metatrain.utils.data import CollateFn, Dataset, DatasetInfo, DiskDataset, unpack_batch
 from metatrain.utils.evaluate_model import evaluate_model
-from metatrain.utils.io import model_from_checkpoint, trainer_from_checkpoint
+from metatrain.utils.io import model_from_checkpoint
+from short_trainings import CPU, FRAMES, equal_states, load, new_trainer, train, training_hypers
 from tiny_models import (
     ALL_TARGETS,
     ELEMENTS,
@@ -27,7 +26,6 @@ from tiny_models import (
     target_infos,
     target_rows,
     to_systems,
-    training_structures,
     write_zip,
 )
 
@@ -42,36 +40,11 @@ from electrain.training.losses import Objective
 from electrain.training.processes import Process
 from electrain.training.schedule import make_schedule
 from electrain.training.seeding import seed_epoch
+from electrain.training.stopping import StopRequest
 
 DOS = DENSITY_OF_STATES
-CPU = torch.device("cpu")
-PROCESS = Process(CPU, 0, 1, False)
-FRAMES = training_structures()
+PROCESS = Process(CPU)
 ELECTRONIC = (DOS, BAND_GAP, FERMI_LEVEL)
-
-
-def training_hypers(**options):
-    hypers = copy.deepcopy(get_default_hypers("pet_mad")["training"])
-    hypers.update({"batch_size": 2, "num_workers": 0, "warmup_epochs": 0.0, "learning_rate": 1e-2})
-    return {**hypers, **options}
-
-
-def train(trainer, model, dataset, folder, dtype=torch.float32):
-    """As `mtt train` does it."""
-    datasets = dataset if isinstance(dataset, list) else [dataset]
-    trainer.train(model, dtype, [CPU], datasets, datasets, str(folder))
-
-
-def new_trainer(**options):
-    torch.manual_seed(11)
-    return Trainer(training_hypers(**options))
-
-
-def load(path, context="restart", **options):
-    """Model and trainer of a checkpoint file, as `mtt train --restart` gets them."""
-    checkpoint = torch.load(path, weights_only=False, map_location="cpu")
-    model = model_from_checkpoint(checkpoint, context)
-    return model, trainer_from_checkpoint(checkpoint, context, training_hypers(**options))
 
 
 class Losses:
@@ -106,22 +79,6 @@ def parameters_of(model):
     return dict(model.named_parameters())
 
 
-def known(state):
-    """Without metatrain's tables of atomic types, which are uninitialized memory between the types."""
-    return {name: value for name, value in state.items() if "type_to_index" not in name}
-
-
-def equal_states(first, second):
-    """Whether two nested states are the same to the last bit."""
-    if isinstance(first, torch.Tensor):
-        return torch.equal(first, second)
-    if isinstance(first, dict):
-        return first.keys() == second.keys() and all(equal_states(first[k], second[k]) for k in first)
-    if isinstance(first, (list, tuple)):
-        return len(first) == len(second) and all(map(equal_states, first, second))
-    return first == second
-
-
 @pytest.mark.parametrize("num_workers", [0, 2])
 @pytest.mark.parametrize(
     ("names", "forces"), [((DOS,), False), (ALL_TARGETS, True)], ids=["density of states", "all, with forces"]
@@ -150,12 +107,12 @@ def test_restart_continues_bit_for_bit(tmp_path, names, forces, num_workers):
 
     assert not equal_states(start, parameters_of(straight))
     assert through.epoch == second.epoch == 2
-    assert equal_states(known(straight.state_dict()), known(model.state_dict()))
+    assert equal_states(straight.state_dict(), model.state_dict())
     assert equal_states(through.optimizer_state_dict, second.optimizer_state_dict)
     assert equal_states(through.scheduler_state_dict, second.scheduler_state_dict)
     assert through.best_metric == second.best_metric
     assert through.best_epoch == second.best_epoch
-    assert equal_states(known(through.best_model_state_dict), known(second.best_model_state_dict))
+    assert equal_states(through.best_model_state_dict, second.best_model_state_dict)
 
 
 def test_number_of_epochs_includes_those_before_a_restart(monkeypatch, tmp_path):
@@ -215,7 +172,7 @@ def test_batches_depend_on_the_seed_of_their_epoch_only():
 
     def drawn(seed):
         torch.rand(seed)
-        seed_epoch(seed, 0, 0)
+        seed_epoch(seed, 0)
         return torch.cat([torch.cat([s.positions for s in unpack_batch(batch)[0]]) for batch in loaders.train])
 
     assert torch.equal(drawn(1), drawn(1))
@@ -459,7 +416,7 @@ def test_the_loss_of_an_epoch_is_a_mean_over_structures(batch_size):
     targets = model.dataset_info.targets
     loaders = make_loaders(model, targets, [dataset], [dataset], hypers, PROCESS)
     errors = EpochErrors(objective.terms, PROCESS)
-    found = run_epoch(model, loaders.validation, targets, objective, errors, torch.float64, None)
+    found = run_epoch(model, loaders.validation, targets, objective, errors, torch.float64, None, StopRequest())
     rows = target_rows(FRAMES[:5])
     expected, _ = loss_and_errors(model.train(), (DOS, BAND_GAP), FRAMES[:5], rows)
     assert found["loss"] == pytest.approx(float(expected.detach()), rel=1e-10)
@@ -541,17 +498,16 @@ def test_unknown_schedule():
         learning_rates(4, 1.0, 3.0, 1, "linear")
 
 
-def test_seeds_differ_between_epochs_and_processes():
+def test_seeds_differ_between_epochs():
     numbers = set()
     for seed in range(3):
         for epoch in range(3):
-            for rank in range(3):
-                seed_epoch(seed, epoch, rank)
-                numbers.add(float(torch.rand(())))
-    assert len(numbers) == 27
-    seed_epoch(1, 2, 0)
+            seed_epoch(seed, epoch)
+            numbers.add(float(torch.rand(())))
+    assert len(numbers) == 9
+    seed_epoch(1, 2)
     first = torch.rand(3)
-    seed_epoch(1, 2, 0)
+    seed_epoch(1, 2)
     assert torch.equal(first, torch.rand(3))
 
 
@@ -562,7 +518,7 @@ def test_a_checkpoint_appears_only_when_complete(monkeypatch, tmp_path):
     original = torch.save
 
     def interrupted(checkpoint, target):
-        Path(target).write_bytes(b"half of it")
+        target.write(b"half of it")
         raise KeyboardInterrupt
 
     monkeypatch.setattr(torch, "save", interrupted)
@@ -607,7 +563,8 @@ def test_the_best_model_has_the_lowest_aligned_error(monkeypatch, tmp_path):
     scripted = [(5.0, 0.9), (4.0, 0.3), (1.0, 0.8), (2.0, 0.4)]
     states = []
 
-    def run(trainer, model, *_):
+    def run(trainer, run):
+        model = run.model
         with torch.no_grad():
             model.network.heads[DOS].last.bias.fill_(float(len(states)))
         states.append(copy.deepcopy(model.state_dict()))
@@ -637,7 +594,7 @@ def test_validation_loss_changes_nothing(tmp_path):
     results = []
     for _ in range(2):
         errors = EpochErrors(objective.terms, PROCESS)
-        results.append(run_epoch(model, batches, targets, objective, errors, torch.float64, None))
+        results.append(run_epoch(model, batches, targets, objective, errors, torch.float64, None, StopRequest()))
     assert results[0] == results[1]
     assert results[0]["loss"] > 0
     assert equal_states(state, dict(model.state_dict()))

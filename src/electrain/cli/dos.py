@@ -268,8 +268,9 @@ def _write_all(
 def _save_plot(shown: "list[Predicted]", path: Path, window: tuple[float, float] | None) -> None:
     from electrain.files.replacing import replacing
     from electrain.plots.spectra import plot_several
+    from electrain.plots.style import save_figure
 
     names = None if len(shown) == 1 else [Path(item.name).name for item in shown]
     figure = plot_several([item.result for item in shown], window=window, names=names)
     with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=150)
+        save_figure(figure, temporary)

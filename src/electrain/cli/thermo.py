@@ -149,6 +149,7 @@ def _show(result: "Thermodynamics", expected_electrons: float | None, *, per_ele
 
 def _write(result: "Thermodynamics", output: Path | None, plot: Path | None, *, per_electron: bool) -> None:
     from electrain.files.replacing import replacing
+    from electrain.plots.style import save_figure
     from electrain.thermodynamics.figure import plot_thermodynamics
     from electrain.thermodynamics.files import write
 
@@ -156,7 +157,7 @@ def _write(result: "Thermodynamics", output: Path | None, plot: Path | None, *, 
         typer.echo(f"wrote {path}")
     if plot is not None:
         with replacing(plot) as temporary:
-            plot_thermodynamics(result, per_electron=per_electron).savefig(temporary, dpi=150)
+            save_figure(plot_thermodynamics(result, per_electron=per_electron), temporary)
         typer.echo(f"wrote {plot}")
 
 

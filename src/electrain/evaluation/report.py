@@ -11,6 +11,7 @@ import numpy as np
 from electrain import __version__
 from electrain.data.reading import Entry, PreparedPart
 from electrain.files.replacing import replacing
+from electrain.plots.style import save_figure
 
 from .baselines import (
     CONSTANT_PER_ELEMENT,
@@ -260,7 +261,7 @@ def write_report(evaluation: Evaluation, folder: Path, say: Callable[[str], None
     for item in figures:
         for ending in ("png", "pdf"):
             with replacing(folder / "figures" / f"{item.name}.{ending}") as temporary:
-                item.figure.savefig(temporary, dpi=150)
+                save_figure(item.figure, temporary)
     say(f"wrote {folder}/figures/ ({counted(len(figures), 'figure')} as .png and .pdf)")
     has_viewer = chemiscope_library() is not None and np.isfinite(first.table.dos_errors()).any()
     write_html(

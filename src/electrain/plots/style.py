@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 LINE = "#1f4e79"
@@ -48,6 +49,21 @@ def check_figure_path(path: Path) -> None:
     if path.suffix.lower().removeprefix(".") not in known:
         endings = ", ".join(f".{ending}" for ending in sorted(known))
         raise ValueError(f"expected a plot file that ends with one of {endings}, got {path}")
+
+
+def save_figure(figure: "Figure", path: Path, dpi: int = 150) -> None:
+    """Write a figure to a file without the date, so that equal figures give equal files.
+
+    (PostScript and compressed SVG always have one.)
+
+    :param path: the file; its suffix determines the format.
+    :param dpi: dots per inch, for formats that have dots.
+    """
+    from matplotlib import rc_context
+
+    date = {".pdf": "CreationDate", ".svg": "Date"}.get(path.suffix.lower())
+    with rc_context({"svg.hashsalt": "electrain"}):  # otherwise SVG has random names
+        figure.savefig(path, dpi=dpi, metadata=None if date is None else {date: None})
 
 
 def new_axes() -> Any:

@@ -14,32 +14,25 @@ from metatomic.torch import System
 from metatrain.scaler import train_or_load_scaler
 from metatrain.utils.additive import get_remove_additive_transform
 from metatrain.utils.augmentation import O3Augmenter
-from metatrain.utils.data import (
-    CollateFn,
-    Dataset,
-    TargetInfo,
-    build_train_dataloaders,
-    build_val_dataloaders,
-    get_num_workers,
-    validate_num_workers,
-)
+from metatrain.utils.data import Dataset, TargetInfo, get_num_workers, validate_num_workers
 from metatrain.utils.neighbor_lists import (
     get_requested_neighbor_lists,
     get_system_with_neighbor_lists_transform,
 )
 from metatrain.utils.scaler import get_remove_scale_transform
 from metatrain.utils.system_data import get_system_data_transform
-from torch.utils.data import DataLoader, DistributedSampler, Subset
+from torch.utils.data import DataLoader, Subset
 
 from electrain.interface.quantities import quantity_of
 
 from .composition import Datasets, as_floats, fit_composition
+from .drawing import Collate, DrawnStructures, Shares
 from .hypers import TrainerHypers
 from .processes import Process
 
 
 class Batches:
-    """Batches of one or several data sets, drawn again for every iteration.
+    """This process's shares of the batches of one or several data sets, drawn again for every iteration.
 
     metatrain's ``CombinedDataLoader`` prepares an epoch as soon as the previous one has ended. Here, everything depends
     on the seed of the epoch itself, so that a restarted training sees the same batches.
@@ -100,37 +93,33 @@ def make_loaders(
     hypers: TrainerHypers,
     process: Process,
 ) -> Loaders:
-    """Set up shuffled training batches (randomly rotated if requested) and validation batches."""
+    """Set up shuffled training batches (randomly rotated if requested) and validation batches.
+
+    Each holds the share of this process, or is ``None`` if the process has none.
+    """
     transforms = _shared_transforms(model, targets, process.device)
     for part, datasets in (("training", train_datasets), ("validation", val_datasets)):
         _warn_of_missing_inputs(list(model.requested_inputs()), part, datasets)
-    rotate = O3Augmenter(target_info_dict=targets, extra_data_info_dict=model.dataset_info.extra_data)
-    first = [rotate.apply_random_augmentations] if hypers["rotational_augmentation"] else []
-    train_collate = CollateFn(target_keys=list(targets), callables=[*first, *transforms])
-    val_collate = CollateFn(target_keys=list(targets), callables=transforms)
+    augmenter = O3Augmenter(target_info_dict=targets, extra_data_info_dict=model.dataset_info.extra_data)
+    collate = Collate(list(targets), transforms, augmenter)
     num_workers = get_num_workers() if hypers["num_workers"] is None else hypers["num_workers"]
     validate_num_workers(num_workers)
-    train_loaders, epoch_samplers = build_train_dataloaders(
-        train_datasets=train_datasets,
-        train_distributed_samplers=[_sampler(dataset, process, shuffle=True) for dataset in train_datasets],
-        collate_fn_train=train_collate,
-        batch_size=hypers["batch_size"],
-        max_atoms_per_batch=hypers["max_atoms_per_batch"],
-        min_atoms_per_batch=hypers["min_atoms_per_batch"],
-        num_workers=num_workers,
-    )
-    val_loaders = build_val_dataloaders(
-        val_datasets=val_datasets,
-        val_distributed_samplers=[_sampler(dataset, process, shuffle=False) for dataset in val_datasets],
-        collate_fn_val=val_collate,
-        batch_size=hypers["batch_size"],
-        max_atoms_per_batch=hypers["max_atoms_per_batch"],
-        num_workers=num_workers,
-    )
+
+    def load(dataset: Dataset | Subset, shares: Shares) -> DataLoader:
+        # datasets and transforms cannot be sent to workers that are not forked
+        start = "fork" if num_workers > 0 else None
+        drawn: Any = DrawnStructures(dataset)
+        return DataLoader(
+            drawn, batch_sampler=shares, collate_fn=collate, num_workers=num_workers, multiprocessing_context=start
+        )
+
+    rotate = hypers["rotational_augmentation"]
+    train = [Shares(dataset, hypers, process, shuffle=True, rotate=rotate) for dataset in train_datasets]
+    validation = [Shares(dataset, hypers, process, shuffle=False, rotate=False) for dataset in val_datasets]
     return Loaders(
-        train=Batches(train_loaders, shuffle=True),
-        validation=Batches(val_loaders, shuffle=False),
-        epoch_samplers=epoch_samplers,
+        train=Batches(list(map(load, train_datasets, train)), shuffle=True),
+        validation=Batches(list(map(load, val_datasets, validation)), shuffle=False),
+        epoch_samplers=[shares.by_atoms for shares in train if shares.by_atoms is not None],
     )
 
 
@@ -141,14 +130,6 @@ def _warn_of_missing_inputs(inputs: list[str], part: str, datasets: Datasets) ->
             logging.warning(
                 f"The model reads {' and '.join(missing)}, but the {part} set has none (`extra_data`); using 0 and 1"
             )
-
-
-def _sampler(dataset: Dataset | Subset, process: Process, shuffle: bool) -> DistributedSampler | None:
-    if not process.is_distributed:
-        return None
-    return DistributedSampler(
-        dataset, num_replicas=process.world_size, rank=process.rank, shuffle=shuffle, drop_last=shuffle
-    )
 
 
 def _shared_transforms(model: Any, targets: dict[str, TargetInfo], device: torch.device) -> list[Any]:

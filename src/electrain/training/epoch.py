@@ -4,8 +4,8 @@ Data to loss in five steps: collate (in the loader) -> systems to batch -> netwo
 """
 
 import math
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from metatrain.utils.data import TargetInfo, unpack_batch
@@ -17,12 +17,14 @@ from torch.optim.lr_scheduler import LRScheduler
 from .errors import EpochErrors
 from .losses import Objective
 from .processes import Process
+from .stopping import StopRequest, StopTraining
+from .terms import Evaluated, LossTerm
 
 
 class OptimizerStep:
-    """Gradient, clipping, optimizer and schedule, for the loss of one batch.
+    """Gradient over all processes, clipping, optimizer and schedule, for the loss of one batch.
 
-    :param model: the model itself, not wrapped for distributed training.
+    :param model: the model itself, not wrapped for CUDA graphs.
     :param max_norm: largest norm; the gradient of each part of the model is scaled down to it.
     """
 
@@ -38,18 +40,74 @@ class OptimizerStep:
         self._clipped_together = [list(part.parameters()) for part in model.separate_parts()]
 
     def __call__(self, loss: torch.Tensor) -> None:
-        """Take the step, unless no structure of the batch has any target."""
+        """Take the step, unless no structure of the batch has any target.
+
+        :param loss: the contribution of this process to the loss.
+        """
         self.optimizer.zero_grad()
+        if loss.requires_grad:
+            loss.backward()
         if self.process.is_distributed:
-            # Every trained parameter must take part, including those of heads whose target this batch lacks.
-            loss = loss + 0.0 * sum(parameter.sum() for parameter in self._parameters)
-        if not loss.requires_grad:
+            self._add_up_gradients()
+        if all(parameter.grad is None for parameter in self._parameters):
             return
-        loss.backward()
         for parameters in self._clipped_together:
             torch.nn.utils.clip_grad_norm_(parameters, self.max_norm)
         self.optimizer.step()
         self.scheduler.step()
+
+    def _add_up_gradients(self) -> None:
+        """Sum gradients over all processes; a parameter that has none in any process still has none."""
+        gradients = [parameter.grad for parameter in self._parameters]
+        first = self._parameters[0]
+        present = torch.tensor([float(gradient is not None) for gradient in gradients]).to(first)
+        filled = zip(self._parameters, gradients, strict=True)
+        rows = [torch.zeros_like(p).flatten() if g is None else g.flatten() for p, g in filled]
+        sums = self.process.add_up(torch.cat([*rows, present])).split([*map(len, rows), len(present)])
+        for parameter, values, count in zip(self._parameters, sums, sums[-1].tolist(), strict=False):
+            parameter.grad = values.view_as(parameter) if count > 0 else None
+
+
+class SharedLoss(NamedTuple):
+    """The loss of a batch that all processes share."""
+
+    contribution: torch.Tensor  # of this process; its gradients add up to that of the loss
+    value: float
+    num_structures: int
+
+
+def loss_over_processes(
+    terms: Sequence[LossTerm],
+    evaluated: Sequence[Evaluated | None],
+    num_structures: int,
+    process: Process,
+    request: StopRequest,
+) -> SharedLoss:
+    r"""Add up the loss of a batch over all processes.
+
+    A part of the loss that is a mean, :math:`m_r` over :math:`n_r` structures or numbers in process r, contributes
+    :math:`m_r n_r / \sum_s n_s`, so that the sum over the processes is the mean over the batch.
+
+    :param terms: terms of the loss.
+    :param evaluated: their results for the structures of this process, ``None`` without any.
+    :param num_structures: number of these structures.
+    :param process: this process.
+    :param request: the signal that asks this process to stop.
+    :raises StopTraining: if any process was asked to stop.
+    """
+    nothing = torch.zeros(sum(term.num_means for term in terms), dtype=torch.float64, device=process.device)
+    absent = nothing.split([term.num_means for term in terms])
+    means = torch.cat([zeros if e is None else e.means for e, zeros in zip(evaluated, absent, strict=True)])
+    counts = torch.cat([zeros if e is None else e.counts for e, zeros in zip(evaluated, absent, strict=True)]).double()
+    values = torch.where(counts > 0, means.detach() * counts, means.detach())
+    others = values.new_tensor([num_structures, request.signal is not None])
+    sums, all_counts, others = process.add_up(torch.cat([values, counts, others])).split([len(means), len(means), 2])
+    total = torch.where(all_counts > 0, sums / all_counts.clamp_min(1.0), sums).sum()
+    share = torch.where(all_counts > 0, counts / all_counts.clamp_min(1.0), 1.0)
+    value, in_batch, stopped = torch.cat([total.unsqueeze(0), others]).tolist()
+    if stopped > 0:
+        raise StopTraining(request.exit_code)
+    return SharedLoss((means * share.to(means.dtype)).sum(), value, int(in_batch))
 
 
 def run_epoch(
@@ -60,36 +118,39 @@ def run_epoch(
     errors: EpochErrors,
     dtype: torch.dtype,
     step: OptimizerStep | None,
+    request: StopRequest,
 ) -> dict[str, float]:
     """Evaluate all batches, and in training take an optimizer step after each.
 
     :param model: the model, which may be wrapped in training.
+    :param batches: the shares of this process.
     :param step: called with the loss of each batch; ``None`` for validation.
+    :param request: the signal that asks this process to stop.
     :return: the errors by name.
     :raises FloatingPointError: if the loss is not finite.
+    :raises StopTraining: if any process was asked to stop.
     """
     training = step is not None
     process = errors.process
     needs_gradients = training or any(info.gradients for info in targets.values())
     with torch.set_grad_enabled(needs_gradients):
         for batch in batches:
-            systems, batch_targets, extra = unpack_batch(batch)
-            systems, batch_targets, _ = batch_to(systems, batch_targets, extra, dtype=dtype, device=process.device)
-            requested = {name: targets[name] for name in batch_targets}
-            predictions = evaluate_model(model, systems, requested, is_training=training)
-            loss, evaluated = objective(predictions, batch_targets, systems)
-            sums = torch.stack([loss.detach() * len(systems), loss.new_tensor(len(systems))])
-            if process.is_distributed:
-                torch.distributed.all_reduce(sums)
-            total, num_structures = sums.tolist()
-            value = total / num_structures
-            if not math.isfinite(value):
+            systems: list[Any] = []
+            evaluated: list[Evaluated | None] = [None] * len(objective.terms)
+            if batch is not None:
+                systems, batch_targets, extra = unpack_batch(batch)
+                systems, batch_targets, _ = batch_to(systems, batch_targets, extra, dtype=dtype, device=process.device)
+                requested = {name: targets[name] for name in batch_targets}
+                predictions = evaluate_model(model, systems, requested, is_training=training)
+                _, evaluated = objective(predictions, batch_targets, systems)
+            loss = loss_over_processes(objective.terms, evaluated, len(systems), process, request)
+            if not math.isfinite(loss.value):
                 raise FloatingPointError(
-                    f"the {'training' if training else 'validation'} loss is {value}: "
+                    f"the {'training' if training else 'validation'} loss is {loss.value}: "
                     "lower the learning rate or look for outliers among the targets"
                 )
             if step is not None:
-                step(loss)
-            errors.add_loss(value, num_structures)
+                step(loss.contribution)
+            errors.add_loss(loss.value, loss.num_structures)
             errors.add(evaluated)
     return errors.finalize()

@@ -31,17 +31,17 @@ class SpectrumErrors:
 
     def finalize(self) -> dict[str, float]:
         """Return the errors per electron (eq. 10) and per atom."""
-        if self._process.is_distributed:
-            torch.distributed.all_reduce(self._sums.sums)
+        self._process.add_up(self._sums.sums)
         if self._sums.sums[2] == 0:
             return {}
         found = self._sums.compute()
         return {
-            f"{self._target} aligned RMSE [eV^-1/2 per electron]": found.per_electron,
+            f"{self._target} {ALIGNED_PER_ELECTRON}": found.per_electron,
             f"{self._target} aligned RMSE {_NOT_SELECTING}": found.per_atom,
         }
 
 
+ALIGNED_PER_ELECTRON = "aligned RMSE [eV^-1/2 per electron]"
 # The same error in another unit, which must not count twice in the selection of the best model.
 _NOT_SELECTING = "[states eV^-1/2 per atom]"
 
@@ -67,9 +67,14 @@ class PointwiseErrors:
         """See :class:`~electrain.training.terms.Errors`."""
         errors: dict[str, float] = {}
         for accumulator in self._accumulators:
-            known = {name: sums for name, sums in accumulator.information.items() if sums[1] > 0}
-            accumulator.information = known
-            errors.update(accumulator.finalize(self._not_per_atom, self._process.is_distributed, self._process.device))
+            # not with metatrain's sums over processes, which are in single precision
+            sums: dict[str, tuple[float, int]] = {}
+            for of_process in self._process.gather(accumulator.information):
+                for name, (total, count) in of_process.items():
+                    others = sums.get(name, (0.0, 0))
+                    sums[name] = (others[0] + total, others[1] + count)
+            accumulator.information = {name: found for name, found in sums.items() if found[1] > 0}
+            errors.update(accumulator.finalize(self._not_per_atom))
         return errors
 
 

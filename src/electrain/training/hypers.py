@@ -91,15 +91,16 @@ class TrainerHypers(TypedDict):
     """Hyperparameters of the training."""
 
     distributed: NotRequired[bool]
-    """Train on several GPUs; default: if SLURM starts more than one task."""
+    """Train in several processes, one per GPU (or on CPUs); default: if torchrun or SLURM starts more than one. See
+    docs/training.md."""
     distributed_port: Annotated[int, Interval(ge=1, le=65535)] = 39591
-    """Port for the communication between processes."""
+    """Port for the communication between the processes of a SLURM job; two jobs on one computer need different ones."""
     finetune: NotRequired[FinetuneHypers]
     """Start from a trained model instead of random weights."""
     batch_size: Count = 16
-    """Number of structures in a batch."""
+    """Number of structures in a batch; several processes share it."""
     max_atoms_per_batch: Optional[Count] = None
-    """If set, fill batches up to this number of atoms instead of a number of structures."""
+    """If set, fill batches up to this number of atoms instead of a number of structures; several processes share it."""
     min_atoms_per_batch: Annotated[int, Ge(0), at_most("max_atoms_per_batch"), AfterValidator(with_packing)] = 0
     """With ``max_atoms_per_batch``: drop batches with fewer atoms."""
     num_epochs: Annotated[Count, Unit("epochs")] = 760

@@ -12,7 +12,7 @@ from metatensor.torch import TensorBlock, TensorMap
 from metatomic.torch import System
 from metatrain.scaler import Scaler
 from metatrain.utils.data import TargetInfo
-from metatrain.utils.loss import LossAggregator
+from metatrain.utils.loss import LossAggregator, LossInterface
 from metatrain.utils.per_atom import average_by_num_atoms
 
 from electrain.interface.quantities import quantity_of
@@ -41,6 +41,8 @@ class SelfAlignedLoss:
     :param gradient_weight: alpha, in eV^2.
     :param cumulative_weight: beta, in eV^-2.
     """
+
+    num_means = 1
 
     def __init__(
         self,
@@ -94,7 +96,8 @@ class SelfAlignedLoss:
         loss = self.weight * mean_loss(terms, trusted, num_atoms, self.gradient_weight, self.cumulative_weight)
         electrons = electrons_in_target(target, trusted, self.axis.grid.step)
         zero = fermi_level_after_alignment(terms.shift, targets[name].block().values, self.axis)
-        return Evaluated(loss, (terms.alignment.detach(), electrons, num_atoms), {name: zero})
+        errors = (terms.alignment.detach(), electrons, num_atoms)
+        return Evaluated(loss.unsqueeze(0), trusted.any(dim=1).sum().unsqueeze(0), errors, {name: zero})
 
     def new_errors(self, process: Process) -> SpectrumErrors:
         """Return the object that accumulates the root mean square of the alignment term."""
@@ -114,7 +117,9 @@ class PointwiseLoss:
         self, targets: Mapping[str, TargetInfo], options: Mapping[str, Any], per_structure: list[str], scaler: Scaler
     ) -> None:
         self.targets: tuple[str, ...] = tuple(targets)
-        self._loss = LossAggregator(targets=dict(targets), config=dict(options))
+        # metatrain's sum of them all is a mean over one process only
+        self._losses = list(LossAggregator(targets=dict(targets), config=dict(options)).losses.values())
+        self.num_means = len(self._losses)
         self._per_structure, self._scaler = per_structure, scaler
 
     def __call__(self, predictions: Maps, targets: Maps, systems: list[System]) -> Evaluated:
@@ -123,17 +128,24 @@ class PointwiseLoss:
         expected = average_by_num_atoms(dict(targets), systems, self._per_structure)
         # The loaders have divided by one scale per target; scales per property multiply the predictions here.
         predicted = self._scaled(predicted, systems, per_target=False)
-        loss = self._loss(predicted, expected)
+        means = torch.stack([self._mean(loss, predicted, expected) for loss in self._losses])
+        counts = torch.stack([_count(loss, expected) for loss in self._losses])
         with torch.no_grad():
             errors = (
                 self._scaled(predicted, systems, per_target=True),
                 self._scaled(expected, systems, per_target=True),
             )
-        return Evaluated(loss, errors, {})
+        return Evaluated(means, counts, errors, {})
 
     def new_errors(self, process: Process) -> PointwiseErrors:
         """Return the object that accumulates RMSE and MAE."""
         return PointwiseErrors(self._per_structure, process)
+
+    def _mean(self, loss: LossInterface, predicted: Maps, expected: Maps) -> torch.Tensor:
+        values = next(iter(predicted.values())).block(0).values
+        if loss.target not in predicted:
+            return values.new_zeros(())
+        return loss.weight * loss(dict(predicted), dict(expected)).to(values.dtype)
 
     def _scaled(self, maps: dict[str, TensorMap], systems: list[System], *, per_target: bool) -> dict[str, TensorMap]:
         known = {name: tensor_map for name, tensor_map in maps.items() if name in self._scaler.outputs}
@@ -159,6 +171,19 @@ def check_pointwise(target: str, options: Mapping[str, Any]) -> None:
     for part in (options, *options.get("gradients", {}).values()):
         if "delta" in part and part.get("type", "mse") != "huber":
             raise ValueError(f"`delta` in the loss of {target!r} is an option of the type 'huber'; add `type: huber`")
+
+
+def _count(loss: LossInterface, targets: Maps) -> torch.Tensor:
+    """How many numbers a loss is the mean of."""
+    count = next(iter(targets.values())).block(0).values.new_zeros(())
+    if loss.reduction != "mean" or loss.target not in targets:
+        return count
+    for block in targets[loss.target].blocks():
+        if loss.gradient is None:
+            count = count + block.values.isnan().logical_not().sum()
+        elif loss.gradient in block.gradients_list():
+            count = count + block.gradient(loss.gradient).values.isnan().logical_not().sum()
+    return count
 
 
 # By the name in the table of quantities: function of a target, the axis and the target's entry in the options -> term.
@@ -211,7 +236,7 @@ class Objective:
     def __call__(
         self, predictions: Maps, targets: Maps, systems: list[System]
     ) -> tuple[torch.Tensor, list[Evaluated | None]]:
-        """Return the loss of one batch, a scalar, and the result of each term (``None`` without any of its targets)."""
+        """Return the loss of the given structures, a scalar, and the result of each term (``None`` without targets)."""
         positions = systems[0].positions
         loss = torch.zeros((), dtype=positions.dtype, device=positions.device)
         zeros: dict[str, torch.Tensor] = {}
@@ -224,7 +249,7 @@ class Objective:
             expected = {name: _on_predicted_axis(name, targets[name], zeros) for name in names}
             evaluated = term({name: predictions[name] for name in names}, expected, systems)
             zeros.update(evaluated.zeros)
-            loss = loss + evaluated.loss
+            loss = loss + evaluated.means.sum()
             found.append(evaluated)
         return loss, found
 

@@ -13,9 +13,11 @@ Maps = Mapping[str, TensorMap]
 
 
 class Evaluated(NamedTuple):
-    """Result of a term for a batch."""
+    """Result of a term for a batch, or for the share of a process in it."""
 
-    loss: torch.Tensor  # a scalar
+    means: torch.Tensor  # (num_means,) parts of the loss, which is their sum
+    # (num_means,) how many structures or numbers each is the mean of; 0 for a sum, or if there are none
+    counts: torch.Tensor
     errors: tuple[Any, ...]  # arguments of ``add`` of the term's errors
     # zero of the targets on the axes of predicted spectra, by target: (num_structures,) eV, NaN if unknown
     zeros: dict[str, torch.Tensor]
@@ -35,6 +37,7 @@ class LossTerm(Protocol):
     """Part of the loss, for one or several targets."""
 
     targets: tuple[str, ...]
+    num_means: int  # number of its parts, each a mean over structures or numbers of its own
 
     def __call__(self, predictions: Maps, targets: Maps, systems: list[System], /) -> Evaluated:
         """Compare predictions and targets of a batch, which has at least one target of this term."""

@@ -2,17 +2,15 @@
 
 import copy
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, Optional
+from typing import Any, Literal, NamedTuple, Optional
 
 import torch
 from metatrain.utils.abc import ModelInterface, TrainerInterface
-from metatrain.utils.data import Dataset, DatasetInfo
-from metatrain.utils.distributed.distributed_data_parallel import DistributedDataParallel
+from metatrain.utils.data import Dataset
 from metatrain.utils.io import check_file_extension
-from metatrain.utils.logging import ROOT_LOGGER, MetricLogger
 from torch.utils.data import Subset
 
 from electrain.files.replacing import atomically
@@ -35,10 +33,32 @@ from .finetuning import (
 )
 from .hypers import TrainerHypers
 from .losses import Objective, default_losses
-from .processes import Process, start_process
+from .processes import Process, leave, lost_processes_named, start_process
+from .progress import EpochLog
 from .schedule import make_schedule, resume
-from .seeding import seed_epoch
+from .seeding import agree_on_seed, seed_epoch
+from .silencing import silence_warnings
+from .stopping import StopRequest, StopTraining, noticing_signals
 from .terms import LossTerm
+
+
+class Run(NamedTuple):
+    """Everything that an epoch needs."""
+
+    model: Any
+    called: torch.nn.Module  # the model or a wrapper around it
+    loaders: Loaders
+    objective: Objective
+    dtype: torch.dtype
+    step: OptimizerStep
+    process: Process
+    request: StopRequest
+
+
+def in_fixed_order(hypers: TrainerHypers) -> dict[str, Any]:
+    """Sort the losses by target: metatrain fills them in in random order, and equal trainings give equal files."""
+    loss = hypers["loss"]
+    return {**hypers, "loss": loss if isinstance(loss, str) else dict(sorted(loss.items()))}
 
 
 class SpectralTrainer(TrainerInterface[TrainerHypers]):
@@ -59,6 +79,7 @@ class SpectralTrainer(TrainerInterface[TrainerHypers]):
         self.best_epoch: Optional[int] = None
         self.best_metric = float("inf")
         self.best_model_state_dict: Optional[dict[str, Any]] = None
+        self.model_state_dict: Optional[dict[str, Any]] = None  # after the last epoch of this run
         self.optimizer_state_dict: Optional[dict[str, Any]] = None
         self.scheduler_state_dict: Optional[dict[str, Any]] = None
         self.strategy = read_strategy(self.hypers.get("finetune"))
@@ -74,24 +95,50 @@ class SpectralTrainer(TrainerInterface[TrainerHypers]):
         val_datasets: list[Dataset | Subset],
         checkpoint_dir: str,
     ) -> None:
-        """Train for ``num_epochs`` epochs in total, including those before a restart."""
+        """Train for ``num_epochs`` epochs in total, including those before a restart.
+
+        :raises SystemExit: at the end of all processes but the first one if torchrun has started several, and if a
+            signal has stopped the training, after the last full epoch was saved.
+        """
         hypers = self.hypers
         if not isinstance(model, self.model_class):
             raise ValueError(
                 f"`finetune.read_from` must be a checkpoint of {self.model_class.architecture}, got a model of type "
                 f"{type(model).__name__}"
             )
+        silence_warnings()
         process = start_process(hypers.get("distributed"), hypers["distributed_port"], devices)
+        try:
+            with lost_processes_named(process):
+                self._train(model, dtype, process, train_datasets, val_datasets, checkpoint_dir)
+        except StopTraining as stop:
+            leave(process, checkpoint_dir)
+            raise SystemExit(stop.exit_code) from None
+        if leave(process, checkpoint_dir):
+            raise SystemExit(0)
+
+    def _train(
+        self,
+        model: Any,
+        dtype: torch.dtype,
+        process: Process,
+        train_datasets: Datasets,
+        val_datasets: Datasets,
+        checkpoint_dir: str,
+    ) -> None:
+        hypers, folder = self.hypers, Path(checkpoint_dir)
         self.check(model, process)
-        self._check_options(model, train_datasets, val_datasets, Path(checkpoint_dir))
-        logging.info(f"Training on {process.world_size} device(s) of type {process.device} with dtype {dtype}")
+        self._check_options(model, train_datasets, val_datasets, folder)
+        self.seed = agree_on_seed(self.seed, [*train_datasets, *val_datasets], process)
+        logging.info(f"Training on {process.world_size} device(s) of type {process.device.type} with dtype {dtype}")
+        if process.is_distributed:
+            logging.info("The processes share each batch: `batch_size` and `max_atoms_per_batch` are of all together")
         model.to(device=process.device, dtype=dtype)
+        process.share_state(model)
         fit_baselines(model, train_datasets, hypers, process, checkpoint_dir)
         self._choose_parameters(model)
         targets = model.dataset_info.targets
         loaders = make_loaders(model, targets, train_datasets, val_datasets, hypers, process)
-        objective = Objective(self.losses(model))
-        wrapped = self.wrap(model, process)
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
         # fused: one pass over all parameters, which gives the same step
         optimizer = torch.optim.Adam(trained, lr=hypers["learning_rate"], fused=True)
@@ -101,29 +148,22 @@ class SpectralTrainer(TrainerInterface[TrainerHypers]):
             self.best_epoch, self.best_metric, self.best_model_state_dict = None, float("inf"), None
         elif self.optimizer_state_dict and self.scheduler_state_dict:
             resume(optimizer, scheduler, self.optimizer_state_dict, self.scheduler_state_dict)
+        self.optimizer_state_dict, self.scheduler_state_dict = optimizer.state_dict(), scheduler.state_dict()
 
         step = OptimizerStep(model, optimizer, scheduler, hypers["grad_clip_norm"], process)
-        self._take_over(self.epoch, optimizer, scheduler)
         logging.info("Starting training")
-        try:
-            with MatmulPrecision(hypers["matmul_precision"], model).in_use():
-                for epoch, errors in self._epochs(
-                    wrapped, model.dataset_info, loaders, objective, process, dtype, step
-                ):
-                    self._keep_if_best(model, errors[1], epoch)
-                    self._take_over(epoch, optimizer, scheduler)
-                    if (epoch + 1) % hypers["checkpoint_interval"] == 0 and process.rank == 0:
-                        self.save_checkpoint(model, Path(checkpoint_dir) / f"model_{epoch}.ckpt")
-        except FloatingPointError:
-            if process.rank == 0 and self.epoch is not None:
-                path = Path(checkpoint_dir) / "model_before_failure.ckpt"
-                logging.info(f"Saving the best model so far to {path}")
-                self.save_checkpoint(model, path)
-            raise
-        if process.is_distributed:
-            # The model first: as the last owner of the process group, it would wait for threads that wait for Python.
-            del wrapped
-            torch.distributed.destroy_process_group()
+        with noticing_signals(announced=process.rank == 0) as request:
+            run = Run(model, self.wrap(model), loaders, Objective(self.losses(model)), dtype, step, process, request)
+            try:
+                with MatmulPrecision(hypers["matmul_precision"], model).in_use():
+                    self._run_epochs(run, folder)
+            except Exception as error:
+                stopped = request.signal is not None or isinstance(error, StopTraining)
+                self._save_last_epoch(run, folder, stopped, error)
+                if stopped and not isinstance(error, StopTraining):
+                    # such as loading processes that the same signal has killed
+                    raise SystemExit(request.exit_code) from error
+                raise
 
     def check(self, model: Any, process: Process) -> None:
         """Raise a ``ValueError`` for a model that cannot be trained here, before any work is done."""
@@ -152,9 +192,9 @@ class SpectralTrainer(TrainerInterface[TrainerHypers]):
         per_structure = intensive_targets(targets, self.hypers["per_structure_targets"])
         return default_losses(targets, self.hypers["loss"], model.axis, per_structure, model.scaler)
 
-    def wrap(self, model: Any, process: Process) -> torch.nn.Module:
+    def wrap(self, model: Any) -> torch.nn.Module:
         """Return the module called in training steps: the model, or a wrapper around it."""
-        return DistributedDataParallel(model, device_ids=[process.device]) if process.is_distributed else model
+        return model
 
     def _choose_parameters(self, model: Any) -> None:
         """Start fine-tuning if the options request it; after a restart, train the same parameters as before."""
@@ -166,58 +206,63 @@ class SpectralTrainer(TrainerInterface[TrainerHypers]):
             start_finetuning(model, self.strategy, settings.get("inherit_heads", {}))
         self.trainable_parameters = trained_parameters(model)
 
-    def _epochs(
-        self,
-        model: Any,
-        info: DatasetInfo,
-        loaders: Loaders,
-        objective: Objective,
-        process: Process,
-        dtype: torch.dtype,
-        step: OptimizerStep,
-    ) -> Iterator[tuple[int, list[dict[str, float]]]]:
-        """Run, log and yield the remaining epochs with the errors of both sets."""
-        metric_logger = None
-        for epoch in range(0 if self.epoch is None else self.epoch + 1, self.hypers["num_epochs"]):
-            seed_epoch(self.seed, epoch, process.rank)
-            learning_rate = step.optimizer.param_groups[0]["lr"]
-            for sampler in loaders.epoch_samplers:
+    def _run_epochs(self, run: Run, folder: Path) -> None:
+        """Run the remaining epochs."""
+        hypers = self.hypers
+        log = EpochLog(run.model.dataset_info, hypers["num_epochs"], run.process.rank)
+        for epoch in range(0 if self.epoch is None else self.epoch + 1, hypers["num_epochs"]):
+            seed_epoch(self.seed, epoch)
+            learning_rate = run.step.optimizer.param_groups[0]["lr"]
+            for sampler in run.loaders.epoch_samplers:
                 sampler.set_epoch(epoch)
-            errors = self._run_both_sets(model, info, loaders, objective, process, dtype, step)
-            if metric_logger is None:
-                metric_logger = MetricLogger(ROOT_LOGGER, info, errors, ["training", "validation"])
-            if epoch % self.hypers["log_interval"] == 0:
-                metric_logger.log(errors, epoch=epoch, rank=process.rank, learning_rate=learning_rate)
-            yield epoch, errors
+            errors = self._run_both_sets(run)
+            self._take_over(run, epoch, selected_error(errors[1], hypers["best_model_metric"]))
+            log.count_epoch()
+            if epoch % hypers["log_interval"] == 0:
+                log.write(epoch, errors, learning_rate, self.best_epoch)
+            if (epoch + 1) % hypers["checkpoint_interval"] == 0 and run.process.rank == 0:
+                self.save_checkpoint(run.model, folder / f"model_{epoch}.ckpt")
+        if any(run.process.gather(run.request.signal)):
+            raise StopTraining(run.request.exit_code)  # after the last epoch
 
-    def _run_both_sets(
-        self,
-        model: Any,
-        info: DatasetInfo,
-        loaders: Loaders,
-        objective: Objective,
-        process: Process,
-        dtype: torch.dtype,
-        step: OptimizerStep,
-    ) -> list[dict[str, float]]:
+    def _run_both_sets(self, run: Run) -> list[dict[str, float]]:
         """Return the errors of a training epoch, then of the validation set."""
         results = []
-        for batches, update in ((loaders.train, step), (loaders.validation, None)):
-            errors = EpochErrors(objective.terms, process)
-            results.append(run_epoch(model, batches, info.targets, objective, errors, dtype, update))
+        for batches, update in ((run.loaders.train, run.step), (run.loaders.validation, None)):
+            errors = EpochErrors(run.objective.terms, run.process)
+            targets = run.model.dataset_info.targets
+            results.append(
+                run_epoch(run.called, batches, targets, run.objective, errors, run.dtype, update, run.request)
+            )
         return results
 
-    def _keep_if_best(self, model: Any, errors: dict[str, float], epoch: int) -> None:
-        metric = selected_error(errors, self.hypers["best_model_metric"])
-        if metric < self.best_metric:
-            self.best_metric = metric
-            self.best_epoch = epoch
-            self.best_model_state_dict = copy.deepcopy(model.state_dict())
-
-    def _take_over(self, epoch: Optional[int], optimizer: torch.optim.Optimizer, scheduler: Any) -> None:
+    def _take_over(self, run: Run, epoch: int, metric: float) -> None:
+        """Copy everything that a restart after this epoch needs, because the next one may be stopped halfway."""
         self.epoch = epoch
-        self.optimizer_state_dict = optimizer.state_dict()
-        self.scheduler_state_dict = scheduler.state_dict()
+        self.model_state_dict = copy.deepcopy(run.model.state_dict())
+        self.optimizer_state_dict = copy.deepcopy(run.step.optimizer.state_dict())
+        self.scheduler_state_dict = run.step.scheduler.state_dict()
+        if metric < self.best_metric:
+            self.best_metric, self.best_epoch = metric, epoch
+            self.best_model_state_dict = self.model_state_dict
+
+    def _save_last_epoch(self, run: Run, folder: Path, stopped: bool, reason: Exception) -> None:
+        """Save the state after the last epoch that ended in this run, when a later one has failed or was stopped."""
+        if run.process.rank > 0:
+            return
+        start = f"Stopped by {run.request.name}" if stopped else "Training has failed"
+        if stopped and not isinstance(reason, StopTraining):
+            start += f" ({reason})"
+        if self.model_state_dict is None or self.epoch is None:
+            logging.info(f"{start} before the end of the first epoch of this run; there is nothing to save")
+            return
+        path = folder / (f"model_{self.epoch}.ckpt" if stopped else "model_before_failure.ckpt")
+        run.model.load_state_dict(self.model_state_dict)
+        self.save_checkpoint(run.model, path)
+        logging.info(
+            f"{start}; saved {path} after {self.epoch + 1} of {self.hypers['num_epochs']} epochs. To go on from there: "
+            f"mtt train options.yaml --restart {path}"
+        )
 
     def save_checkpoint(self, model: ModelInterface, path: str | Path) -> None:
         """Write the state of model and trainer; the file appears only once it is complete."""
@@ -225,7 +270,7 @@ class SpectralTrainer(TrainerInterface[TrainerHypers]):
         checkpoint.update(
             {
                 "trainer_ckpt_version": self.__checkpoint_version__,
-                "train_hypers": self.hypers,
+                "train_hypers": in_fixed_order(self.hypers),
                 "seed": self.seed,
                 "epoch": self.epoch,
                 "optimizer_state_dict": self.optimizer_state_dict,
@@ -237,8 +282,9 @@ class SpectralTrainer(TrainerInterface[TrainerHypers]):
         )
         if self.best_model_state_dict is not None:
             checkpoint["best_model_state_dict"] = self.best_model_state_dict
-        with atomically(Path(check_file_extension(path, ".ckpt"))) as unfinished:
-            torch.save(checkpoint, unfinished)
+        # into an open file: torch would put the name of the temporary one, which is never the same, into its archive
+        with atomically(Path(check_file_extension(path, ".ckpt"))) as unfinished, unfinished.open("wb") as file:
+            torch.save(checkpoint, file)
 
     @classmethod
     def load_checkpoint(

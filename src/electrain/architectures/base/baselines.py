@@ -3,6 +3,8 @@
 import torch
 from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatrain.composition import CompositionModel
+from metatrain.composition._base_composition import BaseCompositionModel
+from metatrain.scaler._base_scaler import BaseScaler
 from metatrain.utils.additive import ZBL
 from metatrain.utils.data import DatasetInfo
 
@@ -47,6 +49,18 @@ def energies_of(dataset_info: DatasetInfo) -> DatasetInfo:
     """Return the targets to which the ZBL repulsion is added."""
     targets = {name: info for name, info in dataset_info.targets.items() if ZBL.is_valid_target(name, info)}
     return DatasetInfo(dataset_info.length_unit, sorted(dataset_info.atomic_types), targets)
+
+
+def fill_tables_of_types(model: torch.nn.Module) -> None:
+    """Write -1 where metatrain's tables of atomic types are uninitialised memory, which no element reads.
+
+    Otherwise equal trainings would give different files.
+    """
+    for module in model.modules():
+        if isinstance(module, (BaseCompositionModel, BaseScaler)):
+            types = module.atomic_types.to(device=module.type_to_index.device, dtype=torch.int64)
+            module.type_to_index.fill_(-1)
+            module.type_to_index[types] = torch.arange(len(types), device=types.device)
 
 
 def add_contribution(prediction: TensorMap, contribution: TensorMap) -> TensorMap:

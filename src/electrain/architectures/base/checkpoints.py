@@ -10,6 +10,8 @@ from metatrain.utils.metadata import merge_metadata
 from electrain.files.checkpoints import read_checkpoint
 from electrain.nn.low_rank import LowRank, add_low_rank, find_low_rank, merge_low_rank
 
+from .baselines import fill_tables_of_types
+
 
 def write_model(model: Any) -> dict[str, Any]:
     """Return everything that :func:`read_model` needs."""
@@ -55,6 +57,7 @@ def read_model(model_class: Any, checkpoint: dict[str, Any], context: str) -> An
         model.add_element_spectra()
     dtype = next(value.dtype for name, value in state.items() if name.startswith("network."))
     model.to(dtype).load_state_dict(state)
+    fill_tables_of_types(model)  # in files of earlier versions they are not filled
     if context != "restart":
         merge_low_rank(model.network)
     model.additive_models[0].sync_tensor_maps()

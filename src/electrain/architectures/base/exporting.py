@@ -11,6 +11,7 @@ from metatrain.utils.dtype import dtype_to_str
 from metatrain.utils.metadata import merge_metadata
 
 from electrain.nn.low_rank import find_low_rank, merge_low_rank
+from electrain.training.silencing import silence_warnings
 
 
 def export_model(model: Any, metadata: Optional[ModelMetadata]) -> AtomisticModel:
@@ -18,6 +19,7 @@ def export_model(model: Any, metadata: Optional[ModelMetadata]) -> AtomisticMode
 
     :raises ValueError: for a model in an unsupported precision.
     """
+    silence_warnings()  # also while metatrain saves the model
     if find_low_rank(model.network) is not None:
         model = copy.deepcopy(model)
         merge_low_rank(model.network)

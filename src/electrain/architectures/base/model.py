@@ -25,7 +25,7 @@ from electrain.nn.spectrum_convolution import SpectrumConvolution
 from electrain.uncertainty.registration import SpectralUncertainty
 
 from . import checkpoints
-from .baselines import add_contribution, make_baselines, with_baselines, with_scales
+from .baselines import add_contribution, fill_tables_of_types, make_baselines, with_baselines, with_scales
 from .element_spectra import ElementSpectra
 from .exporting import export_model
 from .long_range import LongRange
@@ -100,6 +100,7 @@ class SpectralModel(ModelInterface):
 
         self.additive_models = make_baselines(with_baselines(dataset_info), hypers["zbl"])
         self.scaler = Scaler(get_default_hypers("scaler")["model"], with_scales(dataset_info, hypers))
+        fill_tables_of_types(self)
         long_range = hypers.get("long_range") or {"enable": False}
         self.neighbor_list = NeighborListOptions(
             self.network.pairs.radius, full_list=True, strict=bool(long_range["enable"])

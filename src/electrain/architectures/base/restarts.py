@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from electrain.interface.quantities import DENSITY_OF_STATES
 
-from .baselines import energies_of, with_baselines, with_scales
+from .baselines import energies_of, fill_tables_of_types, with_baselines, with_scales
 from .targets import axis_of, check_target_set, checked_dataset_info
 
 
@@ -40,6 +40,7 @@ def restart_model(model: Any, dataset_info: DatasetInfo, options: Mapping[str, A
     restart_baselines(model.additive_models, with_baselines(dataset_info), with_baselines(merged))
     model.scaler = model.scaler.restart(with_scales(dataset_info, model.hypers))
     let_known_targets_be_found(model.scaler)
+    fill_tables_of_types(model)
 
 
 def remove_output(model: Any, name: str) -> None:

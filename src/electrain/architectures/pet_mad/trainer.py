@@ -34,9 +34,9 @@ class Trainer(SpectralTrainer):
                 )
             check_recordable(model)
 
-    def wrap(self, model: Any, process: Process) -> torch.nn.Module:
+    def wrap(self, model: Any) -> torch.nn.Module:
         """Wrap the model so that steps replay recordings, with ``cuda_graphs``."""
-        return GraphedModel(model) if self.cuda_graphs else super().wrap(model, process)
+        return GraphedModel(model) if self.cuda_graphs else super().wrap(model)
 
     @property
     def cuda_graphs(self) -> bool:
