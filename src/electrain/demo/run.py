@@ -41,7 +41,7 @@ SETTINGS = {
     },
 }
 _PANELS = 6
-_EPOCH = re.compile(r"Epoch: +(\d+) .*validation mtt::dos aligned RMSE \[eV\^-1/2 per electron\]: +([0-9.]+)")
+_EPOCH = re.compile(r"epoch +(\d+)/\d+ .* DOS +([0-9.]+) eV\^-1/2")
 
 
 def run_demo(folder: Path, say: Callable[[str], None]) -> list[Comparison]:
@@ -82,9 +82,9 @@ def _train(folder: Path, say: Callable[[str], None]) -> None:
 
     def show_epoch(line: str) -> None:
         match = _EPOCH.search(line)
-        if match and int(match[1]) % 5 == 4:
+        if match and int(match[1]) % 5 == 0:
             error = f"validation DOS error {float(match[2]):.2f} eV^-1/2 per electron"
-            say(f"     epoch {int(match[1]) + 1:3d}/{epochs}: {error}")
+            say(f"     epoch {int(match[1]):3d}/{epochs}: {error}")
 
     _run(["mtt", "train", "options.yaml", "-o", "model.pt"], folder, show_epoch)
 
