@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "results",
         "calculators",
     },
-    "demo": {"spectra", "interface", "data", "calculators", "evaluation", "plots", "results"},
+    "demo": {"spectra", "interface", "files", "data", "calculators", "evaluation", "plots", "results"},
 }
 # Beside these, the standard library and the package itself
 ALLOWED = {

@@ -3,17 +3,22 @@
 import functools
 import itertools
 import os
+import re
 import shutil
 import socket
 import time
+from pathlib import Path
 
 import pytest
 from ase import Atoms
+from full_disk import files_up_to
 from processes import contents, go_on, kill, started
 
 from electrain.data import chunks, prepare_dataset, work_folder
 from electrain.data import prepare as dataset
 from electrain.data import writing as formats
+from electrain.files.own_files import DamagedFileError
+from electrain.files.replacing import remove
 from electrain.jobs import folder as job_folder
 from electrain.jobs import workers
 
@@ -252,3 +257,56 @@ def test_a_worker_with_another_version(sources, tmp_path, threads, monkeypatch):
         pytest.raises(ValueError, match=r"expected electrain .* on every Dask worker, got 0\.0\.1 on "),
     ):
         prepare_dataset(sources, tmp_path / "data", scheduler=cluster.scheduler_address)
+
+
+@pytest.mark.usefixtures("no_summary")
+@pytest.mark.parametrize("form", ["zip", "memmap"])
+def test_damaged_files_of_an_unfinished_data_set(sources, tmp_path, monkeypatch, form):
+    """Each is named with what to do about it, and that helps."""
+    whole = contents(prepare_dataset(sources, tmp_path / "whole", form=form).folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(dataset, "join_chunks", stop_after(0, dataset.join_chunks))
+        with pytest.raises(KeyboardInterrupt):
+            prepare_dataset(sources, tmp_path / "data", form=form)
+    work = tmp_path / "data" / ".unfinished"
+    part = next((work / "written").glob(f"*-{form}/train*"))
+    for path, remedy in (
+        (work / "read" / "00000001.npz", "delete it and run the same command to read its calculations again"),
+        (
+            part / "na.npy" if part.is_dir() else part,
+            f"delete {part.parent} and run the same command to write it again",
+        ),
+    ):
+        path.write_text("text")
+        with pytest.raises(DamagedFileError, match=f"is damaged: expected .*; {remedy}$") as error:
+            prepare_dataset(sources, tmp_path / "data", form=form)
+        assert str(path if path.suffix == ".npz" else part) in str(error.value)
+        remove(path if path.suffix == ".npz" else part.parent)
+    for name in ("plan.json", "job.json"):
+        content = (work / name).read_text()
+        (work / name).write_text(content[:-1])
+        with pytest.raises(DamagedFileError, match=f"{name} is damaged: .*; delete the folder {work} to start again"):
+            prepare_dataset(sources, tmp_path / "data", form=form)
+        (work / name).write_text(content)
+    prepare_dataset(sources, tmp_path / "data", form=form)
+    assert contents(tmp_path / "data") == whole
+
+
+@pytest.mark.usefixtures("no_summary")
+def test_a_full_disk(sources, tmp_path):
+    """What has no room is named, nothing half written is left, and calculations are not dropped because of it."""
+    whole = contents(prepare_dataset(sources, tmp_path / "whole").folder)
+    failed = []
+    for size in (round(100 * 1.1**step) for step in range(100)):
+        try:
+            with files_up_to(size):
+                prepare_dataset(sources, tmp_path / "data")
+        except OSError as error:
+            failed.append(re.search(r"^cannot write (.*): ", str(error))[1])
+            left = [name.removeprefix(".unfinished/") for name in contents(tmp_path / "data")]
+            assert not [name for name in left if ".unfinished" in name]
+        else:
+            break
+    names = {Path(name).name for name in failed}
+    assert {"frames.xyz", "00000000.npz", "00000000-xyz", "train.xyz"} <= names
+    assert contents(tmp_path / "data") == whole

@@ -5,13 +5,14 @@ import math
 import os
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from ase import Atoms
 
+from electrain.files.own_files import expecting, read_arrays
 from electrain.files.replacing import atomically
 from electrain.interface.quantities import DENSITY_OF_STATES, in_data_sets
 from electrain.spectra.grid import EnergyGrid
@@ -21,6 +22,8 @@ from .calculation import Rejected
 from .sources import Piece, read_piece, sha256_of
 from .table import Dropped, Row, make_row, row_from_list
 from .targets import Sample, TrustedSpectrum, make_sample
+
+_REMEDY = "delete it and run the same command to read its calculations again"
 
 
 class ChunkTable(NamedTuple):
@@ -74,19 +77,28 @@ def read_chunk(pieces: Sequence[Piece], names: Sequence[str], axis: AxisSettings
 
 
 def read_table(path: Path) -> ChunkTable:
-    """Read the table of a chunk's file."""
-    with np.load(path) as file:
-        table = json.loads(file["table"].tobytes())
-    rows = [row_from_list(values) for values in table["rows"]]
-    dropped = [Dropped(*values) for values in table["dropped"]]
-    return ChunkTable(rows, dropped, {source: tuple(values) for source, values in table["num_frames"]})
+    """Read the table of a chunk's file.
+
+    :raises DamagedFileError: if it is not as it was written.
+    """
+    with expecting("a table of calculations", path, _REMEDY):
+        table = json.loads(read_arrays(path, ["table"], _REMEDY)["table"].tobytes())
+        rows = [row_from_list(values) for values in table["rows"]]
+        dropped = [Dropped(*values) for values in table["dropped"]]
+        return ChunkTable(rows, dropped, {source: tuple(values) for source, values in table["num_frames"]})
 
 
 def read_samples(path: Path, rows: Sequence[Row]) -> Iterator[Sample]:
-    """Read the samples of a chunk's file, in the order of its rows."""
-    with np.load(path) as file:
-        data = {name: file[name] for name in file.files if name not in ("table", "step")}
-        step = float(file["step"])
+    """Read the samples of a chunk's file, in the order of its rows.
+
+    :raises DamagedFileError: if it is not as it was written.
+    """
+    with expecting("samples of calculations", path, _REMEDY):
+        yield from _samples(read_arrays(path, None, _REMEDY), rows)
+
+
+def _samples(data: Mapping[str, np.ndarray], rows: Sequence[Row]) -> Iterator[Sample]:
+    step = float(data["step"])
     ends = dict.fromkeys(data, 0)
 
     def following(name: str, shape: tuple[int, ...]) -> np.ndarray:

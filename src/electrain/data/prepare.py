@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from electrain.files.replacing import naming
 from electrain.interface.quantities import ENERGY
 from electrain.jobs.folder import make_chunks, open_job
 from electrain.jobs.workers import check_workers, dask_client
@@ -244,14 +245,16 @@ def _write_documents(
         not_learned=_why_energies_are_not_learned(prepared),
         base_model=base_model,
     )
-    work.final(OPTIONS).write_text(options, encoding="utf-8")
+    with naming(work.final(OPTIONS)):
+        work.final(OPTIONS).write_text(options, encoding="utf-8")
     write_structures(work.final(STRUCTURES), files, selection)
     write_sources(work.final(SOURCES), files, selection)
     write_report(work.final(REPORT), files, selection)
     shown = selection.split.train[:: max(1, len(selection.split.train) // _NUM_SHOWN_SPECTRA)][:_NUM_SHOWN_SPECTRA]
-    plot_summary(
-        [_sample(work, selection, index) for index in shown], selection.rows, prepared.axis, work.final(FIGURE)
-    )
+    with naming(work.final(FIGURE)):
+        plot_summary(
+            [_sample(work, selection, index) for index in shown], selection.rows, prepared.axis, work.final(FIGURE)
+        )
     folder = work.final("")
     write_manifest(work.final(MANIFEST), selection, files, settings, command=command, folder=folder)
 

@@ -1,7 +1,6 @@
 """Reading the parts of a data set written by ``electrain prepare``, structure by structure."""
 
 import csv
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from metatensor.torch import TensorBlock
 from metatrain.utils.data import DiskDataset
 from numpy.typing import NDArray
 
+from electrain.files.own_files import expecting, read_json
 from electrain.interface.manifests import axis_from_manifest
 from electrain.interface.quantities import Quantity, in_data_sets
 
@@ -25,6 +25,7 @@ from .targets import ELECTRONIC
 from .work_folder import MANIFEST, STRUCTURES
 from .writing import part_name
 
+_REMEDY = "make the data set again with `electrain prepare`, in another folder"
 _Frame: TypeAlias = tuple[Atoms, dict[str, NDArray[np.float64]]]
 
 
@@ -64,6 +65,7 @@ class PreparedPart:
     :param folder: folder written by ``electrain prepare``.
     :param part: ``"train"``, ``"validation"`` or ``"test"``.
     :raises FileNotFoundError: if the folder is not a data set, or a file is missing.
+    :raises DamagedFileError: if the manifest or the table of structures is damaged.
     :raises ValueError: for another part, or a part without structures.
     """
 
@@ -75,18 +77,21 @@ class PreparedPart:
             raise FileNotFoundError(
                 f"expected a folder written by `electrain prepare`, but there is no {MANIFEST} in {folder}"
             )
-        settings = json.loads(manifest.read_text(encoding="utf-8"))
         self.folder, self.part = folder, part
-        self.form: str = settings["format"]
-        self.axis = axis_from_manifest(settings)
-        self.has = {
-            quantity.name: quantity.name in settings["units"]
-            for quantity in in_data_sets()
-            if quantity.name not in ELECTRONIC
-        }
-        self.entries = _read_entries(folder / STRUCTURES, part)
-        if not self.entries:
+        settings = read_json("a manifest", manifest, _REMEDY)
+        with expecting("a manifest", manifest, _REMEDY):
+            self.form: str = settings["format"]
+            self._read = _READERS[self.form]
+            self.axis = axis_from_manifest(settings)
+            self.has = {
+                quantity.name: quantity.name in settings["units"]
+                for quantity in in_data_sets()
+                if quantity.name not in ELECTRONIC
+            }
             parts = ", ".join(f"{name} {count}" for name, count in settings["split"]["number"].items())
+        with expecting("the table of structures", folder / STRUCTURES, _REMEDY):
+            self.entries = _read_entries(folder / STRUCTURES, part)
+        if not self.entries:
             raise ValueError(f"expected structures in the part {part!r} of {folder}, which has none ({parts})")
         self.path = folder / part_name(part, self.form)
         if not self.path.exists():
@@ -98,10 +103,11 @@ class PreparedPart:
     def structures(self) -> Iterator[LabelledStructure]:
         """Read all structures, one at a time, in the order of the file.
 
+        :raises DamagedFileError: if the file is damaged.
         :raises ValueError: if the number of structures or channels does not agree with table and manifest.
         """
         count = 0
-        for atoms, known in _READERS[self.form](self):
+        for atoms, known in self._frames():
             if count == len(self.entries):
                 raise ValueError(f"{self.path}: expected {count} structures as in {STRUCTURES}, got more")
             values = {}
@@ -118,6 +124,10 @@ class PreparedPart:
             count += 1
         if count != len(self.entries):
             raise ValueError(f"{self.path}: expected {len(self.entries)} structures as in {STRUCTURES}, got {count}")
+
+    def _frames(self) -> Iterator[_Frame]:
+        with expecting(f"structures in the format {self.form}", self.path, _REMEDY):
+            yield from self._read(self)
 
     def quantities(self) -> list[Quantity]:
         """Return the quantities in its files."""

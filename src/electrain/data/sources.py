@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from electrain.files.replacing import atomically
+from electrain.files.replacing import WriteError, atomically, naming
 from electrain.structures.packed import DAMAGED, TooLargeError, is_packed, open_packed
 from electrain.structures.xyz_frames import FrameError, next_frame
 
@@ -192,11 +192,12 @@ def read_piece(piece: Piece, name: str, folder: Path, *, dos_grid: DosGrid | Non
     :param folder: folder for a temporary file.
     :param dos_grid: energies of densities of states in extended XYZ files, which do not contain them.
     :raises ImportError: if the package that parses the format is missing.
+    :raises WriteError: if there is no room for the temporary file.
     """
     path = Path(piece.path)
     if piece.begin is not None:
         path = folder / "frames.xyz"
-        with open(piece.path, "rb") as file, path.open("wb") as copy:
+        with open(piece.path, "rb") as file, naming(path), path.open("wb") as copy:
             file.seek(piece.begin)
             left = piece.end - piece.begin
             while left > 0 and (block := file.read(min(left, _BLOCK))):
@@ -207,7 +208,7 @@ def read_piece(piece: Piece, name: str, folder: Path, *, dos_grid: DosGrid | Non
         for frame in read_calculations(path, dos_grid=dos_grid):
             yield frame
             number += 1
-    except ImportError:
+    except (ImportError, WriteError):  # not the file's fault: all others would be left out, too
         raise
     except Exception as error:  # one broken file in a million must not stop the others
         yield Rejected(name, f"not readable ({type(error).__name__}: {error})")

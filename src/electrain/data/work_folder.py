@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from electrain import __version__
+from electrain.files.own_files import expecting, read_json
 from electrain.files.replacing import atomically, remove
 from electrain.interface import manifests
 from electrain.jobs.folder import JobFolder
@@ -73,8 +74,9 @@ class WorkFolder:
             chunks, damages = _make_plan(self._sources, unpacked)
             with atomically(path) as unfinished:
                 unfinished.write_text(json.dumps([chunks, damages]))
-        chunks, damages = json.loads(path.read_text())
-        return [[Piece(*piece) for piece in chunk] for chunk in chunks], [Damage(*damage) for damage in damages]
+        with expecting("the plan of a data set", path, self._remedy):
+            chunks, damages = json.loads(path.read_text())
+            return [[Piece(*piece) for piece in chunk] for chunk in chunks], [Damage(*damage) for damage in damages]
 
     def chunk(self, index: int) -> Path:
         """Return the file for what was read of a chunk."""
@@ -94,6 +96,10 @@ class WorkFolder:
         return self._job.begun is not None and self._ready.exists()
 
     @property
+    def _remedy(self) -> str:
+        return f"delete the folder {self._job.path} to start again"
+
+    @property
     def _ready(self) -> Path:
         return self._job.path / "ready.json"
 
@@ -110,7 +116,7 @@ class WorkFolder:
 
     def _finish(self) -> None:
         """Move everything that is ready, or the rest of it, into place."""
-        names = json.loads(self._ready.read_text())
+        names = read_json("the names of files that are ready", self._ready, self._remedy)
         if self.final(MANIFEST).exists():
             remove(self.folder / MANIFEST)  # from here on the older data set no longer exists
         for name in set(names["older"]) - set(names["new"]):

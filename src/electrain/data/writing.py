@@ -4,9 +4,11 @@ Every chunk is written to a folder of its own, in parallel; then the pieces of a
 chunks, so that the result does not depend on which process wrote what and when.
 """
 
+import io
 import shutil
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +18,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from metatrain.utils.data.writers import DiskDatasetWriter, MemmapWriter
 
+from electrain.files.own_files import expecting
 from electrain.files.replacing import atomically
 from electrain.interface.ase_systems import to_system
 from electrain.interface.quantities import gradients_of, in_data_sets
@@ -95,7 +98,7 @@ def join_chunks(folders: Sequence[Path], part: str, form: str, target: Path) -> 
 
 class _XYZWriter:
     def __init__(self, path: Path, first: int) -> None:
-        self._file = path.open("w", encoding="utf-8")
+        self._path = path
 
     def write(self, sample: Sample, row: Row, axis: EnergyAxis, contents: Sequence[str]) -> None:
         # metatomic accepts no cell vectors in open directions
@@ -118,10 +121,11 @@ class _XYZWriter:
             else:
                 atoms.arrays[key] = value if value.ndim == 1 else value.reshape(len(atoms), -1)
         atoms.calc = SinglePointCalculator(atoms, **results)
-        ase.io.write(self._file, atoms, format="extxyz")
+        with self._path.open("a", encoding="utf-8") as file:
+            ase.io.write(file, atoms, format="extxyz")
 
     def finish(self) -> None:
-        self._file.close()
+        """Do nothing, because every structure is complete."""
 
 
 class _MetatrainWriter:
@@ -146,25 +150,38 @@ def _join_zip(pieces: Sequence[Path], target: Path) -> None:
     atom_counts = [np.empty(0, dtype=np.int64)]
     with zipfile.ZipFile(target, "w") as joined:
         for path in pieces:
-            with zipfile.ZipFile(path) as piece:
-                for info in piece.infolist():
-                    if info.filename == _ATOM_COUNTS:
-                        with piece.open(info) as file:
-                            atom_counts.append(np.load(file))
-                        continue
-                    # A new entry carries no date, so that equal data give equal files.
-                    joined.writestr(zipfile.ZipInfo(info.filename), piece.read(info))
+            for name, content in _entries(path):
+                if name == _ATOM_COUNTS:
+                    with _expecting_piece(path):
+                        atom_counts.append(np.load(io.BytesIO(content)))
+                    continue
+                # A new entry carries no date, so that equal data give equal files.
+                joined.writestr(zipfile.ZipInfo(name), content)
         with joined.open(zipfile.ZipInfo(_ATOM_COUNTS), "w") as file:
             np.save(file, np.concatenate(atom_counts))
+
+
+def _entries(path: Path) -> Iterator[tuple[str, bytes]]:
+    with _expecting_piece(path), zipfile.ZipFile(path) as piece:
+        for info in piece.infolist():
+            yield info.filename, piece.read(info)
+
+
+def _expecting_piece(path: Path) -> AbstractContextManager[None]:
+    return expecting("a part of a data set", path, f"delete {path.parent} and run the same command to write it again")
 
 
 def _join_memmap(pieces: Sequence[Path], target: Path) -> None:
     target.mkdir()
     for name in sorted(path.name for path in pieces[0].glob("*.bin")):
         _concatenate([piece / name for piece in pieces], target / name)
-    atom_counts = np.concatenate([np.diff(np.load(piece / "na.npy")) for piece in pieces])
-    np.save(target / "ns.npy", len(atom_counts))
-    np.save(target / "na.npy", np.concatenate([[0], np.cumsum(atom_counts, dtype=np.int64)]))
+    atom_counts = []
+    for piece in pieces:
+        with _expecting_piece(piece):
+            atom_counts.append(np.diff(np.load(piece / "na.npy")))
+    counts = np.concatenate(atom_counts)
+    np.save(target / "ns.npy", len(counts))
+    np.save(target / "na.npy", np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]))
 
 
 def _concatenate(pieces: Sequence[Path], target: Path) -> None:

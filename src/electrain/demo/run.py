@@ -13,8 +13,10 @@ from omegaconf import OmegaConf
 
 from electrain.calculators import ElectronicStructureModel
 from electrain.data import PreparedDataset, prepare_dataset
+from electrain.files.replacing import naming, replacing
 from electrain.interface.quantities import ENERGY
 from electrain.plots.spectra import plot_comparison
+from electrain.plots.style import save_figure
 
 from .data import SEMICONDUCTORS_AND_MOLECULES
 from .held_out import Comparison, aligned_errors, best_composition_baseline, compare
@@ -95,7 +97,7 @@ def _run(command: list[str], folder: Path, show: Callable[[str], None] | None = 
     :raises RuntimeError: with the end of the log, if the command fails.
     """
     log = folder / f"{command[1]}.log"
-    with log.open("w") as file:
+    with naming(log), log.open("w") as file:
         process = subprocess.Popen(
             [sys.executable, "-m", "metatrain", *command[1:]],
             cwd=folder,
@@ -104,11 +106,18 @@ def _run(command: list[str], folder: Path, show: Callable[[str], None] | None = 
             text=True,
         )
         assert process.stdout is not None
-        for line in process.stdout:
-            file.write(line)
-            if show is not None:
-                show(line)
-    if process.wait() != 0:
+        try:
+            for line in process.stdout:
+                file.write(line)
+                if show is not None:
+                    show(line)
+        except BaseException:
+            process.terminate()
+            raise
+        finally:
+            process.stdout.close()
+            process.wait()
+    if process.returncode != 0:
         end = "".join(log.read_text().splitlines(keepends=True)[-15:])
         raise RuntimeError(f"`{' '.join(command)}` failed; the end of {log}:\n{end}")
 
@@ -155,4 +164,5 @@ def _plot(comparisons: list[Comparison], path: Path) -> None:
         plot_comparison(item.energies, item.predicted, item.target, panel, title=title)
     for panel in panels[len(shown) :]:
         panel.set_axis_off()
-    figure.savefig(path, dpi=150)
+    with replacing(path) as temporary:
+        save_figure(figure, temporary)

@@ -10,6 +10,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from electrain.data.reading import PreparedPart
+from electrain.files.own_files import read_arrays
 from electrain.files.replacing import atomically
 from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, ENERGY
 from electrain.jobs.folder import JobFolder, make_chunks
@@ -150,8 +151,8 @@ def evaluate_baselines(
     """
     file = job.chunk("baselines", int(with_spectra), ".npz")
     make_chunks(_evaluate, [(part, train, with_spectra)], [file], [len(part)], what="baselines")
-    with np.load(file) as arrays:
-        return {name: ErrorTable(part.entries, arrays[name], [""] * len(part)) for name in BASELINES}
+    arrays = read_arrays(file, BASELINES, "delete it and run the same command to compute the baselines again")
+    return {name: ErrorTable(part.entries, arrays[name], [""] * len(part)) for name in BASELINES}
 
 
 def _evaluate(part: PreparedPart, train: PreparedPart, with_spectra: bool, file: Path) -> None:

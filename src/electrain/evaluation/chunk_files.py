@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from electrain import __version__
 from electrain.data.reading import PreparedPart
 from electrain.data.work_folder import MANIFEST
+from electrain.files.own_files import expecting, read_arrays
 from electrain.files.replacing import atomically
 from electrain.jobs.folder import JobFolder, make_chunks, open_job
 
@@ -22,6 +23,7 @@ from .structure_errors import Compared, StructureErrors, compare_structures
 FOLDER = "predictions"
 # Number of structures in a chunk: in memory at one time, and lost when a process is killed.
 CHUNK_SIZE = 64
+_REMEDY = "delete it and run the same command to predict its structures again"
 
 
 class Chunk(NamedTuple):
@@ -71,6 +73,19 @@ def open_folder(report: Path, part: PreparedPart, num_rotated: int, *, overwrite
             )
         job.begin(fingerprint)
         yield job
+
+
+def check_inputs(inputs: Sequence[Path], report: Path) -> None:
+    """Raise a ``ValueError`` if a report would replace what it is made from.
+
+    :param inputs: the data set and the models.
+    :param report: folder of the report.
+    """
+    predictions = (report / FOLDER).resolve()
+    for path in inputs:
+        place = path.resolve()
+        if place == report.resolve() or predictions in (place, *place.parents):
+            raise ValueError(f"expected another folder for the report than {report}, because it would replace {path}")
 
 
 def evaluate_part(
@@ -133,17 +148,25 @@ def _gathered(
 
 
 def read_chunks(files: Sequence[Path]) -> Iterator[Chunk]:
-    """Read chunks, one at a time."""
+    """Read chunks, one at a time.
+
+    :raises DamagedFileError: for a file that is not as it was written.
+    """
     for file in files:
-        with np.load(file) as arrays:
-            yield Chunk(*(arrays[name] for name in Chunk._fields))
+        with expecting("predictions", file, _REMEDY):
+            chunk = Chunk(**read_arrays(file, Chunk._fields, _REMEDY))
+            number = len(chunk.reasons)
+            if chunk.errors.shape != (number, len(StructureErrors._fields)):
+                raise ValueError
+            if chunk.predicted.shape != chunk.target.shape or len(chunk.target) != number:
+                raise ValueError
+        yield chunk
 
 
 def read_spectra(files: Sequence[Path], index: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Read the aligned prediction and the target of one structure, shape ``(num_channels,)`` each, in states/eV."""
-    with np.load(files[index // CHUNK_SIZE]) as arrays:
-        row = index % CHUNK_SIZE
-        return arrays["predicted"][row].astype(np.float64), arrays["target"][row].astype(np.float64)
+    arrays, row = read_arrays(files[index // CHUNK_SIZE], ("predicted", "target"), _REMEDY), index % CHUNK_SIZE
+    return arrays["predicted"][row].astype(np.float64), arrays["target"][row].astype(np.float64)
 
 
 def read_components(files: Sequence[Path], name: str) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -21,7 +21,7 @@ from .baselines import (
     training_part,
 )
 from .channel_errors import ChannelErrors, channel_errors
-from .chunk_files import evaluate_part, open_folder, read_spectra
+from .chunk_files import check_inputs, evaluate_part, open_folder, read_spectra
 from .distribution_figures import error_distribution, errors_by_element
 from .evaluated_model import EvaluatedModel
 from .figures import NamedFigure, calibration_figure, errors_by_energy, errors_by_subset, learning_curve
@@ -121,16 +121,13 @@ def evaluate_models(
     :param extensions_directory: as for the same class.
     :param overwrite: replace the evaluation of another data set or with other settings.
     :param finish: called with the results while the folder is still locked, such as :func:`write_report`.
-    :raises ValueError: if a model does not match the data set, or can compute none of the structures.
+    :raises ValueError: if a model does not match the data set, or can compute none of the structures, or if the report
+        would replace the data set or a model.
     :raises BlockingIOError: if another process is working in the folder.
     :raises FileExistsError: if the folder contains other files.
     """
-    if training_sizes and len(training_sizes) != len(models):
-        raise ValueError(
-            f"expected a number of training structures for {counted(len(models), 'model')}, got {len(training_sizes)}"
-        )
-    if any(size < 1 for size in training_sizes):
-        raise ValueError(f"expected positive numbers of training structures, got {list(training_sizes)}")
+    check_sizes(training_sizes, len(models))
+    check_inputs([part.folder, *models], report)
     tested = [
         EvaluatedModel(
             path,
@@ -166,6 +163,16 @@ def evaluate_models(
         if finish is not None:
             finish(evaluation)
     return evaluation
+
+
+def check_sizes(training_sizes: Sequence[int], num_models: int) -> None:
+    """Raise a ``ValueError`` unless there is a number of training structures for each model, or none at all."""
+    if training_sizes and len(training_sizes) != num_models:
+        raise ValueError(
+            f"expected a number of training structures for {counted(num_models, 'model')}, got {len(training_sizes)}"
+        )
+    if any(size < 1 for size in training_sizes):
+        raise ValueError(f"expected positive numbers of training structures, got {list(training_sizes)}")
 
 
 def chosen_for_rotation(entries: Sequence[Entry], count: int) -> list[bool]:

@@ -6,6 +6,7 @@ three further classes that metatrain's checkpoints need are read as inert data; 
 constructors, which check their arguments.
 """
 
+import io
 import json
 import pickle
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from metatomic.torch import ModelMetadata
 from metatrain.utils.data import DatasetInfo, TargetInfo
 
 from .archives import archive_entries
+from .replacing import replacing
 
 
 class CheckpointError(ValueError):
@@ -85,6 +87,17 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not isinstance(checkpoint, dict):
         raise CheckpointError(f"expected a dictionary in {path}, got {type(checkpoint).__name__}")
     return checkpoint
+
+
+def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
+    """Write a checkpoint, which replaces ``path`` when it is complete.
+
+    :raises OSError: if the file cannot be written.
+    """
+    content = io.BytesIO()  # on a full disk, torch itself fails in ways that name no file, or ends the process
+    torch.save(checkpoint, content)
+    with replacing(path) as temporary:
+        temporary.write_bytes(content.getbuffer())
 
 
 def _check_kind(path: Path) -> None:

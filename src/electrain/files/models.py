@@ -1,8 +1,13 @@
 """Opening an exported model, with a clear error for every wrong file."""
 
+import io
 import json
+import threading
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
+import torch
 from metatomic.torch import AtomisticModel, ModelCapabilities, ModelMetadata, load_atomistic_model, read_model_metadata
 
 from electrain.interface.quantities import DENSITY_OF_STATES, ENERGY, base_quantity
@@ -10,6 +15,9 @@ from electrain.spectra.axis import EnergyAxis
 
 from .archives import archive_entries
 from .extensions import check_extensions
+from .replacing import replacing
+
+_SAVING = threading.Lock()
 
 
 class ModelFileError(ValueError):
@@ -47,6 +55,23 @@ def load_any_model(path: str | Path, extensions_directory: str | Path | None = N
     except Exception as error:  # torch and metatomic raise all kinds of errors
         reason = _first_line(error.__cause__ or error)
         raise ModelFileError(f"{path} cannot be loaded as a metatomic model: {reason}") from error
+
+
+def save_model(model: AtomisticModel, path: Path) -> None:
+    """Write an exported model, which replaces ``path`` when it is complete.
+
+    :raises OSError: if the file cannot be written.
+    """
+    content, save = io.BytesIO(), torch.jit.save
+
+    def save_to_memory(module: Any, _: str, **options: Any) -> None:
+        save(module, content, **options)
+
+    # metatomic saves to paths alone; and when torch writes to a path on a full disk, it ends the whole process.
+    with _SAVING, mock.patch.object(torch.jit, "save", save_to_memory):
+        model.save(path.name)
+    with replacing(path) as temporary:
+        temporary.write_bytes(content.getbuffer())
 
 
 def check_outputs(capabilities: ModelCapabilities, name: str) -> None:

@@ -11,7 +11,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from electrain.files.replacing import atomically, remove, remove_unfinished
+from electrain.files.own_files import read_json
+from electrain.files.replacing import atomically, naming, remove, remove_unfinished
 
 from .progress import progress_bar
 from .workers import run_tasks
@@ -41,10 +42,11 @@ def open_job(path: Path) -> Iterator["JobFolder"]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        text = holder.read_text() if holder.exists() else ""
+        text = holder.read_text(errors="replace") if holder.exists() else ""
         raise BlockingIOError(f"{path} is being worked on by {text or 'another process'}") from None
     try:
-        holder.write_text(f"process {os.getpid()} on {socket.gethostname()}")
+        with naming(holder):
+            holder.write_text(f"process {os.getpid()} on {socket.gethostname()}")
         yield JobFolder(path)
     finally:
         holder.unlink(missing_ok=True)
@@ -67,9 +69,13 @@ class JobFolder:
 
     @property
     def begun(self) -> Any | None:
-        """Fingerprint of the job in the folder; ``None`` if there is none."""
+        """Fingerprint of the job in the folder; ``None`` if there is none.
+
+        :raises DamagedFileError: for a record that cannot be read.
+        """
         marker = self.path / _MARKER
-        return json.loads(marker.read_text()) if marker.is_file() else None
+        remedy = f"delete the folder {self.path} to start again"
+        return read_json("the record of a job", marker, remedy) if marker.is_file() else None
 
     @property
     def is_empty(self) -> bool:

@@ -1,5 +1,6 @@
 """Colors and helpers shared by all figures."""
 
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,12 +59,16 @@ def save_figure(figure: "Figure", path: Path, dpi: int = 150) -> None:
 
     :param path: the file; its suffix determines the format.
     :param dpi: dots per inch, for formats that have dots.
+    :raises OSError: if the file cannot be written.
     """
     from matplotlib import rc_context
 
     date = {".pdf": "CreationDate", ".svg": "Date"}.get(path.suffix.lower())
+    content = BytesIO()  # because matplotlib fails in all kinds of ways on a full disk
     with rc_context({"svg.hashsalt": "electrain"}):  # otherwise SVG has random names
-        figure.savefig(path, dpi=dpi, metadata=None if date is None else {date: None})
+        form = path.suffix.lower().removeprefix(".")
+        figure.savefig(content, format=form, dpi=dpi, metadata=None if date is None else {date: None})
+    path.write_bytes(content.getbuffer())
 
 
 def new_axes() -> Any:

@@ -36,13 +36,22 @@ def open_writer(path: str | Path, *, with_ensemble: bool = False) -> Iterator["J
     :raises ValueError: for another ending.
     :raises OSError: if the file cannot be written.
     """
-    suffix = Path(path).suffix.lower()
-    if suffix not in (".json", ".csv"):
-        raise ValueError(f"expected an output file that ends with .json or .csv, got {path}")
+    suffix = check_path(Path(path))
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = JsonWriter(file, with_ensemble=with_ensemble) if suffix == ".json" else CsvWriter(file)
         yield writer
         writer.finish()
+
+
+def check_path(path: Path) -> str:
+    """Return the suffix of a file in lower case.
+
+    :raises ValueError: if :func:`open_writer` has no format for it.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in (".json", ".csv"):
+        raise ValueError(f"expected an output file that ends with .json or .csv, got {path}")
+    return suffix
 
 
 class JsonWriter:

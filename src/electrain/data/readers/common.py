@@ -9,6 +9,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
+from electrain.files.replacing import WriteError
 from electrain.structures.packed import TooLargeError
 
 from ..calculation import WEIGHT_TOLERANCE, CalculationError
@@ -48,7 +49,7 @@ def reading(source: str, what: str) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except (CalculationError, ImportError):
+    except (CalculationError, ImportError, WriteError):
         raise
     except TooLargeError as error:
         raise CalculationError(source, str(error)) from error

@@ -11,6 +11,7 @@ import numpy as np
 from ase import Atoms
 from ase.units import GPa
 
+from electrain.files.replacing import naming
 from electrain.interface.quantities import ENERGY, FORCES, STRESS
 from electrain.structures.packed import TooLargeError, open_packed
 
@@ -60,7 +61,7 @@ def _parsable(path: Path) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "vasprun.xml"
-        with open_packed(path) as file, copy.open("wb") as target:
+        with open_packed(path) as file, naming(copy), copy.open("wb") as target:
             target.writelines(_UNPARSABLE.sub(b"", line) for line in _lines(file))
         yield copy
 
