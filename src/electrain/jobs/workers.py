@@ -2,6 +2,8 @@
 
 import importlib.util
 import logging
+import os
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -83,6 +85,7 @@ def dask_client(workers: int, address: str | None) -> Iterator[Any | None]:
     if address is None and workers == 1:
         yield None
         return
+    import dask
     from distributed import Client, LocalCluster
 
     if address is not None:
@@ -92,6 +95,8 @@ def dask_client(workers: int, address: str | None) -> Iterator[Any | None]:
         return
     # Any free port, because a fixed one may be in use. Without dashboard.
     with (
+        _temporary_folder() as folder,
+        dask.config.set({"temporary-directory": folder}),
         LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
@@ -102,6 +107,20 @@ def dask_client(workers: int, address: str | None) -> Iterator[Any | None]:
         Client(cluster) as client,
     ):
         yield client
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[str]:
+    """A folder for temporary files of all processes that are started: killed ones cannot remove their own."""
+    before = os.environ.get("TMPDIR")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["TMPDIR"] = folder
+        try:
+            yield folder
+        finally:
+            del os.environ["TMPDIR"]
+            if before is not None:
+                os.environ["TMPDIR"] = before
 
 
 def _check_versions(client: Any) -> None:
