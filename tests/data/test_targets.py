@@ -9,8 +9,8 @@ import torch
 from ase import Atoms
 from ase.build import fcc111
 
-from electrain.data import choose_axis, dos_target, make_sample, make_targets, to_system
-from electrain.data.axis import AxisSettings, grid_between
+from electrain.data import choose_axis, dos_target, make_sample, make_targets, read_extended_xyz, to_system
+from electrain.data.axis import AxisSettings, SettingsError, grid_between
 from electrain.data.targets import band_gap
 from electrain.interface.axis_labels import labels_to_grid
 from electrain.interface.manifests import axis_from_manifest, axis_to_manifest
@@ -295,3 +295,23 @@ def test_the_axis_of_a_manifest():
     axis = axis_from_manifest(manifest)
     assert axis == EnergyAxis(EnergyGrid(-20.0, 0.05, 1000), max_shift=200, smearing=0.3)
     assert json.loads(json.dumps(axis_to_manifest(axis))) == manifest
+
+
+def test_an_axis_that_is_too_long_is_refused_before_it_is_made(make_frame, write_frames):
+    """By the functions behind the command, too: for a whole set, for its options alone, and for one structure."""
+    with pytest.raises(SettingsError, match="at most 20,000 channels, got 13,000,000"):
+        AxisSettings(step=1e-6, smearing=0.3, max_shift=10.0)
+    settings = {"step": 0.05, "smearing": 0.3, "max_shift": 10.0}
+    with pytest.raises(
+        SettingsError, match=r"got 40,200 \(2010 eV, including the largest shift, in steps of 0.05 eV\)"
+    ):
+        AxisSettings(**settings, targets=grid_between(-1000.0, 1000.0, 0.05))
+    with pytest.raises(ValueError, match="at most 20,000 channels"):
+        AxisSettings(**settings).axis(-1000.0, 10.0)
+    published = AxisSettings(**settings, targets=grid_between(-149.65, 80.6, 0.05)).axis(-100.0, 10.0)
+    assert published.grid.size == 4806
+    levels = [[-1e9, -0.5, 0.5], [-1e9, -0.6, 0.6]]
+    path = write_frames([make_frame(eigenvalues=levels, kweights=[1.0, 1.0], n_electrons=4.0)])
+    (calculation,) = read_extended_xyz(path)
+    with pytest.raises(ValueError, match="at most 20,000 channels, got 19,999,999,9"):
+        make_sample(calculation, step=0.05, smearing=0.3)

@@ -89,6 +89,7 @@ def test_shares_add_up():
     ("temperature", "spectra", "electrons", "message"),
     [
         (0.0, SPECTRA, ELECTRONS, "expected a positive electronic temperature in K, got 0"),
+        (5e-324, SPECTRA, ELECTRONS, "expected a positive electronic temperature in K, got 4.9"),
         (math.nan, SPECTRA, ELECTRONS, "expected a positive electronic temperature in K, got nan"),
         (
             300.0,
@@ -104,3 +105,18 @@ def test_shares_add_up():
 def test_errors(temperature, spectra, electrons, message):
     with pytest.raises(ValueError, match=message):
         HotElectrons(GRID, temperature)(spectra, electrons)
+
+
+def test_too_hot_for_the_axis():
+    """However little the DOS has at its end: of the states above it nothing is known."""
+    with pytest.raises(ValueError, match=r"^1e\+09 K is too hot for this model's axis, .*at most 18,567 K"):
+        HotElectrons(GRID, 1e9)
+    assert float(SPECTRA[1, -1]) < 1e-6 * float(SPECTRA[1].max())
+    level = float(HotElectrons(GRID, 300.0).levels(SPECTRA[1:2], ELECTRONS[1:2]).cold)
+    limit = (GRID.stop - level) / (10 * BOLTZMANN)
+    assert limit < 18_000
+    module = torch.jit.script(HotElectrons(GRID, 1.001 * limit))
+    with pytest.raises(
+        torch.jit.Error, match=r"K is too hot for this model's axis, which ends .* above the Fermi level"
+    ):
+        module(SPECTRA[1:2], ELECTRONS[1:2])

@@ -158,13 +158,20 @@ def test_model_uncertainty():
     ("frames", "temperatures", "message"),
     [
         ([], [300], "expected at least one frame, got none"),
-        ([frame()], [300, 0.1], r"expected temperatures of at least 0.5 K, got \[300.0, 0.1\]"),
+        ([frame()], [300, 0.1], "expected temperatures of at least 0.5 K, got 0.1"),
         (
             [frame(fermi=30.0)],
             [300],
             "the Fermi level is outside the energies common to all frames, -40 to -20.05 eV",
         ),
-        ([frame(size=210)], [2000], r"the DOS ends at 0.4.* eV .*, 2.64 kB T from the Fermi level at 2000 K"),
+        ([frame(size=210)], [430], r"the DOS ends at 0.4.* eV .*, 12.2 kB T from the Fermi level at 430 K"),
+        (
+            [frame(size=210)],
+            [2000],
+            r"2000 K is too hot for this model's axis, which ends 0.45 eV above the Fermi level",
+        ),
+        ([frame()], [300.0] * 2001, "expected 1 to 2,000 temperatures, got 2,001"),
+        ([frame()], [], "expected 1 to 2,000 temperatures, got 0"),
     ],
 )
 def test_errors_of_temperatures(frames, temperatures, message):

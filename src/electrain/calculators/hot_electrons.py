@@ -13,7 +13,8 @@ from metatomic.torch import AtomisticModel, ModelCapabilities, ModelMetadata, Mo
 from electrain.files.models import ModelFileError, check_outputs, energy_axis_of, load_model, valence_electrons_of
 from electrain.interface.quantities import DENSITY_OF_STATES, base_quantity
 from electrain.interface.states import read_states
-from electrain.spectra.electronic_free_energy import FermiLevels, HotElectrons
+from electrain.spectra.axis import EnergyAxis
+from electrain.spectra.electronic_free_energy import FermiLevels, HotElectrons, check_reach, check_temperature
 from electrain.spectra.grid import EnergyGrid
 
 TEMPERATURE_KEY = "electronic_temperature_K"
@@ -52,8 +53,11 @@ def with_hot_electrons(
     :param extensions_directory: see :func:`electrain.files.models.load_model`.
     :raises ModelFileError: for a file that is not such a model, or a model without stored valence electrons if none are
         given.
-    :raises ValueError: for a temperature that is not positive, or valence electrons that are missing or not positive.
+    :raises ValueError: for a temperature that is not positive or too high for the model's axis, which must extend
+        10 kB T above the Fermi level, or for valence electrons that are missing or not positive. A structure for which
+        the axis is too short after all is refused by the model.
     """
+    check_temperature(temperature)
     name = "the model" if isinstance(model, AtomisticModel) else str(model)
     loaded = model if isinstance(model, AtomisticModel) else load_model(model, extensions_directory)
     capabilities = loaded.capabilities()
@@ -67,8 +71,12 @@ def with_hot_electrons(
             f"{name} does not store the number of valence electrons of its elements; pass them "
             '(--valence-electrons "Si=4 O=6"), or train it with a version of electrain that stores them'
         )
-    table = _checked_electrons(counts, capabilities.atomic_types)
-    module = HotElectronModel(loaded, energies, _grid_of(loaded, name), temperature, table)
+    check_valence_electrons(counts)
+    table = _electrons_by_number(counts, capabilities.atomic_types)
+    axis = _axis_of(loaded, name)
+    # On the model's own axis, Fermi levels lie between minus the largest shift and zero.
+    check_reach(temperature, axis.grid.stop + axis.max_shift * axis.grid.step)
+    module = HotElectronModel(loaded, energies, axis.grid, temperature, table)
     metadata = ModelMetadata(
         name=loaded.metadata().name,
         description=f"{loaded.metadata().description}\n\nThe energy is a free energy, with electrons at "
@@ -255,32 +263,34 @@ def _checked_energies(capabilities: ModelCapabilities, name: str) -> List[str]:
     return energies
 
 
-def _checked_electrons(counts: Mapping[str, float], atomic_types: List[int]) -> List[float]:
-    """Number of valence electrons by atomic number."""
+def check_valence_electrons(counts: Mapping[str, float]) -> None:
+    """Raise a ``ValueError`` for numbers of valence electrons, by chemical symbol, that no model can have."""
     unknown = sorted(symbol for symbol in counts if symbol not in atomic_numbers)
     if unknown:
         raise ValueError(f"expected chemical symbols with their valence electrons, got {', '.join(unknown)}")
+    for symbol, electrons in counts.items():
+        if not (math.isfinite(electrons) and electrons > 0):
+            raise ValueError(f"expected a positive number of valence electrons, got {symbol}={electrons:g}")
+
+
+def _electrons_by_number(counts: Mapping[str, float], atomic_types: List[int]) -> List[float]:
     table = [0.0] * (max(atomic_types) + 1)
     missing = []
     for number in atomic_types:
-        electrons = float(counts.get(chemical_symbols[number], math.nan))
-        if math.isnan(electrons):
+        if chemical_symbols[number] in counts:
+            table[number] = float(counts[chemical_symbols[number]])
+        else:
             missing.append(chemical_symbols[number])
-        elif not (math.isfinite(electrons) and electrons > 0):
-            raise ValueError(
-                f"expected a positive number of valence electrons, got {chemical_symbols[number]}={electrons:g}"
-            )
-        table[number] = electrons
     if missing:
         raise ValueError(f"the number of valence electrons of {', '.join(missing)} is not known")
     return table
 
 
-def _grid_of(model: AtomisticModel, name: str) -> EnergyGrid:
+def _axis_of(model: AtomisticModel, name: str) -> EnergyAxis:
     axis = energy_axis_of(model)
     if axis is None:
         raise ModelFileError(f"{name} has no energy axis in its metadata; expected a model made by electrain")
-    return axis.grid
+    return axis
 
 
 def _capabilities(cold: ModelCapabilities, energies: List[str]) -> ModelCapabilities:

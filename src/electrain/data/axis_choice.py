@@ -8,7 +8,7 @@ from electrain.files.checkpoints import read_checkpoint
 from electrain.files.models import read_energy_axis
 from electrain.spectra.axis import FERMI_LEVEL_REFERENCE, PET_MAD_DOS_AXIS, EnergyAxis
 
-from .axis import AxisSettings, grid_between
+from .axis import AxisSettings, SettingsError, grid_between
 from .sampled_spectrum import DosGrid
 
 SMEARING, STEP, MAX_SHIFT = 0.3, 0.05, 10.0  # eV, as in PET-MAD-DOS
@@ -40,11 +40,12 @@ class AxisChoice(NamedTuple):
     def settings(self) -> AxisSettings:
         """Return the complete settings.
 
-        :raises ValueError: for options that contradict each other, or invalid ones.
+        :raises SettingsError: for options that contradict each other, or invalid ones.
+        :raises ValueError: for a model that has no axis, or another one than the data.
         :raises FileNotFoundError: if there is no such model.
         """
         if self.layout is not None and self.layout not in LAYOUTS:
-            raise ValueError(f"expected a layout, one of {', '.join(LAYOUTS)}, got {self.layout!r}")
+            raise SettingsError(f"expected a layout, one of {', '.join(LAYOUTS)}, got {self.layout!r}")
         if self.like is not None:
             return self._as_in_model(self.like)
         if self.layout is not None:
@@ -106,7 +107,7 @@ class AxisChoice(NamedTuple):
     def _refuse(self, *names: str, beside: str) -> None:
         given = [name.replace("_", " ") for name in names if getattr(self, name) is not None]
         if given:
-            raise ValueError(f"expected no {' and no '.join(given)} beside {beside}, which determines that already")
+            raise SettingsError(f"expected no {' and no '.join(given)} beside {beside}, which determines that already")
 
 
 def _settings_of(axis: EnergyAxis, *, smearing: float | None = None, dos_start: float | None = None) -> AxisSettings:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .axis import AxisSettings
+from .axis import AxisSettings, checking_settings
 from .splits import check_shares
 from .writing import FORMATS
 
@@ -16,7 +16,7 @@ MISSING_BANDS = ("drop", "keep")
 class Settings:
     """Settings of :func:`electrain.data.prepare_dataset`; see there.
 
-    :raises ValueError: for invalid settings.
+    :raises SettingsError: for invalid settings.
     """
 
     axis: AxisSettings
@@ -26,6 +26,10 @@ class Settings:
     form: str | None
 
     def __post_init__(self) -> None:
+        with checking_settings():
+            self._check()
+
+    def _check(self) -> None:
         if self.shares is not None:
             check_shares(self.shares)
         if self.seed < 0:

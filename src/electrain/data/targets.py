@@ -25,7 +25,7 @@ from electrain.spectra.broadening import density_of_states, highest_trusted_ener
 from electrain.spectra.gap import gap_from_eigenvalues
 from electrain.spectra.grid import EnergyGrid
 
-from .axis import AxisSettings
+from .axis import AxisSettings, check_size
 from .calculation import Calculation
 from .sampled_spectrum import SampledSpectrum
 
@@ -116,10 +116,11 @@ def make_sample(
     :param step: spacing of the channels, in eV.
     :param smearing: standard deviation of the Gaussians, in eV.
     :param origin: energy of a channel relative to the Fermi level, in eV.
-    :raises ValueError: if the density of states cannot be trusted anywhere.
+    :raises ValueError: if the density of states cannot be trusted anywhere, or needs more than 20,000 channels.
     """
     known: dict[str, NDArray[np.float64] | float] = {FERMI_LEVEL: 0.0}
     if isinstance(calculation, SampledSpectrum):
+        check_size(calculation.highest_trusted - calculation.lowest, step)
         grid, density = calculation.on_channels(step, origin)
         spectrum = TrustedSpectrum(grid, density, calculation.lowest, calculation.highest_trusted)
         known.update(_without_volume(calculation.atoms, calculation.others))
@@ -200,6 +201,7 @@ def trusted_spectrum(calculation: Calculation, *, step: float, smearing: float, 
     :raises ValueError: as for :func:`trusted_range`.
     """
     lowest, highest = trusted_range(calculation, smearing)
+    check_size(highest - lowest, step)
     covering = EnergyGrid.covering(lowest - _TAIL_IN_SMEARINGS * smearing, highest, step, origin=origin)
     grid = EnergyGrid(round(covering.start, 6), step, covering.size)
     values = density_of_states(calculation.bands(), calculation.k_weights(), grid, smearing)

@@ -12,6 +12,7 @@ from ase.spectrum.doscollection import GridDOSCollection
 from ase.spectrum.dosdata import GridDOSData
 from numpy.typing import NDArray
 
+from electrain.spectra.electronic_free_energy import check_reach
 from electrain.spectra.fermi import count_electrons
 from electrain.spectra.grid import EnergyGrid
 from electrain.spectra.resampling import resampled
@@ -103,11 +104,13 @@ class ElectronicStructure:
         its own. Predictions slightly below zero count as zero.
 
         :param temperatures: in K.
-        :raises ValueError: for a model without a Fermi level, and as for :func:`electrain.spectra.heat_capacity`.
+        :raises ValueError: for a model without a Fermi level, if the energies end less than 10 kB T above it, and as
+            for :func:`electrain.spectra.heat_capacity`.
         """
         if self.fermi_level is None:
             raise ValueError("the heat capacity needs a Fermi level, but the model predicts none")
         kelvin = torch.tensor(np.atleast_1d(temperatures), dtype=torch.float64)
+        check_reach(max(kelvin.tolist(), default=0.0), float(self.energies[-1]))
 
         def capacity(spectrum: NDArray[np.float64], level: float) -> NDArray[np.float64]:
             states = torch.from_numpy(spectrum).clamp_min(0.0)

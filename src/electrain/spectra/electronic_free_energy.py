@@ -14,7 +14,29 @@ import torch
 
 from .fermi import BOLTZMANN
 from .grid import EnergyGrid
-from .quadrature import MIN_DISTANCE_TO_END, NEGLIGIBLE, NUM_POINTS, WINDOW
+from .quadrature import MIN_DISTANCE_TO_END, NEGLIGIBLE, NUM_POINTS, REACH_ABOVE, WINDOW
+
+
+def check_temperature(temperature: float) -> None:
+    """Raise a ``ValueError`` for an electronic temperature in K that is not positive."""
+    if not (math.isfinite(temperature) and BOLTZMANN * temperature >= np.finfo(np.float64).tiny):
+        raise ValueError(f"expected a positive electronic temperature in K, got {temperature:g}")
+
+
+def check_reach(temperature: float, energy_above: float) -> None:
+    """Check that an energy axis contains the states that hot electrons occupy.
+
+    :param temperature: electronic temperature, in K.
+    :param energy_above: energy from the Fermi level to the upper end of the axis, in eV.
+    :raises ValueError: if it is less than 10 kB T.
+    """
+    needed = REACH_ABOVE * BOLTZMANN * temperature
+    if energy_above < needed:
+        raise ValueError(
+            f"{temperature:g} K is too hot for this model's axis, which ends {energy_above:.4g} eV above the Fermi "
+            f"level: electrons would occupy states above it. Expected at least {REACH_ABOVE:g} kB T = {needed:.4g} eV, "
+            f"or at most {energy_above / (REACH_ABOVE * BOLTZMANN):,.0f} K"
+        )
 
 
 class FermiLevels(NamedTuple):
@@ -38,7 +60,8 @@ class HotElectrons(torch.nn.Module):
 
     :param grid: energies of the channels of the DOS.
     :param temperature: electronic temperature, in K.
-    :raises ValueError: for a temperature that is not positive, or a grid with one channel.
+    :raises ValueError: for a temperature that is not positive, or so high that 10 kB T exceed the length of the grid,
+        or a grid with one channel.
     """
 
     # TorchScript: the types of lists are read from the class
@@ -47,8 +70,8 @@ class HotElectrons(torch.nn.Module):
 
     def __init__(self, grid: EnergyGrid, temperature: float) -> None:
         super().__init__()
-        if not (math.isfinite(temperature) and temperature > 0):
-            raise ValueError(f"expected a positive electronic temperature in K, got {temperature}")
+        check_temperature(temperature)
+        check_reach(temperature, grid.stop - grid.start)
         if grid.size < 2:
             raise ValueError(f"expected two channels at least, got {grid}")
         self.start, self.step, self.size, self.stop = float(grid.start), float(grid.step), int(grid.size), grid.stop
@@ -76,8 +99,8 @@ class HotElectrons(torch.nn.Module):
 
         :param states: a non-negative DOS, in states/eV, float64, shape ``(batch, size)``.
         :param num_electrons: float64, shape ``(batch,)``.
-        :raises ValueError: if the DOS on the grid does not hold the electrons, or if an end of the grid cuts it off
-            within 15 kB T of the level.
+        :raises ValueError: if the DOS on the grid does not hold the electrons, if an end of the grid cuts it off
+            within 15 kB T of the level, or if the upper end is closer than 10 kB T to it whatever the DOS is there.
         """
         states, num_electrons = states.detach(), num_electrons.detach()
         counts = self._cold_counts(states)
@@ -97,6 +120,7 @@ class HotElectrons(torch.nn.Module):
         cold = self._cold_level(states, counts, num_electrons)
         hot = self._hot_level(states, counts, num_electrons, cold)
         self._check_ends(states, hot)
+        self._check_reach(torch.maximum(cold, hot))
         return FermiLevels(cold, hot)
 
     @torch.jit.export
@@ -225,4 +249,17 @@ class HotElectrons(torch.nn.Module):
                 + " eV, at "
                 + str(self.temperature)
                 + " K: expected a lower temperature or a wider grid"
+            )
+
+    def _check_reach(self, level: torch.Tensor, reach: float = REACH_ABOVE) -> None:
+        """The same as the function of this name, for all structures of a batch; states above any axis are unknown."""
+        above = self.stop - float(level.max())
+        if above < reach * self.width:
+            raise ValueError(
+                str(self.temperature)
+                + " K is too hot for this model's axis, which ends "
+                + str(above)
+                + " eV above the Fermi level: expected 10 kB T = "
+                + str(reach * self.width)
+                + " eV at least, or a lower temperature"
             )

@@ -17,6 +17,10 @@ NUM_POINTS = 8
 # Smallest distance from the Fermi level, in units of kB T, at which a DOS may be cut off: there, the occupation
 # differs by 3e-7 from that at T = 0.
 MIN_DISTANCE_TO_END = 15.0
+# Smallest distance, in units of kB T, from the Fermi level to the upper end of an axis beyond which there are states of
+# which the DOS knows nothing. Each of them would hold e^-10 = 5e-5 electrons, and one state/eV would change the free
+# energy by (kB T)^2 e^-10: 0.03 meV at 10,000 K.
+REACH_ABOVE = 10.0
 # Largest value at the end of a DOS that is not cut off, as a fraction of its maximum; Gaussians never vanish.
 NEGLIGIBLE = 1e-6
 

@@ -17,11 +17,14 @@ from electrain.spectra import (
     electronic_quantities,
     heat_capacity_by_differences,
 )
+from electrain.spectra.electronic_free_energy import check_reach
 from electrain.spectra.fermi import BOLTZMANN
 from electrain.spectra.postprocessing import interpolated
 
 from .block_averages import BlockAverages, Blocks, jackknife, jackknife_error
 
+# Each of them takes a few milliseconds for every block of frames and every member of the ensemble.
+MAX_TEMPERATURES = 2_000
 _REACH = 80.0  # kB T: states further away from the Fermi level are full or empty
 
 
@@ -158,15 +161,14 @@ class EnsembleAverage:
         averages of the ensemble members.
 
         :param temperatures: electronic temperatures in K, at least 0.5.
-        :raises ValueError: without frames, for temperatures that are too low, for a Fermi level outside the energies
-            common to all frames, or for a density of states cut off at their end (see
+        :raises ValueError: without frames, as for :func:`check_temperatures`, for a Fermi level outside the energies
+            common to all frames or less than 10 kB T below their end, or for a density of states cut off there (see
             :func:`electrain.spectra.electronic_energy`).
         """
         if self.num_frames == 0:
             raise ValueError("expected at least one frame, got none")
         kelvin = np.atleast_1d(np.asarray(temperatures, dtype=np.float64))
-        if kelvin.ndim != 1 or len(kelvin) == 0 or not (np.isfinite(kelvin) & (kelvin >= 0.5)).all():
-            raise ValueError(f"expected temperatures of at least 0.5 K, got {kelvin.tolist()}")
+        check_temperatures(kelvin)
         size = self._known_end - self._first
         if size < 2 or not self._first <= 0 < self._known_end:
             raise ValueError(
@@ -174,6 +176,7 @@ class EnsembleAverage:
                 f"{self._first * self._step:g} to {(self._known_end - 1) * self._step:g} eV from it"
             )
         grid = EnergyGrid(self._first * self._step, self._step, size)
+        check_reach(float(kelvin.max()), grid.stop)
         mean = self._spectra.mean()[:size]
         values = _quantities(mean, grid, kelvin)
         energies = grid.energies().numpy()
@@ -210,6 +213,15 @@ class EnsembleAverage:
             free_energy=estimate("free_energy"),
             heat_capacity=estimate("heat_capacity"),
         )
+
+
+def check_temperatures(kelvin: NDArray[np.float64]) -> None:
+    """Raise a ``ValueError`` for no temperatures, more than 2,000, or any below 0.5 K or not finite."""
+    if kelvin.ndim != 1 or not 1 <= len(kelvin) <= MAX_TEMPERATURES:
+        raise ValueError(f"expected 1 to {MAX_TEMPERATURES:,} temperatures, got {kelvin.size:,}")
+    wrong = kelvin[~(np.isfinite(kelvin) & (kelvin >= 0.5))]
+    if wrong.size:
+        raise ValueError(f"expected temperatures of at least 0.5 K, got {wrong[0]:g}")
 
 
 def _quantities(spectrum: NDArray[np.float64], grid: EnergyGrid, kelvin: NDArray[np.float64]) -> ElectronicQuantities:
