@@ -274,14 +274,23 @@ def test_command(metal_file, hot_file, tmp_path, hot, aluminium):
     assert f"wrote {path}: energy, forces and stress with electrons at 10000 K" in result.output
     written = MetatomicCalculator(path, device="cpu", do_gradients_with_energy=False)
     assert energy_of(aluminium, written) == pytest.approx(energy_of(aluminium, hot), abs=1e-12)
-    for arguments, message in (
-        (["-T", "0", "-o", str(path), *counts], "error: expected a positive electronic temperature in K, got 0"),
-        (["-T", "300", "-o", str(path)], "does not store the number of valence electrons"),
-        (["-T", "300", "-o", "hot.ckpt", *counts], "error: expected an output file that ends with .pt, got hot.ckpt"),
-        (["-T", "300", "-o", str(path), "--valence-electrons", "Al:3"], "such as 'Si=4 O=6', got 'Al:3'"),
-        (["-T", "300", "-o", str(tmp_path / "no" / "x.pt"), *counts], "error: cannot write"),
+    path = tmp_path / "other.pt"
+    for code, arguments, message in (
+        (2, ["-T", "0", "-o", str(path), *counts], "error: expected a positive electronic temperature in K, got 0"),
+        (2, ["-T", "nan", "-o", str(path), *counts], "error: expected a positive electronic temperature in K, got nan"),
+        (1, ["-T", "1e9", "-o", str(path), *counts], "1e+09 K is too hot for this model's axis, which ends 14.95 eV"),
+        (1, ["-T", "300", "-o", str(path)], "does not store the number of valence electrons"),
+        (
+            2,
+            ["-T", "300", "-o", "hot.ckpt", *counts],
+            "error: expected an output file that ends with .pt, got hot.ckpt",
+        ),
+        (2, ["-T", "300", "-o", str(path), "--valence-electrons", "Al:3"], "such as 'Si=4 O=6', got 'Al:3'"),
+        (2, ["-T", "300", "-o", str(path), "--valence-electrons", "Al=3 Al=4"], "for each element, got Al twice"),
+        (2, ["-T", "300", "-o", str(path), "--valence-electrons", "Al=nan"], "valence electrons, got Al=nan"),
+        (1, ["-T", "300", "-o", str(tmp_path / "no" / "x.pt"), *counts], "error: cannot write"),
     ):
         result = run(*arguments)
-        assert result.exit_code == 1
+        assert result.exit_code == code
         assert message in result.output
     assert [file.name for file in tmp_path.iterdir()] == ["new.pt"]

@@ -44,7 +44,7 @@ def test_command(model_file, used, tmp_path):
     assert CliRunner().invoke(app, command).exit_code == 0
     assert used == ["medium"]
     wrong = CliRunner().invoke(app, [*command[:-1], "low"])
-    assert wrong.exit_code == 1
+    assert wrong.exit_code == 2
     assert "error: matmul_precision must be one of highest, high, medium, got 'low'" in wrong.output
 
 

@@ -154,20 +154,25 @@ def test_model_without_fermi_level(run, many, dos_only_file):
 
 
 @pytest.mark.parametrize(
-    ("options", "message"),
+    ("code", "options", "message"),
     [
-        (["-o", "out.txt"], "expected an output file that ends with .json or .csv, got out.txt"),
-        (["-o", "missing/out.json"], "cannot write missing/out.json: No such file or directory"),
-        (["--plot", "out.foo"], "expected a plot file that ends with one of"),
-        (["--plot", "missing/out.png"], "cannot write missing/out.png: the folder missing does not exist"),
-        (["--per-atom"], "--per-atom needs an output file; add --output or --plot"),
-        (["--window", "3", "1"], "expected a window from a lower to a higher energy, got 3 to 1 eV"),
-        (["--device", "cuda:9"], "the device 'cuda:9' is not available on this machine"),
+        (2, ["-o", "out.txt"], "expected an output file that ends with .json or .csv, got out.txt"),
+        (1, ["-o", "missing/out.json"], "cannot write missing/out.json: the folder missing does not exist"),
+        (2, ["--plot", "out.foo"], "expected a plot file that ends with one of"),
+        (1, ["--plot", "missing/out.png"], "cannot write missing/out.png: the folder missing does not exist"),
+        (2, ["--per-atom"], "--per-atom needs an output file; add --output or --plot"),
+        (2, ["--window", "1", "3"], "--window needs a figure; add --plot"),
+        (2, ["--window", "3", "1", "-p", "a.png"], "expected a window from a lower to a higher energy, got 3 to 1 eV"),
+        (2, ["--window", "-inf", "1", "-p", "a.png"], "expected a window from a lower to a higher energy, got -inf to"),
+        (2, ["--overwrite"], "--overwrite needs an output file to replace"),
+        (2, ["-T", "inf"], "expected a temperature of at least 0 K, got inf"),
+        (2, ["--device", "gpu7"], "expected a device such as cpu, cuda or cuda:1, got 'gpu7'"),
+        (1, ["--device", "cuda:9"], "the device 'cuda:9' is not available on this machine"),
     ],
 )
-def test_wrong_options(run, many, options, message):
+def test_wrong_options(run, many, code, options, message):
     result = run("many.xyz", *options)
-    assert result.exit_code == 1
+    assert result.exit_code == code
     assert f"error: {message}" in result.output
     assert "structure  " not in result.output
 
@@ -186,6 +191,13 @@ def test_a_window_outside_of_the_axis_costs_the_figure_only(run, tmp_path):
     assert "out.png was not written: expected a window inside the energies" in result.output
     assert (tmp_path / "out.csv").exists()
     assert not (tmp_path / "out.png").exists()
+
+
+def test_too_hot_for_the_axis(run, level_file, tmp_path):
+    ase.io.write(tmp_path / "al.xyz", bulk("Al"))
+    result = run("al.xyz", "-T", "1e6", model=level_file)
+    assert result.exit_code == 1
+    assert "error: al.xyz: no heat capacity at 1e+06 K: 1e+06 K is too hot for this model's axis" in result.output
 
 
 def test_help_is_quick():

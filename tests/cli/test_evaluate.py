@@ -3,8 +3,10 @@
 import csv
 import json
 import math
+import os
 import re
 import shutil
+import signal
 import socket
 
 import ase.io
@@ -13,6 +15,7 @@ import pytest
 import torch
 from ase.build import bulk, molecule
 from ase.calculators.singlepoint import SinglePointCalculator
+from full_disk import files_up_to
 from processes import contents, go_on, kill, started
 from slow_evaluation import (
     RawModel,
@@ -27,6 +30,7 @@ from small_models import GRID
 from typer.testing import CliRunner
 
 import electrain.evaluation.chunk_files as chunk_files
+import electrain.plots.style as plots
 from electrain.calculators import ElectronicStructureModel
 from electrain.cli import app
 from electrain.data import prepare_dataset
@@ -517,7 +521,7 @@ def test_files_of_something_else(dataset, level_file, tmp_path):
 )
 def test_wrong_sizes(dataset, level_file, tmp_path, text, message):
     result = run(dataset, level_file, tmp_path, "--training-sizes", text)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert message in result.output
 
 
@@ -532,3 +536,118 @@ def test_rotated_structures_are_spread_over_each_subset(part):
     chosen = chosen_for_rotation(entries, 3)
     assert [index for index, wanted in enumerate(chosen) if wanted] == [0, 2, 4, 7, 8]
     assert not any(chosen_for_rotation(entries, 0))
+
+
+def fails(result, *texts):
+    """One sentence for the user, without a traceback and without advice to take risks."""
+    assert isinstance(result.exception, SystemExit) and result.exit_code == 1, result.output
+    for text in (*texts, "error: "):
+        assert text in result.output
+    assert not {word for word in ("pickle", "unsafe", "Traceback") if word in result.output}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("manifest.json", b'{"format": "zip", '),
+        ("manifest.json", b"[]"),
+        ("manifest.json", b"{}"),
+        ("manifest.json", b"\xff\xfe"),
+        ("structures.csv", b"\xff\xfe"),
+        ("structures.csv", b"part,number\ntrain,0\n"),
+        ("structures.csv", b"part,number,id,formula,subset,electrons\ntrain,0,a,Si2,,many\n"),
+        ("train.zip", b"PK no archive"),
+    ],
+)
+def test_a_damaged_data_set(dataset, level_file, tmp_path, name, content):
+    copy = shutil.copytree(dataset, tmp_path / "copy")
+    (copy / name).write_bytes(content)
+    result = run(copy, level_file, tmp_path / "report")
+    fails(result, f"{copy / name} is damaged: expected", "make the data set again with `electrain prepare`")
+
+
+@pytest.mark.parametrize(
+    ("form", "name"), [("xyz", "train.xyz"), ("memmap", "train/na.npy"), ("memmap", "train/x.bin")]
+)
+def test_a_damaged_part(prepare, level_file, tmp_path, form, name):
+    folder = prepare(form)
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[: len(content) // 2] if form == "xyz" or name.endswith("bin") else b"text")
+    result = run(folder, level_file, tmp_path / "report")
+    fails(result, f"{folder / name.partition('/')[0]} is damaged: expected structures in the format {form}")
+
+
+def test_damaged_predictions(dataset, part, level_file, tmp_path):
+    """The message says what to do, and that helps."""
+    report = tmp_path / "report"
+    table = evaluate_models([level_file], part, report, num_rotated=0).models[0].table
+    (chunk,) = [path for path in report.rglob("*.npz") if path.parent.name != "baselines"]
+    whole = chunk.read_bytes()
+    with np.load(chunk) as arrays:
+        fewer = {name: arrays[name][:-1] if name == "errors" else arrays[name] for name in arrays.files}
+    np.savez(tmp_path / "fewer.npz", **fewer)
+    np.savez(tmp_path / "objects.npz", **{**fewer, "reasons": np.array([{}], dtype=object)})
+    others = [(tmp_path / f"{name}.npz").read_bytes() for name in ("fewer", "objects")]
+    for content in (whole[: len(whole) // 2], b"", b"text", *others):
+        chunk.write_bytes(content)
+        result = run(dataset, level_file, report, "--rotations", "0")
+        fails(result, f"{chunk} is damaged", "delete it and run the same command to predict its structures again")
+    chunk.unlink()
+    again = evaluate_models([level_file], part, report, num_rotated=0)
+    np.testing.assert_array_equal(again.models[0].table.values, table.values)
+    (baselines,) = report.rglob("baselines/*.npz")
+    baselines.write_text("text")
+    result = run(dataset, level_file, report, "--rotations", "0")
+    fails(result, f"{baselines} is damaged", "delete it and run the same command to compute the baselines again")
+    job = report / "predictions" / "job.json"
+    job.write_text("{")
+    result = run(dataset, level_file, report, "--rotations", "0")
+    fails(result, f"{job} is damaged: expected the record of a job; delete the folder {report}/predictions to start")
+    shutil.rmtree(report / "predictions")
+    evaluate_models([level_file], part, report, num_rotated=0)
+
+
+def test_a_report_replaces_nothing_that_it_is_made_from(dataset, level_file, tmp_path):
+    copy = shutil.copytree(dataset, tmp_path / "copy")
+    (tmp_path / "link").symlink_to(copy)
+    before = contents(copy)
+    (tmp_path / "report" / "predictions").mkdir(parents=True)
+    model = shutil.copy(level_file, tmp_path / "report" / "predictions" / "model.pt")
+    for folder, given in ((copy, level_file), (tmp_path / "link", level_file), (tmp_path / "report", model)):
+        result = run(copy, given, folder, "--overwrite")
+        fails(result, f"expected another folder for the report than {folder}, because it would replace")
+    assert contents(copy) == before
+    assert contents(tmp_path / "report").keys() == {"predictions/model.pt"}
+
+
+def test_stopped_while_figures_are_drawn(dataset, level_file, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        save = plots.save_figure
+
+        def stop(figure, path):
+            save(figure, path)
+            if path.suffix == ".pdf":
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        patch.setattr("electrain.evaluation.report.save_figure", stop)
+        result = run(dataset, level_file, tmp_path, "--rotations", "0")
+    assert (result.exit_code, result.output.splitlines()[-1]) == (143, "stopped; run the same command to continue")
+    assert not [name for name in contents(tmp_path) if "/." in name or name.startswith(".")]
+    assert len(list((tmp_path / "figures").iterdir())) == 1
+
+
+def test_a_full_disk(dataset, part, level_file, tmp_path):
+    for size, name in ((5, "predictions/.lock.holder"), (120, "predictions/job.json"), (4000, "predictions/")):
+        with files_up_to(size):
+            result = run(dataset, level_file, tmp_path / "report", "--rotations", "0")
+        fails(result, f"error: cannot write {tmp_path}/report/{name}", ": File too large")
+    evaluate_models([level_file], part, tmp_path / "report", num_rotated=0)
+    with files_up_to(4000):
+        result = run(dataset, level_file, tmp_path / "report", "--rotations", "0")
+    fails(result, f"error: cannot write {tmp_path}/report/", ": File too large")
+    assert not [name for name in contents(tmp_path) if "/." in name]
+
+
+def test_a_part_that_there_is_not(dataset, level_file, tmp_path):
+    command = ["evaluate", str(dataset), "-m", str(level_file), "-o", str(tmp_path), "--part", "tests"]
+    assert CliRunner().invoke(app, command).exit_code == 2

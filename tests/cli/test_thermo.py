@@ -94,28 +94,33 @@ def test_csv_and_one_frame(run, frames, tmp_path):
         ("2000:300:100", "expected temperatures such as"),
         ("300:2000:0", "expected temperatures such as"),
         ("hot", "expected temperatures such as 300:2000:100 or 300,600,900 in K, got 'hot'"),
-        ("0", r"expected temperatures of at least 0.5 K, got [0.0]"),
+        ("0", "expected temperatures of at least 0.5 K, got 0"),
+        ("300,nan", "expected temperatures of at least 0.5 K, got nan"),
+        ("1:1e9:1", "expected at most 2,000 temperatures, got 1:1e9:1: choose a larger step"),
+        ("1:inf:1", "expected temperatures such as"),
+        ("1:2:1e-320", "expected at most 2,000 temperatures"),
+        (",".join(["300"] * 2001), "expected 1 to 2,000 temperatures, got 2,001"),
     ],
 )
 def test_wrong_temperatures(run, frames, text, message):
     result = run("md.xyz@0", "-T", text)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert f"error: {message}" in result.output
 
 
 def test_wrong_input(run, frames, dos_only_file, tmp_path):
     bulk("Si").write(tmp_path / "si.xyz")
     bulk("Fe").write(tmp_path / "fe.xyz")
-    for arguments, message in (
-        (["md.xyz", "si.xyz"], "error: si.xyz: expected the same atoms in all frames, got Si2 after Al4"),
-        (["md.xyz", "fe.xyz"], "error: fe.xyz: the model does not know Fe"),
-        (["md.xyz", "none.xyz"], "error: none.xyz: no such file"),
-        (["md.xyz", "-o", "out.txt"], "error: expected an output file that ends with .json or .csv, got out.txt"),
-        (["md.xyz", "-p", "out.txt"], "error: expected a plot file that ends with"),
-        (["md.xyz", "-p", "no/out.png"], "error: cannot write no/out.png: the folder no does not exist"),
+    for code, arguments, message in (
+        (1, ["md.xyz", "si.xyz"], "error: si.xyz: expected the same atoms in all frames, got Si2 after Al4"),
+        (1, ["md.xyz", "fe.xyz"], "error: fe.xyz: the model does not know Fe"),
+        (1, ["md.xyz", "none.xyz"], "error: none.xyz: no such file"),
+        (2, ["md.xyz", "-o", "out.txt"], "error: expected an output file that ends with .json or .csv, got out.txt"),
+        (2, ["md.xyz", "-p", "out.txt"], "error: expected a plot file that ends with"),
+        (1, ["md.xyz", "-p", "no/out.png"], "error: cannot write no/out.png: the folder no does not exist"),
     ):
         result = run(*arguments)
-        assert result.exit_code == 1, result.output
+        assert result.exit_code == code, result.output
         assert message in result.output
     result = run("md.xyz", model=dos_only_file)
     assert "dos.pt predicts no Fermi level: expected a model trained on it" in result.output
@@ -127,3 +132,19 @@ def test_level_outside_of_the_grid(run, frames, far_level_file):
     assert result.exit_code == 1
     message = "the Fermi level is outside the energies common to all frames, -90 to -50.1 eV from it"
     assert f"error: {message}" in result.output
+
+
+def test_too_hot_for_the_axis(run, frames, monkeypatch):
+    """It is known after the first frame, so the others are not computed."""
+    computed = []
+    evaluate = ElectronicStructureModel._evaluate
+
+    def counted(self, batch, **options):
+        computed.extend(batch)
+        return evaluate(self, batch, **options)
+
+    monkeypatch.setattr(ElectronicStructureModel, "_evaluate", counted)
+    result = run("md.xyz", "-T", "300,1e6", "--batch-size", "4")
+    assert result.exit_code == 1
+    assert "error: 1e+06 K is too hot for this model's axis, which ends 12.9 eV above the Fermi level" in result.output
+    assert len(computed) == 1

@@ -132,4 +132,4 @@ def test_wrong_options(checkpoint, tmp_path):
     result = convert(checkpoint, tmp_path / "out.pt", "--energy-start", "-10")
     assert result.exit_code == 1 and "knows its energy axis and its networks; these options are for" in result.output
     result = convert(checkpoint, tmp_path / "out.onnx")
-    assert result.exit_code == 1 and "expected a name that ends with .ckpt or .pt for the result" in result.output
+    assert result.exit_code == 2 and "expected a name that ends with .ckpt or .pt for the result" in result.output

@@ -1,7 +1,13 @@
-"""What several commands share: options for models, and one-line errors."""
+"""What several commands share: options for models, one-line errors, and exit statuses.
+
+The exit status is 0 for success, 2 for a command line that is wrong whatever the files contain, 1 for everything else
+that fails, and 130 or 143 for a command that was stopped (see :mod:`~electrain.cli.stopping`).
+"""
 
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -30,9 +36,15 @@ Extensions = Annotated[
 
 
 def fail(message: object) -> NoReturn:
-    """Print what is wrong and exit with status 1."""
+    """Print what went wrong and exit with status 1."""
     typer.echo(f"error: {message}", err=True)
     raise typer.Exit(1)
+
+
+def usage(message: object) -> NoReturn:
+    """Print what is wrong with the command line, whatever the files contain, and exit with status 2."""
+    typer.echo(f"error: {message}", err=True)
+    raise typer.Exit(2)
 
 
 def show_unread_inputs() -> None:
@@ -53,15 +65,24 @@ def show_unread_inputs() -> None:
     warnings.showwarning = show_as_note  # type: ignore[assignment]
 
 
-def check_figure(path: Path) -> None:
-    """Raise a ``ValueError`` if no figure can be written there: before hours of computation, not after."""
-    from electrain.plots.style import check_figure_path
+@contextmanager
+def checking_usage() -> Iterator[None]:
+    """Exit with status 2 for every ``ValueError``: for checks of options that no file can make right."""
+    try:
+        yield
+    except ValueError as error:
+        usage(error)
 
-    check_figure_path(path)
-    check_folder(path)
 
+def check_device(device: str | None, matmul_precision: str) -> None:
+    """Exit unless device and precision are names that exist, whether or not this machine has the device."""
+    import torch  # takes seconds
 
-def check_folder(path: Path) -> None:
-    """Raise a ``ValueError`` if the folder of a file to be written does not exist."""
-    if not path.parent.is_dir():
-        raise ValueError(f"cannot write {path}: the folder {path.parent} does not exist")
+    from electrain.nn.precision import check_matmul_precision
+
+    with checking_usage():
+        check_matmul_precision(matmul_precision)
+    try:
+        torch.device(device or "cpu")
+    except RuntimeError:
+        usage(f"expected a device such as cpu, cuda or cuda:1, got {device!r}")

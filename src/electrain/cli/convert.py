@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from .common import fail
+from .common import fail, usage
+from .outputs import Overwrite, check_outputs
 
 
 def convert(
@@ -41,6 +42,7 @@ def convert(
             help="The same for the Fermi level, given in eV above the first channel.",
         ),
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Convert a checkpoint to a `pet_mad` checkpoint or to an exported model, without executing any code in it.
 
@@ -53,10 +55,9 @@ def convert(
 
     Example:  electrain convert pet-mad.ckpt model.pt
     """
-    if target.exists() and source.exists() and target.samefile(source):
-        fail(f"{target} is the checkpoint to convert; choose another name for the result")
     if target.suffix not in (".ckpt", ".pt"):
-        fail(f"expected a name that ends with .ckpt or .pt for the result, got {target}")
+        usage(f"expected a name that ends with .ckpt or .pt for the result, got {target}")
+    check_outputs([target], [source, band_gap_weights, fermi_level_weights], overwrite=overwrite)
     from electrain.architectures.base.rebuilding import is_spectral, rebuild_model  # imports torch: takes seconds
     from electrain.architectures.pet_mad.from_pet.convert import AxisOptions
     from electrain.architectures.pet_mad.from_pet.convert import convert as convert_checkpoint
@@ -92,15 +93,13 @@ def convert(
 
 
 def _write(model: Any, target: Path) -> None:
-    import torch
+    from electrain.files.checkpoints import write_checkpoint
+    from electrain.files.models import save_model
 
-    from electrain.files.replacing import replacing
-
-    with replacing(target) as partial:
-        if target.suffix == ".pt":
-            model.export().save(str(partial))
-        else:
-            torch.save(model.get_checkpoint(), partial)
+    if target.suffix == ".pt":
+        save_model(model.export(), target)
+    else:
+        write_checkpoint(model.get_checkpoint(), target)
 
 
 def _show(model: Any, path: Path) -> None:

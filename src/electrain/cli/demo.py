@@ -8,6 +8,8 @@ import typer
 
 from .common import fail
 
+_MARKER = ".electrain-demo"  # in folders that may be deleted
+
 
 def demo(
     output: Annotated[
@@ -20,10 +22,8 @@ def demo(
     This takes a few minutes on a laptop. It prepares a data set, runs `mtt train` and `mtt export`, prints band gaps,
     Fermi levels and errors for held-out structures, and plots their densities of states.
     """
-    from electrain.demo.run import run_demo  # imports torch, which takes seconds
-
     if output.exists() and any(output.iterdir()):
-        if not (output / "data" / "manifest.json").exists():
+        if not (output / _MARKER).exists():
             fail(f"expected a new or empty folder, but {output} contains files that are not from an earlier demo")
         if not overwrite:
             fail(
@@ -31,8 +31,11 @@ def demo(
                 "everything in it"
             )
         shutil.rmtree(output)
-    output.mkdir(parents=True, exist_ok=True)
+    from electrain.demo.run import run_demo  # imports torch, which takes seconds
+
     try:
+        output.mkdir(parents=True, exist_ok=True)
+        (output / _MARKER).touch()
         run_demo(output, typer.echo)
-    except RuntimeError as error:
+    except (RuntimeError, ValueError, OSError) as error:
         fail(error)

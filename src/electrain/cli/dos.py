@@ -1,5 +1,6 @@
 """``electrain dos``: density of states, band gap and Fermi level of structures."""
 
+import math
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from itertools import chain
@@ -8,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import BatchSize, Device, Extensions, MatmulPrecision, check_figure, fail, show_unread_inputs
+from .common import (
+    BatchSize,
+    Device,
+    Extensions,
+    MatmulPrecision,
+    check_device,
+    checking_usage,
+    fail,
+    show_unread_inputs,
+    usage,
+)
+from .outputs import Overwrite, check_figure, check_outputs
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -62,6 +74,7 @@ def dos(
             help="Also show the electronic heat capacity at this temperature.",
         ),
     ] = None,
+    overwrite: Overwrite = False,
     device: Device = None,
     batch_size: BatchSize = 256,
     matmul_precision: MatmulPrecision = "highest",
@@ -74,11 +87,14 @@ def dos(
 
     Example:  electrain dos silicon.cif -m model.pt --plot silicon.png -o silicon.json
     """
-    from electrain.calculators import ElectronicStructureModel, screen  # imports torch, which takes seconds
-    from electrain.structures.files import read_structures
+    from electrain.structures.files import path_of, read_structures
 
+    _check_options(per_atom=per_atom, output=output, plot=plot, window=window, temperature=temperature)
+    check_outputs([output, plot], [model, *(Path(path_of(source)) for source in structures)], overwrite=overwrite)
+    from electrain.calculators import ElectronicStructureModel, screen  # imports torch, which takes seconds
+
+    check_device(device, matmul_precision)
     show_unread_inputs()
-    _check_options(per_atom=per_atom, output=output, plot=plot, window=window)
     try:
         predictor = ElectronicStructureModel(
             model, device, matmul_precision=matmul_precision, extensions_directory=extensions
@@ -108,24 +124,36 @@ def _try_to_plot(results: "list[Predicted]", path: Path, window: tuple[float, fl
     """Save the figure, or return why not: everything that was computed and written before is still valid."""
     try:
         _save_plot(results, path, window)
-    except (ValueError, OSError) as error:
+    except ValueError as error:
         return f"{path} was not written: {error}"
+    except OSError as error:
+        return str(error)
     return None
 
 
 def _check_options(
-    *, per_atom: bool, output: Path | None, plot: Path | None, window: tuple[float, float] | None
+    *,
+    per_atom: bool,
+    output: Path | None,
+    plot: Path | None,
+    window: tuple[float, float] | None,
+    temperature: float | None,
 ) -> None:
+    from electrain.results.files import check_path
+
     if per_atom and output is None and plot is None:
-        fail("--per-atom needs an output file; add --output or --plot")
-    if window is not None and not window[0] < window[1]:
-        fail(f"expected a window from a lower to a higher energy, got {window[0]:g} to {window[1]:g} eV")
-    if plot is None:
-        return
-    try:
+        usage("--per-atom needs an output file; add --output or --plot")
+    if window is not None and plot is None:
+        usage("--window needs a figure; add --plot")
+    if window is not None and not -math.inf < window[0] < window[1] < math.inf:
+        usage(f"expected a window from a lower to a higher energy, got {window[0]:g} to {window[1]:g} eV")
+    if temperature is not None and not math.isfinite(temperature):
+        usage(f"expected a temperature of at least 0 K, got {temperature:g}")
+    if output is not None:
+        with checking_usage():
+            check_path(output)
+    if plot is not None:
         check_figure(plot)
-    except ValueError as error:
-        fail(error)
 
 
 class _Report:
@@ -248,13 +276,15 @@ def _write_all(
     batches: "Iterable[list[Predicted | Failed]]", output: Path | None, report: _Report
 ) -> "list[Predicted]":
     """Show and write results as they come, and return the first ones, for a plot."""
+    from electrain.files.replacing import naming
     from electrain.results.files import open_writer
 
     first_results: list[Predicted] = []
     with ExitStack() as stack:
         writer = None if output is None else stack.enter_context(open_writer(output))
         for batch in batches:
-            done = report.show(batch)
+            with naming("standard output"):  # not the file that is open
+                done = report.show(batch)
             if writer is not None:
                 for item in done:
                     writer.write(item.result, item.name)

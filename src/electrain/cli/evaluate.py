@@ -1,11 +1,29 @@
 """``electrain evaluate``: errors of models on a data set, with tables, figures and a report."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .common import BatchSize, Device, Extensions, MatmulPrecision, fail, show_unread_inputs
+from .common import (
+    BatchSize,
+    Device,
+    Extensions,
+    MatmulPrecision,
+    check_device,
+    checking_usage,
+    fail,
+    show_unread_inputs,
+)
+
+
+class Part(StrEnum):
+    """Parts of a data set."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
 
 
 def evaluate(
@@ -20,7 +38,7 @@ def evaluate(
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the report.")],
-    part: Annotated[str, typer.Option(metavar="NAME", help="train, validation or test.")] = "test",
+    part: Annotated[Part, typer.Option(help="Part of the data set.")] = Part.TEST,
     rotations: Annotated[
         int,
         typer.Option(
@@ -52,18 +70,21 @@ def evaluate(
     Example:  electrain evaluate data -m model.pt -o report
     """
     from electrain.data.reading import PreparedPart  # imports torch, which takes seconds
-    from electrain.evaluation.report import Evaluation, evaluate_models, report_text, write_report
+    from electrain.evaluation.report import Evaluation, check_sizes, evaluate_models, report_text, write_report
 
     def finish(evaluation: Evaluation) -> None:
         typer.echo(report_text(evaluation))
         write_report(evaluation, output, typer.echo)
 
+    check_device(device, matmul_precision)
+    with checking_usage():
+        sizes = _read_sizes(training_sizes)
+        check_sizes(sizes, len(models))
     show_unread_inputs()
     try:
-        sizes = _read_sizes(training_sizes)
         evaluate_models(
             models,
-            PreparedPart(dataset, part),
+            PreparedPart(dataset, part.value),
             output,
             num_rotated=rotations,
             training_sizes=sizes,

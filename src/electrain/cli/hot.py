@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from .common import Extensions, fail
+from .common import Extensions, checking_usage, fail, usage
+from .outputs import Overwrite, check_outputs
 
 
 def hot(
@@ -28,6 +29,7 @@ def hot(
             "in the model.",
         ),
     ] = None,
+    overwrite: Overwrite = False,
     extensions: Extensions = None,
 ) -> None:
     """Write a model with hot electrons, for simulations of laser-heated metals or warm dense matter.
@@ -39,27 +41,34 @@ def hot(
 
     Example:  electrain hot model.pt --temperature 10000 -o hot.pt
     """
+    if output.suffix != ".pt":
+        usage(f"expected an output file that ends with .pt, got {output}")
+    check_outputs([output], [model], overwrite=overwrite)
     from electrain.calculators import with_hot_electrons  # imports torch, which takes seconds
-    from electrain.files.replacing import replacing
+    from electrain.files.models import save_model
+    from electrain.spectra.electronic_free_energy import check_temperature
 
-    try:
-        if output.suffix != ".pt":
-            raise ValueError(f"expected an output file that ends with .pt, got {output}")
+    with checking_usage():
+        check_temperature(temperature)
         counts = None if valence_electrons is None else _read_counts(valence_electrons)
-        hot_model = with_hot_electrons(model, temperature, counts, extensions_directory=extensions)
-        with replacing(output) as temporary:
-            hot_model.save(temporary)
+    try:
+        save_model(with_hot_electrons(model, temperature, counts, extensions_directory=extensions), output)
     except (ValueError, OSError) as error:
         fail(error)
     typer.echo(f"wrote {output}: energy, forces and stress with electrons at {temperature:g} K")
 
 
 def _read_counts(text: str) -> dict[str, float]:
-    counts = {}
+    from electrain.calculators.hot_electrons import check_valence_electrons
+
+    counts: dict[str, float] = {}
     for entry in text.replace(",", " ").split():
         symbol, _, number = entry.partition("=")
+        if symbol in counts:
+            raise ValueError(f"expected one number of valence electrons for each element, got {symbol} twice")
         try:
             counts[symbol] = float(number)
         except ValueError:
             raise ValueError(f"expected valence electrons such as 'Si=4 O=6', got {entry!r}") from None
+    check_valence_electrons(counts)
     return counts

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import fail
+from .common import fail, usage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,6 +40,7 @@ class Layout(StrEnum):
 
 
 def prepare(
+    context: typer.Context,
     sources: Annotated[
         list[Path],
         typer.Argument(metavar="SOURCE...", exists=True, help="DFT output files, or folders to search for them."),
@@ -124,7 +125,9 @@ def prepare(
 
     If the command is interrupted, run it again to continue.
     """
+    _check_pairs(context, split=split, dask=dask)
     from electrain.data import NothingUsableError, prepare_dataset  # imports torch, which takes seconds
+    from electrain.data.axis import SettingsError
 
     try:
         prepared = prepare_dataset(
@@ -152,12 +155,21 @@ def prepare(
         raise typer.Exit(1) from None
     except FileExistsError as error:
         fail(f"{error}; --overwrite replaces a data set")
+    except SettingsError as error:
+        usage(error)
     except (ValueError, OSError, ImportError) as error:
         fail(error)
-    except KeyboardInterrupt:
-        typer.echo("\nstopped; run the same command to continue", err=True)
-        raise typer.Exit(130) from None
     _show_summary(prepared, _shares(split))
+
+
+def _check_pairs(context: typer.Context, *, split: str, dask: str | None) -> None:
+    """Refuse options that would do nothing beside another one."""
+    sources = {name: context.get_parameter_source(name) for name in context.params}
+    given = {name for name, source in sources.items() if source is not None and source.name != "DEFAULT"}
+    if "seed" in given and split == "given":
+        usage("--seed is the seed of a random split, but --split is given")
+    if "workers" in given and dask is not None:
+        usage("--workers are processes on this machine, but --dask names a scheduler with workers of its own")
 
 
 def _shares(text: str) -> tuple[float, float, float] | None:

@@ -1,12 +1,23 @@
 """``electrain thermo``: thermodynamics of the electrons of a trajectory at several temperatures."""
 
+import math
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import BatchSize, Device, Extensions, MatmulPrecision, check_figure, check_folder, fail, show_unread_inputs
+from .common import (
+    BatchSize,
+    Device,
+    Extensions,
+    MatmulPrecision,
+    check_device,
+    checking_usage,
+    fail,
+    show_unread_inputs,
+)
+from .outputs import Overwrite, check_figure, check_outputs
 
 if TYPE_CHECKING:
     from electrain.calculators import ElectronicStructureModel
@@ -49,6 +60,7 @@ def thermo(
     per_electron: Annotated[
         bool, typer.Option("--per-electron", help="Table and figure per electron instead of per atom.")
     ] = False,
+    overwrite: Overwrite = False,
     device: Device = None,
     batch_size: BatchSize = 256,
     matmul_precision: MatmulPrecision = "highest",
@@ -64,20 +76,24 @@ def thermo(
 
     Example:  electrain thermo md.xyz -m model.pt --temperatures 300:2000:100 --plot thermo.png -o thermo.csv
     """
+    from electrain.structures.files import path_of
+
+    _check_files(output, plot, [model, *(Path(path_of(source)) for source in trajectories)], overwrite=overwrite)
     from electrain.calculators import ElectronicStructureModel  # imports torch, which takes seconds
     from electrain.thermodynamics.average import EnsembleAverage
 
+    with checking_usage():
+        kelvin = _read_temperatures(temperatures)
+    check_device(device, matmul_precision)
     show_unread_inputs()
     try:
-        kelvin = _read_temperatures(temperatures)
-        _check_files(output, plot)
         predictor = ElectronicStructureModel(
             model, device, matmul_precision=matmul_precision, extensions_directory=extensions
         )
         if not predictor.predicts_fermi_level:
             fail(f"{model} predicts no Fermi level: expected a model trained on it, because frames are aligned at it")
         average = EnsembleAverage()
-        expected_electrons = _add_frames(average, predictor, trajectories, batch_size)
+        expected_electrons = _add_frames(average, predictor, trajectories, batch_size, max(kelvin))
         result = average.thermodynamics(kelvin)
         _show(result, expected_electrons, per_electron=per_electron)
         _write(result, output, plot, per_electron=per_electron)
@@ -86,7 +102,11 @@ def thermo(
 
 
 def _add_frames(
-    average: "EnsembleAverage", predictor: "ElectronicStructureModel", sources: list[str], batch_size: int
+    average: "EnsembleAverage",
+    predictor: "ElectronicStructureModel",
+    sources: list[str],
+    batch_size: int,
+    highest_temperature: float,
 ) -> float | None:
     """Average all frames; return the number of valence electrons of one frame, if the model knows it."""
     from tqdm import tqdm
@@ -106,6 +126,8 @@ def _add_frames(
                 average.add(frame.result)
             except ValueError as error:
                 raise ValueError(f"{frame.name}: {error}") from None
+            if average.num_frames == 1:
+                average.thermodynamics(highest_temperature)  # too hot for the axis: known now, not after hours
             bar.update()
     return expected_electrons
 
@@ -161,27 +183,34 @@ def _write(result: "Thermodynamics", output: Path | None, plot: Path | None, *, 
         typer.echo(f"wrote {plot}")
 
 
-def _check_files(output: Path | None, plot: Path | None) -> None:
+def _check_files(output: Path | None, plot: Path | None, inputs: list[Path], *, overwrite: bool) -> None:
     """Before hours of computation."""
-    from electrain.thermodynamics.files import check_path
+    from electrain.thermodynamics.files import files_of
 
-    if output is not None:
-        check_path(output)
-        check_folder(output)
+    with checking_usage():
+        files = [] if output is None else files_of(output)
     if plot is not None:
         check_figure(plot)
+    check_outputs([*files, plot], inputs, overwrite=overwrite)
 
 
 def _read_temperatures(text: str) -> list[float]:
+    import numpy as np
+
+    from electrain.thermodynamics.average import MAX_TEMPERATURES, check_temperatures
+
     expected = f"expected temperatures such as 300:2000:100 or 300,600,900 in K, got {text!r}"
     try:
         numbers = [float(part) for part in text.replace(",", ":").split(":")]
     except ValueError:
         raise ValueError(expected) from None
-    if ":" not in text:
-        return numbers
-    if "," in text or len(numbers) != 3 or not (numbers[2] > 0 and numbers[0] <= numbers[1]):
-        raise ValueError(expected)
-    first, last, step = numbers
-    count = int((last - first) / step + 1e-9) + 1
-    return [first + step * index for index in range(count)]
+    if ":" in text:
+        if "," in text or len(numbers) != 3 or not (numbers[2] > 0 and numbers[0] <= numbers[1] < math.inf):
+            raise ValueError(expected)
+        first, last, step = numbers
+        count = (last - first) / step + 1e-9
+        if count >= MAX_TEMPERATURES:
+            raise ValueError(f"expected at most {MAX_TEMPERATURES:,} temperatures, got {text}: choose a larger step")
+        numbers = [first + step * index for index in range(int(count) + 1)]
+    check_temperatures(np.array(numbers))
+    return numbers

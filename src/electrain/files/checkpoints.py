@@ -94,7 +94,9 @@ def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
 
     :raises OSError: if the file cannot be written.
     """
-    content = io.BytesIO()  # on a full disk, torch itself fails in ways that name no file, or ends the process
+    # In memory: on a full disk torch fails in ways that name no file, and it would put the name of the temporary file,
+    # which is never the same, into the archive.
+    content = io.BytesIO()
     torch.save(checkpoint, content)
     with replacing(path) as temporary:
         temporary.write_bytes(content.getbuffer())

@@ -79,6 +79,11 @@ def read_structures(source: str) -> Iterator[tuple[str, Atoms] | Unreadable]:
         yield Unreadable(source, "expected at least one structure, found none")
 
 
+def path_of(source: str) -> str:
+    """Return the file of a source such as ``"md.xyz@0:100:10"``."""
+    return _split(source)[0]
+
+
 def _check_size(path: str) -> dict[str, Any]:
     """Refuse files that would exhaust memory or time, and return what ASE needs to know in addition.
 

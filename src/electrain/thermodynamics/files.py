@@ -58,24 +58,27 @@ def write(result: Thermodynamics, path: str | Path) -> list[Path]:
     :raises OSError: if a file cannot be written.
     """
     path = Path(path)
-    check_path(path)
-    if path.suffix.lower() == ".json":
+    files = files_of(path)
+    if len(files) == 1:
         with replacing(path) as temporary:
             temporary.write_text(json.dumps(to_dict(result), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        return [path]
-    spectrum_path = path.with_name(f"{path.stem}_dos{path.suffix}")
-    for file, columns in ((path, _temperature_columns(result)), (spectrum_path, _spectrum_columns(result))):
+        return files
+    for file, columns in zip(files, (_temperature_columns(result), _spectrum_columns(result)), strict=True):
         with replacing(file) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
             rows = csv.writer(stream, lineterminator="\n")
             rows.writerow(columns)
             rows.writerows([f"{value:.10g}" for value in row] for row in zip(*columns.values(), strict=True))
-    return [path, spectrum_path]
+    return files
 
 
-def check_path(path: Path) -> None:
-    """Raise a ``ValueError`` if :func:`write` has no format for the suffix of a file."""
+def files_of(path: Path) -> list[Path]:
+    """Return the files that :func:`write` writes.
+
+    :raises ValueError: for a suffix for which it has no format.
+    """
     if path.suffix.lower() not in (".json", ".csv"):
         raise ValueError(f"expected an output file that ends with .json or .csv, got {path}")
+    return [path] if path.suffix.lower() == ".json" else [path, path.with_name(f"{path.stem}_dos{path.suffix}")]
 
 
 def to_dict(result: Thermodynamics) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from metatrain.utils.data import Dataset
 from metatrain.utils.io import check_file_extension
 from torch.utils.data import Subset
 
-from electrain.files.replacing import atomically
+from electrain.files.checkpoints import write_checkpoint
 from electrain.files.upgrades import Upgrade, upgrade
 from electrain.interface.capabilities import check_names_and_units
 from electrain.nn.precision import MatmulPrecision
@@ -282,9 +282,7 @@ class SpectralTrainer(TrainerInterface[TrainerHypers]):
         )
         if self.best_model_state_dict is not None:
             checkpoint["best_model_state_dict"] = self.best_model_state_dict
-        # into an open file: torch would put the name of the temporary one, which is never the same, into its archive
-        with atomically(Path(check_file_extension(path, ".ckpt"))) as unfinished, unfinished.open("wb") as file:
-            torch.save(checkpoint, file)
+        write_checkpoint(checkpoint, Path(check_file_extension(path, ".ckpt")))
 
     @classmethod
     def load_checkpoint(
