@@ -77,8 +77,6 @@ class SpectralModel(ModelInterface):
         check_target_set(list(dataset_info.targets), hypers)
         super().__init__(hypers, dataset_info, self.__default_metadata__)
         self.axis = axis
-        if not dataset_info.atomic_types:
-            raise ValueError("expected at least one element, got none; `atomic_types` in `architecture` must not be []")
         self.atomic_types = sorted(dataset_info.atomic_types)
         # The last entry stays -1, for all atomic numbers beyond the table.
         elements = torch.full((max(self.atomic_types) + 2,), -1, dtype=torch.int64)

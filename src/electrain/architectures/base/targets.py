@@ -47,6 +47,8 @@ def checked_dataset_info(dataset_info: DatasetInfo, axis: EnergyAxis | None) -> 
 
     :raises ValueError: for a target that no model can predict, or one that contradicts the axis.
     """
+    if not dataset_info.atomic_types:
+        raise ValueError("expected at least one element, got none; `atomic_types` in `architecture` must not be []")
     targets = {}
     for name, info in dataset_info.targets.items():
         quantity = quantity_of(name)
