@@ -38,7 +38,7 @@ class _Commands(TyperGroup):
             fail(error if error.filename else f"cannot write to standard output: {error.strerror or error}")
 
 
-app = typer.Typer(cls=_Commands, no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(cls=_Commands, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
 
 def _show_version(wanted: bool) -> None:

@@ -124,6 +124,8 @@ def prepare(
     manifest.json and tables; report.csv lists what was left out and why.
 
     If the command is interrupted, run it again to continue.
+
+    Example:  electrain prepare calculations/ -o data
     """
     _check_pairs(context, split=split, dask=dask)
     from electrain.data import NothingUsableError, prepare_dataset  # imports torch, which takes seconds
