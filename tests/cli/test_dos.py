@@ -94,7 +94,7 @@ def test_bad_structures_do_not_stop_the_others(run, bad_structures, many, tmp_pa
     assert result.exit_code == 1
     for index, text in enumerate(list(bad_structures)[:3], start=1):
         assert f"error: mixed.xyz, frame {index}: {text}" in result.output
-    assert "error: bad.cif: cannot be read by ASE: " in result.output
+    assert "error: bad.cif: cannot be read by ASE: expected the format 'CIF-file', got a damaged file" in result.output
     assert "error: empty.xyz: not in a format that ASE knows (Empty file" in result.output
     assert "error: cut.xyz, frame 1: cannot be read by ASE: " in result.output
     assert "error: nothing.xyz: no such file" in result.output

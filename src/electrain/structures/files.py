@@ -52,7 +52,7 @@ def read_structures(source: str) -> Iterator[tuple[str, Atoms] | Unreadable]:
     try:
         options = _check_size(path)
     except Exception as error:  # ASE raises all kinds of errors
-        yield Unreadable(source, _reason(error))
+        yield Unreadable(source, _reason(error, path))
         return
     frames = ase.io.iread(path, index=index, do_not_split_by_at_sign=True, **options)
     waiting: Atoms | None = None
@@ -66,7 +66,7 @@ def read_structures(source: str) -> Iterator[tuple[str, Atoms] | Unreadable]:
             if waiting is not None:
                 yield _frame_name(source, path, index, count - 1), waiting
             name = source if count == 0 else _frame_name(source, path, index, count)
-            yield Unreadable(name, _reason(error))
+            yield Unreadable(name, _reason(error, path))
             return
         if waiting is not None:
             is_alone = atoms is None and count == 1 and "@" not in source
@@ -135,7 +135,7 @@ def _frame_name(source: str, path: str, index: slice, count: int) -> str:
     return f"{source}, selected frame {count}"  # counted from the end of a file of unknown length
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, path: str) -> str:
     if isinstance(error, FileNotFoundError):
         return "no such file"
     if isinstance(error, TooLargeError):
@@ -145,4 +145,8 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"cannot be read: {error.strerror}"
     text = str(error).strip().partition("\n")[0]
-    return f"cannot be read by ASE: {type(error).__name__}" + (f": {text}" if text else "")
+    detail = type(error).__name__ + (f": {text}" if text else "")
+    with suppress(Exception):  # the content may be what has no known type
+        form = ioformats[filetype(path)].description
+        return f"cannot be read by ASE: expected the format {form!r}, got a damaged file or another format ({detail})"
+    return f"cannot be read by ASE: {detail}"
