@@ -46,6 +46,21 @@ def stop_at(function, number, calls=1):
     return stopped
 
 
+@pytest.fixture
+def as_in_a_terminal():
+    """Nothing is ignored, also if the tests themselves run in the background or below `nohup`."""
+    defaults = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+        signal.SIGHUP: signal.SIG_DFL,
+    }
+    before = {number: signal.signal(number, handler) for number, handler in defaults.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("as_in_a_terminal")
 @pytest.mark.parametrize("number", STATUS)
 @pytest.mark.parametrize(
     ("command", "place", "call"),

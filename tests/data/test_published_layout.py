@@ -150,6 +150,8 @@ def test_electrons_are_counted(published):
         ({"DOS": np.zeros(SIZE)}, "expected a density of states with states, got none"),
         ({"DOS": np.full(SIZE, np.nan)}, "expected a finite density of states"),
         ({"DOS": "none"}, "expected an array of numbers for 'DOS', got 'none'"),
+        ({"gap": -1.0}, "expected a band gap of at least 0 eV, got -1"),
+        ({"gap": np.inf}, "expected finite values of the band gap, got NaN or infinity"),
         ({"gap": "wide"}, "expected an array of numbers for 'gap', got 'wide'"),
     ],
 )

@@ -45,7 +45,7 @@ def test_other_archive(tmp_path):
 def test_checkpoint(tmp_path, reference_model):
     path = tmp_path / "model.ckpt"
     torch.save(reference_model.get_checkpoint()["model_state_dict"], path)
-    text = f"{path} is a checkpoint, not an exported model; run `mtt export {path}` and use the .pt file"
+    text = f"{path} is a checkpoint, not an exported model; run `electrain convert {path} model.pt`"
     with pytest.raises(ModelFileError, match=re.escape(text)):
         load_model(path)
 

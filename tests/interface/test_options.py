@@ -139,9 +139,10 @@ def test_right_options_of_the_training(changes):
             {"energy_grid": {**AXIS, "valence_electrons": {"Al": -3}}},
             "energy_grid.valence_electrons.Al: expected a number > 0 (electrons), got -3",
         ),
-        ({"cutoff": 0}, "cutoff: expected a number > 0 (Angstrom), got 0"),
-        ({"cutoff": "4.5"}, 'cutoff: expected a number > 0 (Angstrom), got "4.5"'),
-        ({"cutoff": math.inf}, "cutoff: expected a finite number > 0 (Angstrom), got inf"),
+        ({"cutoff": 1e9}, "cutoff: expected a number > 0 and <= 30 (Angstrom), got 1000000000.0"),
+        ({"cutoff": 0}, "cutoff: expected a number > 0 and <= 30 (Angstrom), got 0"),
+        ({"cutoff": "4.5"}, 'cutoff: expected a number > 0 and <= 30 (Angstrom), got "4.5"'),
+        ({"cutoff": math.inf}, "cutoff: expected a finite number > 0 and <= 30 (Angstrom), got inf"),
         ({"cutoff_width": 4.6}, "cutoff_width: expected at most `cutoff`, which is 4.5, got 4.6"),
         ({"edge_width": 0}, "edge_width: expected a whole number >= 1, got 0"),
         ({"edge_width": -4}, "edge_width: expected a whole number >= 1, got -4"),
@@ -287,4 +288,4 @@ def test_the_page_of_all_options_is_up_to_date():
     assert text == maker.PAGE.read_text(encoding="utf-8"), "run `python docs/make_options.py`"
     for name in [*options_of(ModelHypers), *options_of(TrainerHypers)]:
         assert f"| `{name}` |" in text
-    assert "| `cutoff` | `4.5` | a number > 0 (Angstrom) | Cutoff radius. |" in text
+    assert "| `cutoff` | `4.5` | a number > 0 and <= 30 (Angstrom) | Cutoff radius. " in text

@@ -9,6 +9,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from electrain.interface.quantities import QUANTITIES
 from electrain.spectra.axis import MARGIN_IN_SMEARINGS
 from electrain.spectra.grid import EnergyGrid
 from electrain.structures.checks import check_structure
@@ -151,6 +152,12 @@ class SampledSpectrum:
                 f"expected a highest trusted energy between the lowest state, {self.lowest:.2f} eV, and the end of "
                 f"the grid, {self.energies[-1] - self.fermi_level:.2f} eV, got {self.highest_trusted:g} eV"
             )
+        for name, values in self.others.items():
+            quantity = QUANTITIES[name]
+            if not np.isfinite(values).all():
+                raise ValueError(f"expected finite values of the {quantity.label}, got NaN or infinity")
+            if quantity.is_non_negative and (values < 0).any():
+                raise ValueError(f"expected a {quantity.label} of at least 0 {quantity.unit}, got {values.min():g}")
         self._check_electrons()
 
     def _check_electrons(self) -> None:

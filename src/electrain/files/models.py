@@ -134,9 +134,7 @@ def _check_kind(path: Path) -> None:
     if "data.pkl" not in entries:
         raise ModelFileError(f"{path} is an archive, but not a model; expected a .pt file written by `mtt export`")
     if not any(entry.startswith("code/") for entry in entries):
-        raise ModelFileError(
-            f"{path} is a checkpoint, not an exported model; run `mtt export {path}` and use the .pt file"
-        )
+        raise ModelFileError(f"{path} is a checkpoint, not an exported model; run `electrain convert {path} model.pt`")
 
 
 def _first_line(error: BaseException) -> str:

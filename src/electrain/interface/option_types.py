@@ -9,7 +9,7 @@ import types
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from annotated_types import Ge, Gt, Interval, Unit
+from annotated_types import Ge, Gt, Interval, Le, Unit
 from ase.data import atomic_numbers, chemical_symbols
 from pydantic import AfterValidator, AllowInfNan, BeforeValidator, ValidationInfo
 from typing_extensions import NotRequired, Required, get_type_hints, is_typeddict
@@ -173,11 +173,12 @@ def _parts(option: Any) -> tuple[Any, list[Any]]:
 
 
 def _range(metadata: list[Any]) -> str:
+    most = "".join(f" and <= {entry.le:g}" for entry in metadata if isinstance(entry, Le))  # type: ignore[str-format]
     for entry in metadata:
         if isinstance(entry, Interval):
             return f", {entry.ge} to {entry.le}"
         if isinstance(entry, Gt):
-            return f" > {entry.gt}"
+            return f" > {entry.gt}{most}"
         if isinstance(entry, Ge):
             return f" >= {entry.ge}"
     return ""

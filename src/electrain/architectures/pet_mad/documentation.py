@@ -14,7 +14,7 @@ vector or tensor target that metatrain supports. Structures may lack some of the
 
 from typing import Annotated, Literal, Optional
 
-from annotated_types import Ge, Unit
+from annotated_types import Ge, Le, Unit
 from metatrain.utils.hypers import init_with_defaults
 from pydantic import AfterValidator
 from typing_extensions import NotRequired
@@ -30,8 +30,8 @@ from electrain.training import hypers as training
 class ModelHypers(SpectralModelHypers):
     """Hyperparameters of the model."""
 
-    cutoff: Annotated[Positive, Unit("Angstrom")] = 4.5
-    """Cutoff radius."""
+    cutoff: Annotated[Positive, Le(30.0), Unit("Angstrom")] = 4.5
+    """Cutoff radius. The number of neighbors, and with it time and memory, grows with its third power."""
     cutoff_width: Annotated[Positive, Unit("Angstrom"), at_most("cutoff")] = 0.2
     """Width of the smooth cutoff function; at most ``cutoff``."""
     cutoff_function: Literal["cosine", "bump"] = "cosine"
