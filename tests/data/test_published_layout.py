@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from electrain.cli import app
 from electrain.data import NothingUsableError, prepare_dataset, read_calculations
 from electrain.data.axis_choice import AxisChoice, axis_of_model
-from electrain.data.sampled_spectrum import DosGrid
+from electrain.data.sampled_spectrum import DosGrid, SampledSpectrum
 from electrain.interface.axis_labels import labels_to_grid
 from electrain.spectra.axis import PET_MAD_DOS_AXIS, EnergyAxis
 
@@ -132,11 +132,16 @@ def test_another_grid(published, write_frames, tmp_path):
             assert dos[trusted].sum() > 50
 
 
-def test_electrons_are_counted(published):
-    """Within half a percent at the Fermi level, as in the published samples."""
-    frame = published(2)
-    states = STEP * frame.info["DOS"][GIVEN < 0].sum()
-    assert states == pytest.approx(8.0, rel=5e-3)
+@pytest.mark.parametrize(("electrons", "is_right"), [(7.7, False), (7.9, True), (8.0, True), (8.1, True), (8.3, False)])
+def test_electrons_are_counted(published, write_frames, electrons, is_right):
+    """There are no states within a smearing of the Fermi level, so the count must be right to 0.15 electrons."""
+    path = write_frames([published(2, number_of_electrons=electrons)])
+    (frame,) = read_calculations(path, dos_grid=DosGrid(START, STEP, SMEARING))
+    assert isinstance(frame, SampledSpectrum) == is_right
+    if is_right:
+        assert frame.num_states([0.0])[0] == pytest.approx(8.0, abs=0.02)
+    else:
+        assert f"expected {electrons:g} electrons, but the density of states up to the Fermi level" in frame.reason
 
 
 @pytest.mark.parametrize(
@@ -151,7 +156,7 @@ def test_electrons_are_counted(published):
         ({"DOS": np.full(SIZE, np.nan)}, "expected a finite density of states"),
         ({"DOS": "none"}, "expected an array of numbers for 'DOS', got 'none'"),
         ({"gap": -1.0}, "expected a band gap of at least 0 eV, got -1"),
-        ({"gap": np.inf}, "expected finite values of the band gap, got NaN or infinity"),
+        ({"gap": np.inf}, "expected a finite band gap in eV, got inf"),
         ({"gap": "wide"}, "expected an array of numbers for 'gap', got 'wide'"),
     ],
 )

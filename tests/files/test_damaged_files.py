@@ -10,28 +10,15 @@ from ase.build import bulk
 from metatomic.torch import ModelOutput
 from metatomic_ase import MetatomicCalculator
 from typer.testing import CliRunner
+from ways_of_opening import WAYS
 
 from electrain.architectures.base.checkpoints import checkpoint_of
 from electrain.calculators import (
-    ElectronicStructureCalculator,
-    ElectronicStructureModel,
     ModelFileError,
     load_model,
-    with_hot_electrons,
 )
 from electrain.cli import app
-from electrain.evaluation.evaluated_model import EvaluatedModel
 from electrain.files.checkpoints import CheckpointError, read_checkpoint
-from electrain.files.models import load_any_model
-
-WAYS = {
-    "load_model": load_model,
-    "load_any_model": load_any_model,
-    "model": ElectronicStructureModel,
-    "calculator": ElectronicStructureCalculator,
-    "hot": lambda path: with_hot_electrons(path, 1000.0, {"H": 1}),
-    "evaluate": lambda path: EvaluatedModel(path, None, None, batch_size=1, matmul_precision="highest"),
-}
 
 
 @pytest.fixture

@@ -12,28 +12,16 @@ import vesin
 from archives import replace
 from ase.build import bulk
 from typer.testing import CliRunner
+from ways_of_opening import WAYS
 
 from electrain.calculators import (
-    ElectronicStructureCalculator,
-    ElectronicStructureModel,
     ModelFileError,
     load_model,
     with_hot_electrons,
 )
 from electrain.cli import app
-from electrain.evaluation.evaluated_model import EvaluatedModel
-from electrain.files.models import load_any_model, read_energy_axis
+from electrain.files.models import read_energy_axis
 
-WAYS = {
-    "load_model": load_model,
-    "load_any_model": load_any_model,
-    "model": ElectronicStructureModel,
-    "calculator": ElectronicStructureCalculator,
-    "hot": lambda path, **options: with_hot_electrons(path, 1000.0, {"Si": 4}, **options),
-    "evaluate": lambda path, **options: EvaluatedModel(
-        path, None, None, batch_size=1, matmul_precision="highest", **options
-    ),
-}
 MAPS = Path("/proc/self/maps")  # files that are loaded, on Linux
 
 

@@ -149,9 +149,10 @@ def test_a_manifest_of_another_program(prepared, tmp_path):
     for content in ('{"name": "a web page"}', "[]"):
         manifest.write_text(content, encoding="utf-8")
         check(other, "mtt::dos", tmp_path, of_checkpoint=False)
-    manifest.write_text('{"electrain_version', encoding="utf-8")
-    with pytest.raises(ValueError, match=r"manifest.json, which describes the data, is damaged: "):
-        check(other, "mtt::dos", tmp_path, of_checkpoint=False)
+    for content in ('{"electrain_version', '{"electrain_version": "0.1.0"}'):  # cut off, and without entries
+        manifest.write_text(content, encoding="utf-8")
+        with pytest.raises(ValueError, match=r"manifest.json is damaged: expected a manifest; make the data set again"):
+            check(other, "mtt::dos", tmp_path, of_checkpoint=False)
     manifest.write_text((prepared / "manifest.json").read_text(encoding="utf-8"), encoding="utf-8")
     with pytest.raises(
         ValueError, match=r"of the model to continue with is not .*(.|\n)*\n\nprepare the data on the axis"

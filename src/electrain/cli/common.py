@@ -9,9 +9,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+
+if TYPE_CHECKING:
+    from electrain.calculators import ElectronicStructureModel
 
 Device = Annotated[str | None, typer.Option(metavar="NAME", help="cpu, cuda, ...; default: the best available device.")]
 BatchSize = Annotated[
@@ -72,6 +75,17 @@ def checking_usage() -> Iterator[None]:
         yield
     except ValueError as error:
         usage(error)
+
+
+def open_model(
+    path: Path, device: str | None, matmul_precision: str, extensions: Path | None
+) -> "ElectronicStructureModel":
+    """Open a model for predictions, with the options that all commands have for it."""
+    from electrain.calculators import ElectronicStructureModel
+
+    check_device(device, matmul_precision)
+    show_unread_inputs()
+    return ElectronicStructureModel(path, device, matmul_precision=matmul_precision, extensions_directory=extensions)
 
 
 def check_device(device: str | None, matmul_precision: str) -> None:

@@ -14,10 +14,9 @@ from .common import (
     Device,
     Extensions,
     MatmulPrecision,
-    check_device,
     checking_usage,
     fail,
-    show_unread_inputs,
+    open_model,
     usage,
 )
 from .outputs import Overwrite, check_figure, check_outputs
@@ -91,14 +90,10 @@ def dos(
 
     _check_options(per_atom=per_atom, output=output, plot=plot, window=window, temperature=temperature)
     check_outputs([output, plot], [model, *(Path(path_of(source)) for source in structures)], overwrite=overwrite)
-    from electrain.calculators import ElectronicStructureModel, screen  # imports torch, which takes seconds
+    from electrain.calculators import screen  # imports torch, which takes seconds
 
-    check_device(device, matmul_precision)
-    show_unread_inputs()
     try:
-        predictor = ElectronicStructureModel(
-            model, device, matmul_precision=matmul_precision, extensions_directory=extensions
-        )
+        predictor = open_model(model, device, matmul_precision, extensions)
         if temperature is not None and not predictor.predicts_fermi_level:
             fail(f"--temperature needs a model with a Fermi level, but {model} predicts none")
         report = _Report(

@@ -12,10 +12,9 @@ from .common import (
     Device,
     Extensions,
     MatmulPrecision,
-    check_device,
     checking_usage,
     fail,
-    show_unread_inputs,
+    open_model,
 )
 from .outputs import Overwrite, check_figure, check_outputs
 
@@ -79,17 +78,12 @@ def thermo(
     from electrain.structures.files import path_of
 
     _check_files(output, plot, [model, *(Path(path_of(source)) for source in trajectories)], overwrite=overwrite)
-    from electrain.calculators import ElectronicStructureModel  # imports torch, which takes seconds
-    from electrain.thermodynamics.average import EnsembleAverage
+    from electrain.thermodynamics.average import EnsembleAverage  # imports torch, which takes seconds
 
     with checking_usage():
         kelvin = _read_temperatures(temperatures)
-    check_device(device, matmul_precision)
-    show_unread_inputs()
     try:
-        predictor = ElectronicStructureModel(
-            model, device, matmul_precision=matmul_precision, extensions_directory=extensions
-        )
+        predictor = open_model(model, device, matmul_precision, extensions)
         if not predictor.predicts_fermi_level:
             fail(f"{model} predicts no Fermi level: expected a model trained on it, because frames are aligned at it")
         average = EnsembleAverage()

@@ -174,15 +174,7 @@ class Calculation:
         if not math.isfinite(self.fermi_level):
             raise ValueError(f"expected a finite Fermi level in eV, got {self.fermi_level}")
         _check_array("k-points", self.k_points, (self.eigenvalues.shape[1], 3), "fractional coordinates")
-        quantities = {quantity.name: quantity for quantity in given_quantities()}
-        for name, values in self.values.items():
-            if name not in quantities:
-                raise ValueError(f"expected values of quantities among {', '.join(quantities)}, got {name!r}")
-            quantity = quantities[name]
-            shape = quantity.array_shape(len(self.atoms), self.eigenvalues.shape)
-            _check_array(quantity.label, values, shape, quantity.unit)
-            if (quantity.is_non_negative or quantity.is_spectrum) and (values < 0).any():
-                raise ValueError(f"expected a {quantity.label} of at least 0 {quantity.unit}, got {values.min():g}")
+        check_values(self.values, len(self.atoms), self.eigenvalues.shape)
 
     def _check_electrons(self) -> None:
         _check_array("occupations", self.occupations, self.eigenvalues.shape, "electrons")
@@ -250,6 +242,24 @@ def _check_states(eigenvalues: NDArray[np.float64], weights: NDArray[np.float64]
     if (weights < 0).any():
         k = int(np.argmin(weights))
         raise ValueError(f"expected k-point weights of at least 0, got {weights[k]:g} at k-point {k}")
+
+
+def check_values(values: Mapping[str, NDArray[np.float64]], num_atoms: int, spectrum: tuple[int, ...]) -> None:
+    """Check the values of :func:`given_quantities` of a structure.
+
+    :param values: by name.
+    :param num_atoms: number of atoms.
+    :param spectrum: shape of a spectrum.
+    :raises ValueError: for other quantities, wrong shapes, and values that are not finite or cannot be negative.
+    """
+    quantities = {quantity.name: quantity for quantity in given_quantities()}
+    for name, of_quantity in values.items():
+        if name not in quantities:
+            raise ValueError(f"expected values of quantities among {', '.join(quantities)}, got {name!r}")
+        quantity = quantities[name]
+        _check_array(quantity.label, of_quantity, quantity.array_shape(num_atoms, spectrum), quantity.unit)
+        if (quantity.is_non_negative or quantity.is_spectrum) and (of_quantity < 0).any():
+            raise ValueError(f"expected a {quantity.label} of at least 0 {quantity.unit}, got {of_quantity.min():g}")
 
 
 def _check_array(what: str, values: NDArray[np.float64] | None, shape: tuple[int, ...], unit: str) -> None:

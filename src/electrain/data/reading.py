@@ -15,7 +15,7 @@ from metatrain.utils.data import DiskDataset
 from numpy.typing import NDArray
 
 from electrain.files.own_files import expecting, read_json
-from electrain.interface.manifests import axis_from_manifest
+from electrain.interface.manifests import REMEDY, axis_from_manifest
 from electrain.interface.quantities import Quantity, in_data_sets
 
 from .readers.common import plain_structure
@@ -25,7 +25,6 @@ from .targets import ELECTRONIC
 from .work_folder import MANIFEST, STRUCTURES
 from .writing import part_name
 
-_REMEDY = "make the data set again with `electrain prepare`, in another folder"
 _Frame: TypeAlias = tuple[Atoms, dict[str, NDArray[np.float64]]]
 
 
@@ -78,8 +77,8 @@ class PreparedPart:
                 f"expected a folder written by `electrain prepare`, but there is no {MANIFEST} in {folder}"
             )
         self.folder, self.part = folder, part
-        settings = read_json("a manifest", manifest, _REMEDY)
-        with expecting("a manifest", manifest, _REMEDY):
+        settings = read_json("a manifest", manifest, REMEDY)
+        with expecting("a manifest", manifest, REMEDY):
             self.form: str = settings["format"]
             self._read = _READERS[self.form]
             self.axis = axis_from_manifest(settings)
@@ -89,7 +88,7 @@ class PreparedPart:
                 if quantity.name not in ELECTRONIC
             }
             parts = ", ".join(f"{name} {count}" for name, count in settings["split"]["number"].items())
-        with expecting("the table of structures", folder / STRUCTURES, _REMEDY):
+        with expecting("the table of structures", folder / STRUCTURES, REMEDY):
             self.entries = _read_entries(folder / STRUCTURES, part)
         if not self.entries:
             raise ValueError(f"expected structures in the part {part!r} of {folder}, which has none ({parts})")
@@ -126,7 +125,7 @@ class PreparedPart:
             raise ValueError(f"{self.path}: expected {len(self.entries)} structures as in {STRUCTURES}, got {count}")
 
     def _frames(self) -> Iterator[_Frame]:
-        with expecting(f"structures in the format {self.form}", self.path, _REMEDY):
+        with expecting(f"structures in the format {self.form}", self.path, REMEDY):
             yield from self._read(self)
 
     def quantities(self) -> list[Quantity]:

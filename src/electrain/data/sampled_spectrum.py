@@ -7,14 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 from ase import Atoms
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from electrain.interface.quantities import QUANTITIES
 from electrain.spectra.axis import MARGIN_IN_SMEARINGS
 from electrain.spectra.grid import EnergyGrid
 from electrain.structures.checks import check_structure
 
-from .calculation import ELECTRON_TOLERANCE, MISPLACED_TOLERANCE, CalculationError
+from .calculation import ELECTRON_TOLERANCE, MISPLACED_TOLERANCE, CalculationError, check_values
 
 _ON_CHANNEL = 1e-6  # of a step
 
@@ -108,16 +107,14 @@ class SampledSpectrum:
             values = np.zeros(grid.size)
             values[max(begin, 0) :] = self.values.sum(axis=0)[max(-begin, 0) : grid.size - begin]
             return grid, values
-        edges = self._edges() - self.fermi_level
-        counts = np.concatenate([[0.0], np.cumsum(self.values.sum(axis=0) * np.diff(edges))])
         channel_edges = origin + (np.arange(first, last + 2) - 0.5) * step
-        return grid, np.diff(np.interp(channel_edges, edges, counts)) / step
+        return grid, np.diff(self.num_states(channel_edges)) / step
 
-    def num_states(self, energy: float) -> float:
-        """Number of states below an energy relative to the Fermi level, in eV."""
+    def num_states(self, energies: ArrayLike) -> NDArray[np.float64]:
+        """Number of states below energies relative to the Fermi level, in eV."""
         edges = self._edges() - self.fermi_level
         counts = np.concatenate([[0.0], np.cumsum(self.values.sum(axis=0) * np.diff(edges))])
-        return float(np.interp(energy, edges, counts))
+        return np.asarray(np.interp(np.asarray(energies), edges, counts))
 
     def _lowest_cell(self) -> float:
         """Lowest energy of a cell with states, relative to the Fermi level, in eV."""
@@ -152,19 +149,14 @@ class SampledSpectrum:
                 f"expected a highest trusted energy between the lowest state, {self.lowest:.2f} eV, and the end of "
                 f"the grid, {self.energies[-1] - self.fermi_level:.2f} eV, got {self.highest_trusted:g} eV"
             )
-        for name, values in self.others.items():
-            quantity = QUANTITIES[name]
-            if not np.isfinite(values).all():
-                raise ValueError(f"expected finite values of the {quantity.label}, got NaN or infinity")
-            if quantity.is_non_negative and (values < 0).any():
-                raise ValueError(f"expected a {quantity.label} of at least 0 {quantity.unit}, got {values.min():g}")
+        check_values(self.others, len(self.atoms), (len(self.energies),))
         self._check_electrons()
 
     def _check_electrons(self) -> None:
         """Compare the states up to the Fermi level with the electrons: within a smearing of it, no count is exact."""
         if self.num_electrons is None or self.smearing is None or self.highest_trusted < self.smearing:
             return
-        fewest, most = self.num_states(-self.smearing), self.num_states(self.smearing)
+        fewest, most = self.num_states([-self.smearing, self.smearing])
         tolerance = max(ELECTRON_TOLERANCE, MISPLACED_TOLERANCE * self.num_electrons)
         if not fewest - tolerance <= self.num_electrons <= most + tolerance:
             raise ValueError(

@@ -7,6 +7,7 @@ from typing import Any
 from electrain.spectra.axis import EnergyAxis
 
 MANIFEST = "manifest.json"
+REMEDY = "make the data set again with `electrain prepare`, in another folder"  # if one of its files is damaged
 
 
 def axis_to_manifest(axis: EnergyAxis, *, with_given_spectra: bool = False) -> dict[str, Any]:

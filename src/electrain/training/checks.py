@@ -1,6 +1,5 @@
 """Checks of options against the data and the model, before anything is computed."""
 
-import json
 import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -9,7 +8,8 @@ from typing import Any
 from metatrain.utils.data import get_atomic_types
 from omegaconf import OmegaConf
 
-from electrain.interface.manifests import MANIFEST, axis_from_manifest
+from electrain.files.own_files import expecting, read_json
+from electrain.interface.manifests import MANIFEST, REMEDY, axis_from_manifest
 from electrain.interface.option_types import did_you_mean
 from electrain.spectra.axis import EnergyAxis
 
@@ -193,11 +193,11 @@ def _manifests(options: Mapping[str, Any], spectrum: str) -> list[Path]:
 
 def _read(path: Path) -> EnergyAxis | None:
     """Energy axis in a manifest, ``None`` for one of another program."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path}, which describes the data, is damaged: {error}") from error
-    return axis_from_manifest(content) if isinstance(content, dict) and "electrain_version" in content else None
+    content = read_json("a manifest", path, REMEDY)
+    if not (isinstance(content, dict) and "electrain_version" in content):
+        return None
+    with expecting("a manifest", path, REMEDY):
+        return axis_from_manifest(content)
 
 
 def _is_same(axis: EnergyAxis, data: EnergyAxis) -> bool:
