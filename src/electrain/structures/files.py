@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +51,13 @@ def read_structures(source: str) -> Iterator[tuple[str, Atoms] | Unreadable]:
         yield Unreadable(source, problem)
         return
     try:
-        options = _check_size(path)
+        options = _check_size(path, index)
     except Exception as error:  # ASE raises all kinds of errors
         yield Unreadable(source, _reason(error, path))
         return
     frames = ase.io.iread(path, index=index, do_not_split_by_at_sign=True, **options)
     waiting: Atoms | None = None
-    count = 0
+    number = 0
     while True:
         try:
             with warnings.catch_warnings():
@@ -64,18 +65,18 @@ def read_structures(source: str) -> Iterator[tuple[str, Atoms] | Unreadable]:
                 atoms = next(frames, None)
         except Exception as error:  # ASE's readers raise all kinds of errors
             if waiting is not None:
-                yield _frame_name(source, path, index, count - 1), waiting
-            name = source if count == 0 else _frame_name(source, path, index, count)
+                yield _frame_name(source, path, index, number - 1), waiting
+            name = source if number == 0 else _frame_name(source, path, index, number)
             yield Unreadable(name, _reason(error, path))
             return
         if waiting is not None:
-            is_alone = atoms is None and count == 1 and "@" not in source
-            yield (path if is_alone else _frame_name(source, path, index, count - 1)), waiting
+            is_alone = atoms is None and number == 1 and "@" not in source
+            yield (path if is_alone else _frame_name(source, path, index, number - 1)), waiting
         if atoms is None:
             break
         waiting = atoms
-        count += 1
-    if count == 0:
+        number += 1
+    if number == 0:
         yield Unreadable(source, "expected at least one structure, found none")
 
 
@@ -84,18 +85,21 @@ def path_of(source: str) -> str:
     return _split(source)[0]
 
 
-def _check_size(path: str) -> dict[str, Any]:
+def _check_size(path: str, index: slice) -> dict[str, Any]:
     """Refuse files that would exhaust memory or time, and return what ASE needs to know in addition.
 
+    :param index: the frames that are read; those after the last one are not looked at, as in ASE.
     :raises TooLargeError: if a compressed file, a file of one structure or a frame is too large.
     """
     form = ioformats[filetype(path)]
     if not os.path.isfile(path):
         return {}
     if form.name == "extxyz":
+        ends_early = index.stop is not None and min(index.start or 0, index.stop) >= 0
         with open_packed(Path(path)) as file, suppress(FrameError):  # about which ASE complains
-            while next_frame(file) is not None:
-                pass
+            for _ in range(index.stop + 1) if ends_early else count():  # ASE looks for the end of one frame more
+                if next_frame(file) is None:
+                    break
         return {"properties_parser": parse_keys}
     limit = _LARGEST_SINGLE if form.single or form.name == "cif" else None
     with open_packed(Path(path), limit) as file:
