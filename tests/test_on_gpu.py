@@ -189,7 +189,7 @@ def test_training(tmp_path, options):
         )
         assert run.returncode == 0, run.stdout
     assert "of type cuda" in run.stdout
-    assert re.search("Epoch: +2 ", run.stdout)
+    assert re.search("epoch +3/3 ", run.stdout)
     atoms = next(prepared.calculations("test")).atoms
     result = ElectronicStructureModel(tmp_path / "model.pt", "cuda").predict(atoms)
     assert np.isfinite(result.density_of_states).all()

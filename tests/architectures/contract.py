@@ -1,6 +1,7 @@
 """What every architecture must do, run for each of them.
 
-An architecture adds one row to :data:`ROWS`: small hyperparameters that make a quick model.
+An architecture adds one row to :data:`ROWS`: small hyperparameters that make a quick model. It may add another one for
+options that change much, named after it and, behind a comma, the options.
 """
 
 import copy
@@ -55,6 +56,19 @@ ROWS = {
         "num_heads": 2,
         "num_attention_layers": 1,
     },
+    "pet_mad, for few data": {
+        "cutoff": 3.0,
+        "edge_width": 8,
+        "node_width": 8,
+        "head_width": 8,
+        "feedforward_width": 8,
+        "num_heads": 2,
+        "num_attention_layers": 1,
+        "element_properties": True,
+        "radial_descriptors": 3.0,
+        "spectrum_head": "shifted_parts",
+        "dropout": 0.1,
+    },
     "toy": {"cutoff": 3.0, "width": 8},
 }
 
@@ -79,25 +93,30 @@ def model(architecture):
 def hypers(architecture):
     """Of a short training, equal on every machine."""
     changes = {"batch_size": 3, "num_workers": 0, "warmup_epochs": 0.0, "learning_rate": 1e-3, "num_epochs": 2}
-    return {**copy.deepcopy(get_default_hypers(architecture)["training"]), **changes}
+    return {**copy.deepcopy(get_default_hypers(name_of(architecture))["training"]), **changes}
+
+
+def name_of(architecture):
+    """The name of the architecture of a row."""
+    return architecture.partition(",")[0]
 
 
 def make_model(architecture, dtype=torch.float64, **options):
     """A model whose random weights are large enough for predictions to differ from structure to structure."""
     torch.manual_seed(0)
     model_hypers = {
-        **get_default_hypers(architecture)["model"],
+        **get_default_hypers(name_of(architecture))["model"],
         "energy_grid": GRID_HYPERS,
         **ROWS[architecture],
         **options,
     }
-    model = import_architecture(architecture).__model__(copy.deepcopy(model_hypers), dataset_info())
+    model = import_architecture(name_of(architecture)).__model__(copy.deepcopy(model_hypers), dataset_info())
     with torch.no_grad():
         for parameter in model.network.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
         for head in model.spectrum_heads.values():
             head.last.weight.mul_(10.0)
-            head.last.bias.fill_(3.0)  # gaps are cut off at zero
+            head.last.bias.fill_(30.0)  # gaps are cut off at zero
     return model.to(dtype).eval()
 
 
@@ -116,7 +135,7 @@ def assert_equal(found, expected, rtol=1e-10, atol=1e-10):
 
 def train(architecture, model, hypers, folder, trainer=None, dataset=None):
     torch.manual_seed(1)
-    trainer = import_architecture(architecture).__trainer__(hypers) if trainer is None else trainer
+    trainer = import_architecture(name_of(architecture)).__trainer__(hypers) if trainer is None else trainer
     data = make_dataset(tuple(model.dataset_info.targets), FRAMES) if dataset is None else dataset
     trainer.train(model.train(), torch.float64, [CPU], [data], [data], str(folder))
     return trainer
@@ -404,7 +423,7 @@ def test_checkpoint(architecture, model):
     """Predictions are equal; a checkpoint without a way to the present version is refused."""
     atoms = list(structures().values())
     checkpoint = copy.deepcopy(model.get_checkpoint())
-    assert checkpoint["architecture_name"] == architecture
+    assert checkpoint["architecture_name"] == name_of(architecture)
     checkpoint["model_state_dict"] = {}  # the latest state, to restart from; what is exported is the best one
     again = model_from_checkpoint(checkpoint, "export").eval()
     assert_equal(predict(again, atoms), predict(model, atoms), rtol=0, atol=0)

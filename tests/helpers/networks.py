@@ -32,6 +32,10 @@ SMALL = {
     "system_conditioning": False,
     "max_charge": 10,
     "max_spin_multiplicity": 10,
+    "element_properties": False,
+    "radial_descriptors": None,
+    "spectrum_head": "linear",
+    "dropout": 0.0,
 }
 KINDS = {
     "residual": {},
@@ -44,7 +48,7 @@ KINDS = {
 def make_network(**options) -> PointEdgeTransformer:
     """A random network in float64 with a head of three values."""
     torch.manual_seed(0)
-    network = PETMAD.make_network({**SMALL, **options}, len(ELEMENTS))
+    network = PETMAD.make_network({**SMALL, **options}, ELEMENTS, None)
     network.add_output("scalar", 3, "sum")
     network.double().eval()
     # larger weights make predictions depend more strongly on the geometry

@@ -37,7 +37,7 @@ def spread_weights(peer: PET) -> None:
 
 def our_network(peer: PET, targets: dict[str, int]) -> PointEdgeTransformer:
     """Our network with the peer's options and weights."""
-    network = PETMAD.make_network(network_options(peer.hypers), len(ELEMENTS))
+    network = PETMAD.make_network(network_options(peer.hypers), ELEMENTS, None)
     for name, size in targets.items():
         network.add_output(name, size, "sum")
     network.to(torch.float64).load_state_dict(network_state(peer.backend))

@@ -55,7 +55,9 @@ def train(name: str, folder: Path, rows: dict | None = None, seed: int = 1):
     """
     rows = {"pet_mad": SMALL} if rows is None else rows
     chosen = name if name in rows else "pet_mad"
-    architecture, defaults = import_architecture(chosen), copy.deepcopy(get_default_hypers(chosen))
+    architecture_name = chosen.partition(",")[0]
+    architecture = import_architecture(architecture_name)
+    defaults = copy.deepcopy(get_default_hypers(architecture_name))
     options = defaults["training"]
     options |= {key: hypers()[key] for key in ("num_workers", "learning_rate", "warmup_epochs", "loss")}
     options["distributed_port"] = int(os.environ.get("MASTER_PORT", "39591"))  # for SLURM

@@ -19,7 +19,7 @@ CUTOFF = 3.0
 
 def make_network(featurizer: str) -> PointEdgeTransformer:
     torch.manual_seed(0)
-    network = PETMAD.make_network({**SMALL, "num_attention_layers": 2, "featurizer": featurizer}, len(ELEMENTS))
+    network = PETMAD.make_network({**SMALL, "num_attention_layers": 2, "featurizer": featurizer}, ELEMENTS, None)
     return network.double().eval()
 
 

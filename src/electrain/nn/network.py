@@ -39,9 +39,26 @@ class Network(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.averaged = []
+        self.descriptors: Any = None  # fixed ones, of a network that reads them; standardised on the training set
 
     def interaction_range(self) -> float:
         """How far away an atom can be and still change a prediction, in Angstrom; too little is wrong in silence."""
+        raise NotImplementedError
+
+    def neighbor_radius(self) -> float:
+        """How far apart two atoms can be whose pair is read, in Angstrom."""
+        return self.pairs.radius
+
+    def spectra_to_start(self) -> List[str]:
+        """Targets whose predictions begin with a spectrum of each element, fitted to the training set."""
+        return []
+
+    def start_spectra(self, name: str, spectra: torch.Tensor) -> None:
+        """Begin with a spectrum for each element.
+
+        :param name: one of :meth:`spectra_to_start`.
+        :param spectra: (num_elements, size), not negative, per atom.
+        """
         raise NotImplementedError
 
     def make_head(self, size: int, kind: str) -> nn.Module:
@@ -55,6 +72,13 @@ class Network(nn.Module):
     def last_layer(self, name: str) -> List[str]:
         """Names of the weights that map a target's last features linearly; none where the map is not linear."""
         raise NotImplementedError
+
+    def has_last_features(self, name: str) -> bool:
+        """Whether the features of a target tell how unusual a structure is, so that errors can be estimated from them.
+
+        That of a linear map follows from theory; of other heads it is an assumption that their calibration tests.
+        """
+        return bool(self.last_layer(name))
 
     def add_output(self, name: str, size: int, kind: str) -> None:
         """Make room for a target.

@@ -114,11 +114,14 @@ def spectral_loss(
 def mean_loss(
     terms: SpectralLossTerms,
     trusted: torch.Tensor,
-    num_atoms: torch.Tensor,
+    sizes: torch.Tensor,
     gradient_weight: float,
     cumulative_weight: float,
 ) -> torch.Tensor:
-    """Combine the terms of :func:`spectral_loss_terms`; arguments as in :func:`spectral_loss`."""
+    """Combine the terms of :func:`spectral_loss_terms`; arguments as in :func:`spectral_loss`.
+
+    :param sizes: shape ``(batch,)``, by which the loss of each structure is divided: its atoms, or its electrons.
+    """
     present = trusted.any(dim=1).sum().clamp_min(1)
     total = terms.alignment + gradient_weight * terms.gradient + cumulative_weight * terms.cumulative
-    return (total / num_atoms).sum() / present
+    return (total / sizes).sum() / present

@@ -75,6 +75,9 @@ class LossHypers(GradientLossHypers):
     """Of ``mtt::dos``: alpha, see docs/training.md."""
     cumulative_weight: NotRequired[Annotated[NonNegative, Unit("eV^-2")]] = CUMULATIVE_WEIGHT
     """Of ``mtt::dos``: beta, see docs/training.md."""
+    per: NotRequired[Literal["atom", "electron"]] = "atom"
+    """Of ``mtt::dos``: divide the loss of a structure by its number of atoms, as published, or by the electrons in its
+    target, as the reported error does, so that heavy elements do not outweigh the others."""
 
 
 def with_packing(min_atoms: int, info: ValidationInfo) -> int:
@@ -108,6 +111,8 @@ class TrainerHypers(TypedDict):
     be exported."""
     learning_rate: Positive = 1e-4
     """Learning rate of the Adam optimizer after warm-up."""
+    weight_decay: NonNegative = 0.0
+    """Decoupled weight decay (AdamW), relative to the learning rate; the spectra of elements are exempt."""
     warmup_epochs: Annotated[NonNegative, Unit("epochs")] = 100.0
     """Duration of the warm-up, in which the learning rate increases linearly from 0."""
     learning_rate_schedule: Literal["step_halving", "cosine"] = "step_halving"

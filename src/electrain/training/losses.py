@@ -31,7 +31,9 @@ CUMULATIVE_WEIGHT = 2e-4  # beta, eV^-2
 
 
 class SelfAlignedLoss:
-    """Loss of the density of states: ``mean over structures of (AL + alpha GL + beta CL) / N_atoms``.
+    """Loss of the density of states: ``mean over structures of (AL + alpha GL + beta CL) / N``.
+
+    N is the number of atoms or that of the electrons in the target.
 
     Source: PET-MAD-DOS paper, eqs. 3-8; see :mod:`electrain.spectra.losses`.
 
@@ -40,6 +42,7 @@ class SelfAlignedLoss:
     :param weight: weight of this target in the total loss.
     :param gradient_weight: alpha, in eV^2.
     :param cumulative_weight: beta, in eV^-2.
+    :param per: ``"atom"`` or ``"electron"``.
     """
 
     num_means = 1
@@ -52,8 +55,10 @@ class SelfAlignedLoss:
         weight: float = 1.0,
         gradient_weight: float = GRADIENT_WEIGHT,
         cumulative_weight: float = CUMULATIVE_WEIGHT,
+        per: str = "atom",
     ) -> None:
         self.targets: tuple[str, ...] = (target,)
+        self.per = per
         self.axis = axis
         self.weight = weight
         self.gradient_weight = gradient_weight
@@ -78,7 +83,7 @@ class SelfAlignedLoss:
             raise ValueError(
                 f"the loss of {target!r} is a mean over structures, got reduction {options['reduction']!r}"
             )
-        known = {"weight", "gradient_weight", "cumulative_weight"}
+        known = {"weight", "gradient_weight", "cumulative_weight", "per"}
         if not set(own) <= known:
             raise ValueError(
                 f"unknown option(s) {sorted(set(own) - known)} in the loss of {target!r}; "
@@ -93,8 +98,10 @@ class SelfAlignedLoss:
         target, trusted = self.axis.window(targets[name].block().values)
         num_atoms = torch.tensor([len(system) for system in systems], device=prediction.device)
         terms = spectral_loss_terms(prediction, target, trusted, self.axis.grid.step)
-        loss = self.weight * mean_loss(terms, trusted, num_atoms, self.gradient_weight, self.cumulative_weight)
         electrons = electrons_in_target(target, trusted, self.axis.grid.step)
+        # less than one electron only where nothing is trusted
+        sizes = num_atoms if self.per == "atom" else electrons.clamp_min(1.0)
+        loss = self.weight * mean_loss(terms, trusted, sizes, self.gradient_weight, self.cumulative_weight)
         zero = fermi_level_after_alignment(terms.shift, targets[name].block().values, self.axis)
         errors = (terms.alignment.detach(), electrons, num_atoms)
         return Evaluated(loss.unsqueeze(0), trusted.any(dim=1).sum().unsqueeze(0), errors, {name: zero})
@@ -165,7 +172,7 @@ def check_pointwise(target: str, options: Mapping[str, Any]) -> None:
     kind = options.get("type", "mse")
     if kind == "self_aligning":
         raise ValueError(f"the loss of {target!r} must be 'mse', 'mae' or 'huber'; {kind!r} is for spectra")
-    for name in ("gradient_weight", "cumulative_weight"):
+    for name in ("gradient_weight", "cumulative_weight", "per"):
         if name in options:
             raise ValueError(f"the loss of {target!r} has no `{name}`, which is an option of the loss of spectra")
     for part in (options, *options.get("gradients", {}).values()):

@@ -1,12 +1,29 @@
-"""Learning-rate schedules."""
+"""The optimizer, and learning-rate schedules."""
 
 import math
 from typing import Any
 
+import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from .hypers import TrainerHypers
+
+
+def make_optimizer(model: torch.nn.Module, hypers: TrainerHypers) -> Optimizer:
+    """Make Adam for the parameters that are trained, or AdamW with ``weight_decay``.
+
+    Weights decay; vectors, such as biases and the scales of norms, and spectra of elements do not.
+    """
+    trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    # fused: one pass over all parameters, which gives the same step
+    if hypers["weight_decay"] == 0.0:
+        return torch.optim.Adam([p for _, p in trained], lr=hypers["learning_rate"], fused=True)
+    kept = [p for name, p in trained if p.dim() < 2 or name.endswith(".last.elements")]
+    decaying = [p for name, p in trained if not (p.dim() < 2 or name.endswith(".last.elements"))]
+    groups: list[dict[str, Any]] = [{"params": decaying}, {"params": kept, "weight_decay": 0.0}]
+    rate, decay = hypers["learning_rate"], hypers["weight_decay"]
+    return torch.optim.AdamW(groups, lr=rate, weight_decay=decay, fused=True)
 
 
 def make_schedule(optimizer: Optimizer, steps_per_epoch: int, hypers: TrainerHypers) -> LambdaLR:

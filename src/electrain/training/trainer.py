@@ -35,9 +35,10 @@ from .hypers import TrainerHypers
 from .losses import Objective, default_losses
 from .processes import Process, leave, lost_processes_named, start_process
 from .progress import EpochLog
-from .schedule import make_schedule, resume
+from .schedule import make_optimizer, make_schedule, resume
 from .seeding import agree_on_seed, seed_epoch
 from .silencing import silence_warnings
+from .starting import start_network
 from .stopping import StopRequest, StopTraining, noticing_signals
 from .terms import LossTerm
 
@@ -136,12 +137,13 @@ class SpectralTrainer(TrainerInterface[TrainerHypers]):
         model.to(device=process.device, dtype=dtype)
         process.share_state(model)
         fit_baselines(model, train_datasets, hypers, process, checkpoint_dir)
+        is_new = self.epoch is None and hypers.get("finetune") is None
+        new_targets = list(model.dataset_info.targets) if is_new else model.new_targets
+        start_network(model, train_datasets, new_targets, with_descriptors=is_new)
         self._choose_parameters(model)
         targets = model.dataset_info.targets
         loaders = make_loaders(model, targets, train_datasets, val_datasets, hypers, process)
-        trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        # fused: one pass over all parameters, which gives the same step
-        optimizer = torch.optim.Adam(trained, lr=hypers["learning_rate"], fused=True)
+        optimizer = make_optimizer(model, hypers)
         scheduler = make_schedule(optimizer, len(loaders.train), hypers)
         if model.new_targets:
             # The best model so far lacks the new heads, and its error does not count the new targets.

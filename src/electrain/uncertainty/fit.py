@@ -30,7 +30,7 @@ class Calibrated(Protocol):
 
     model: Any  # the trained model
     ll_feat_size: int
-    outputs_list: list[str]  # targets that are linear in the features
+    outputs_list: list[str]  # targets with uncertainties from their last-layer features
     propagated: list[str]  # targets that are read from the members of an ensemble
     ensemble_weight_sizes: dict[str, int]  # number of members, by target
     llpr_ensemble_layers: torch.nn.ModuleDict
@@ -120,7 +120,7 @@ def calibrate(model: Calibrated, datasets: Datasets, batch_size: int, is_distrib
 
 
 def _calibrate_linear(model: Calibrated, name: str, samples: HeldOut, method: str, is_distributed: bool) -> None:
-    """Multipliers and ensemble of a target that is linear in the features."""
+    """Multipliers and ensemble of a target, from its last-layer features."""
     cholesky = model._get_cholesky(uncertainty_name(name))
     features = samples.features.to(cholesky)
     deviations = torch.linalg.solve_triangular(cholesky, features.T, upper=False).norm(dim=0)

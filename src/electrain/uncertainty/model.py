@@ -35,7 +35,8 @@ class SpectralUncertainty(LLPRUncertaintyModel):
     """The ``llpr`` model of one of our models.
 
     For a target linear in the last-layer features f, the uncertainty is :math:`m_c (f^T C^{-1} f)^{1/2}` with a
-    multiplier for every property c, and ensemble members differ by normal deviates of the last layer, with the
+    multiplier for every property c; for spectra of shifted parts, the same is an estimate that is calibrated like the
+    others. And ensemble members differ by normal deviates of the last layer, with the
     covariance :math:`C^{-1}` between features and, between channels of a density of states, that of the errors of the
     validation structures. Band gap and Fermi level are read from each member by the model's own heads; one multiplier
     each accounts for the errors of the heads themselves.
@@ -61,7 +62,7 @@ class SpectralUncertainty(LLPRUncertaintyModel):
         self._check_dataset(wrapped)
         self._check_members()
         targets = self.dataset_info.targets
-        self.outputs_list = [name for name in targets if self._is_linear(name)]
+        self.outputs_list = [name for name in targets if self._has_estimate(name)]
         self.ensemble_weight_sizes = dict(self.hypers["num_ensemble_members"])
         read_from_members = DENSITY_OF_STATES in self.ensemble_weight_sizes
         self.propagated = [name for name in targets if name in model.spectrum_heads and read_from_members]
@@ -92,17 +93,19 @@ class SpectralUncertainty(LLPRUncertaintyModel):
             dtype=like.dtype,
         )
 
-    def _is_linear(self, name: str) -> bool:
-        """Whether a target is a sum over atoms, linear in the features, and has a single block."""
+    def _has_estimate(self, name: str) -> bool:
+        """Whether a target is a sum over atoms that have last-layer features, and has a single block."""
         quantity = quantity_of(name)
-        if quantity.intensive or quantity.per_volume or not self.model.last_layer_parameter_names.get(name):
+        if quantity.intensive or quantity.per_volume or name not in self.model.feature_names:
+            return False
+        if not self.model.network.has_last_features(name):
             return False
         return len(self.dataset_info.targets[name].layout) == 1
 
     def _why_not(self, name: str) -> str:
         if name in self.model.spectrum_heads:
             return f"it is read from an ensemble of {DENSITY_OF_STATES}, `num_ensemble_members` has none"
-        return "it is not a sum over atoms that is linear in the last-layer features, in one block"
+        return "it is not a sum over atoms that have last-layer features, in one block"
 
     def _check_dataset(self, wrapped: ModelCapabilities) -> None:
         if self.dataset_info.length_unit.lower() != wrapped.length_unit.lower():
@@ -133,7 +136,7 @@ class SpectralUncertainty(LLPRUncertaintyModel):
                     f"`num_ensemble_members` has {name!r}, but the dataset's targets are "
                     f"{list(self.dataset_info.targets)}; without its values nothing can be calibrated"
                 )
-            if not self._is_linear(name):
+            if not self._has_estimate(name):
                 raise ValueError(f"there can be no ensemble of {name!r}: {self._why_not(name)}")
             if number < 2:
                 raise ValueError(f"expected at least 2 ensemble members of {name!r}, got {number}")

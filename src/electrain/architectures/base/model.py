@@ -22,6 +22,7 @@ from electrain.nn.batch import Batch
 from electrain.nn.network import Network
 from electrain.nn.selection import Selection, means_over_atoms, of_selected
 from electrain.nn.spectrum_convolution import SpectrumConvolution
+from electrain.spectra.axis import EnergyAxis
 from electrain.uncertainty.registration import SpectralUncertainty
 
 from . import checkpoints
@@ -83,7 +84,7 @@ class SpectralModel(ModelInterface):
         elements[torch.tensor(self.atomic_types)] = torch.arange(len(self.atomic_types))
         self.register_buffer("element_of_type", elements)
 
-        self.network = self.make_network(hypers, len(self.atomic_types))
+        self.network = self.make_network(hypers, self.atomic_types, axis)
         self.reads_states: bool = self.network.reads_states
         self.spectrum_heads = torch.nn.ModuleDict()
         self.layouts = torch.nn.ModuleDict()
@@ -101,7 +102,7 @@ class SpectralModel(ModelInterface):
         fill_tables_of_types(self)
         long_range = hypers.get("long_range") or {"enable": False}
         self.neighbor_list = NeighborListOptions(
-            self.network.pairs.radius, full_list=True, strict=bool(long_range["enable"])
+            self.network.neighbor_radius(), full_list=True, strict=bool(long_range["enable"])
         )
         self.long_range = (
             LongRange(long_range, self.network.node_width, self.neighbor_list) if long_range["enable"] else None
@@ -111,8 +112,8 @@ class SpectralModel(ModelInterface):
         self.new_targets, self.absent_targets, self.outputs_of_wrapper = [], [], []
 
     @staticmethod
-    def make_network(hypers: Any, num_elements: int) -> Network:
-        """Make the network of the architecture, without outputs; ``Batch.elements`` counts elements from 0."""
+    def make_network(hypers: Any, atomic_types: list[int], axis: EnergyAxis | None) -> Network:
+        """Make the network of the architecture, without outputs; ``Batch.elements`` are indices into the types."""
         raise NotImplementedError
 
     def add_output(self, name: str, info: TargetInfo) -> None:

@@ -170,3 +170,5 @@ def check_recordable(model: PETMAD) -> None:
         raise ValueError("`cuda_graphs` cannot record long-range features; switch one of them off")
     if model.element_spectra is not None:
         raise ValueError("`cuda_graphs` cannot record the element spectra of converted models; switch it off")
+    if model.network.descriptors is not None:
+        raise ValueError("`cuda_graphs` cannot record radial descriptors; switch one of them off")

@@ -14,7 +14,7 @@ vector or tensor target that metatrain supports. Structures may lack some of the
 
 from typing import Annotated, Literal, Optional
 
-from annotated_types import Ge, Le, Unit
+from annotated_types import Ge, Le, Lt, Unit
 from metatrain.utils.hypers import init_with_defaults
 from pydantic import AfterValidator
 from typing_extensions import NotRequired
@@ -73,6 +73,18 @@ class ModelHypers(SpectralModelHypers):
     """With ``system_conditioning``: largest absolute charge."""
     max_spin_multiplicity: Count = 10
     """With ``system_conditioning``: largest spin multiplicity, 2S + 1."""
+    element_properties: bool = False
+    """Embed elements by their properties (electronegativity, radius, place in the periodic table, energies of atomic
+    orbitals) and 0.1 of a learned table, instead of a learned table alone. For few data."""
+    radial_descriptors: Optional[Annotated[float, Ge(2.4), Le(30.0), Unit("Angstrom")]] = None
+    """If set, also read fixed radial descriptors of the neighborhood up to this distance, which may be larger than
+    ``cutoff``. For few data; read by ``spectrum_head: shifted_parts`` only."""
+    spectrum_head: Literal["linear", "shifted_parts"] = "linear"
+    """How the density of states comes from the features: as a linear map of them, as published, or as squares that
+    begin with spectra of the elements, in four parts that move along the energy axis. The latter is for few data; its
+    local densities of states cannot be negative."""
+    dropout: Annotated[float, Ge(0.0), Lt(1.0)] = 0.0
+    """Share of the hidden features in the head ``shifted_parts`` that is left out in training."""
     long_range: LongRangeHypers = init_with_defaults(LongRangeHypers)
     """metatrain's long-range features, which are potentials of learned charges; they need the package torch-pme. As in
     `pet`, training uses Ewald summation and predictions a particle mesh."""

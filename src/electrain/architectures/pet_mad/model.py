@@ -7,8 +7,11 @@ from metatomic.torch import ModelMetadata
 from electrain.architectures.base.model import SpectralModel
 from electrain.nn.conditioning import StateRange
 from electrain.nn.cutoff import Cutoff
+from electrain.nn.element_properties import element_properties, neighbor_weights
+from electrain.nn.shifted_spectra import SpectrumChannels
+from electrain.spectra.axis import EnergyAxis
 
-from .network import PointEdgeTransformer
+from .network import FewData, PointEdgeTransformer
 from .network.transformer import TransformerShape
 from .upgrades import MODEL_UPGRADES
 
@@ -24,7 +27,7 @@ class PETMAD(SpectralModel):
     architecture = "pet_mad"
     upgrades = MODEL_UPGRADES
 
-    __checkpoint_version__ = 4
+    __checkpoint_version__ = 5
     __default_metadata__ = ModelMetadata(
         references={
             "architecture": [f"https://arxiv.org/abs/{key}" for key in ("2305.19302", "2503.14118", "2508.17418")]
@@ -32,11 +35,11 @@ class PETMAD(SpectralModel):
     )
 
     @staticmethod
-    def make_network(hypers: Any, num_elements: int) -> PointEdgeTransformer:
+    def make_network(hypers: Any, atomic_types: list[int], axis: EnergyAxis | None) -> PointEdgeTransformer:
         """Make the network with these hyperparameters."""
         adaptive = hypers["num_neighbors_adaptive"]
         return PointEdgeTransformer(
-            num_elements,
+            len(atomic_types),
             Cutoff(
                 radius=float(hypers["cutoff"]),
                 width=float(hypers["cutoff_width"]),
@@ -54,4 +57,24 @@ class PETMAD(SpectralModel):
                 if hypers["system_conditioning"]
                 else None
             ),
+            few_data=_few_data(hypers, atomic_types, axis),
         )
+
+
+def _few_data(hypers: Any, atomic_types: list[int], axis: EnergyAxis | None) -> FewData:
+    radius = hypers["radial_descriptors"]
+    shifted = hypers["spectrum_head"] == "shifted_parts" and axis is not None
+    return FewData(
+        properties=element_properties(atomic_types) if hypers["element_properties"] else None,
+        neighbor_weights=None if radius is None else neighbor_weights(atomic_types),
+        descriptor_radius=0.0 if radius is None else float(radius),
+        channels=_channels(axis) if shifted and axis is not None else None,
+        dropout=float(hypers["dropout"]),
+    )
+
+
+def _channels(axis: EnergyAxis) -> SpectrumChannels:
+    grid = axis.grid
+    # where the zero of a target falls at the middle one of all shifts
+    reference = -axis.target_grid.start / grid.step + axis.max_shift // 2
+    return SpectrumChannels(grid.size, grid.step, reference, axis.smearing)

@@ -21,7 +21,7 @@ class Trainer(SpectralTrainer):
     model_class = PETMAD
     upgrades = TRAINER_UPGRADES
 
-    __checkpoint_version__ = 3
+    __checkpoint_version__ = 4
 
     def check(self, model: Any, process: Process) -> None:
         """Also refuse ``cuda_graphs`` where they cannot be used."""

@@ -42,6 +42,13 @@ def _model_3_to_4(checkpoint: dict[str, Any]) -> None:
     data["model_hypers"] = hypers
 
 
+def _model_4_to_5(checkpoint: dict[str, Any]) -> None:
+    """Add what helps with few data, all switched off."""
+    added = {"element_properties": False, "radial_descriptors": None, "spectrum_head": "linear", "dropout": 0.0}
+    data = checkpoint["model_data"]
+    data["model_hypers"] = {**data["model_hypers"], **added}
+
+
 def _trainer_1_to_2(checkpoint: dict[str, Any]) -> None:
     """Add the trained parameters, and the choice of learning-rate schedule and precision of matrix products."""
     checkpoint["trainable_parameters"] = None
@@ -54,5 +61,10 @@ def _trainer_2_to_3(checkpoint: dict[str, Any]) -> None:
     checkpoint["train_hypers"] = {**checkpoint["train_hypers"], "cuda_graphs": False}
 
 
-MODEL_UPGRADES: dict[int, Upgrade] = {1: _model_1_to_2, 2: _model_2_to_3, 3: _model_3_to_4}
-TRAINER_UPGRADES: dict[int, Upgrade] = {1: _trainer_1_to_2, 2: _trainer_2_to_3}
+def _trainer_3_to_4(checkpoint: dict[str, Any]) -> None:
+    """Add weight decay."""
+    checkpoint["train_hypers"] = {**checkpoint["train_hypers"], "weight_decay": 0.0}
+
+
+MODEL_UPGRADES: dict[int, Upgrade] = {1: _model_1_to_2, 2: _model_2_to_3, 3: _model_3_to_4, 4: _model_4_to_5}
+TRAINER_UPGRADES: dict[int, Upgrade] = {1: _trainer_1_to_2, 2: _trainer_2_to_3, 3: _trainer_3_to_4}

@@ -17,9 +17,9 @@ class Toy(SpectralModel):
     __default_metadata__ = ModelMetadata()
 
     @staticmethod
-    def make_network(hypers, num_elements):
+    def make_network(hypers, atomic_types, axis):
         """The network with these hyperparameters."""
-        return ToyNetwork(num_elements, hypers["cutoff"], hypers["width"])
+        return ToyNetwork(len(atomic_types), hypers["cutoff"], hypers["width"])
 
 
 class Trainer(SpectralTrainer):

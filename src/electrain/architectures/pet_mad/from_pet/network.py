@@ -58,12 +58,21 @@ _RENAMED = [
 _NOT_IN_NETWORK = re.compile(r"^(node|edge)_last_layers\.|^species_to_species_index$")
 
 
+# What metatrain's `pet` does not have
+_WITHOUT_EQUIVALENT = {
+    "element_properties": False,
+    "radial_descriptors": None,
+    "spectrum_head": "linear",
+    "dropout": 0.0,
+}
+
+
 def network_options(hypers: Mapping[str, Any]) -> dict[str, Any]:
     """Return the hyperparameters with which our network equals that of a ``pet`` with the given hyperparameters."""
     options = {ours: hypers[theirs] for theirs, ours in _OPTIONS.items()}
     for name in ("cutoff_function", "adaptive_cutoff_method"):  # theirs may start with a capital
         options[name] = options[name].lower()
-    return options
+    return {**options, **_WITHOUT_EQUIVALENT}
 
 
 def network_state(backend: Any) -> dict[str, torch.Tensor]:

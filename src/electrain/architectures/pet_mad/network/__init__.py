@@ -9,6 +9,14 @@ from electrain.nn.pooling import PooledFeatures
 from electrain.nn.spectrum_convolution import SpectrumConvolution
 
 from .heads import PooledHead
-from .network import Features, PointEdgeTransformer
+from .network import Features, FewData, PointEdgeTransformer
 
-__all__ = ["Batch", "Features", "PointEdgeTransformer", "PooledFeatures", "PooledHead", "SpectrumConvolution"]
+__all__ = [
+    "Batch",
+    "Features",
+    "FewData",
+    "PointEdgeTransformer",
+    "PooledFeatures",
+    "PooledHead",
+    "SpectrumConvolution",
+]

@@ -4,7 +4,7 @@ Source: Pozdnyakov and Ceriotti, "Smooth, exact rotational symmetrization for de
 (2023); Mazitov et al., PET-MAD (2025).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -13,14 +13,17 @@ from electrain.nn.batch import Batch, Edges
 from electrain.nn.conditioning import StateEmbedding, StateRange
 from electrain.nn.cutoff import Cutoff
 from electrain.nn.edges import find_edges
+from electrain.nn.element_embedding import ElementEmbedding
 from electrain.nn.layers import LayerNorm, Linear
 from electrain.nn.network import Network, Predictions
 from electrain.nn.pooling import PooledFeatures, sum_edges
-from electrain.nn.selection import Selection, of_samples, of_selected
+from electrain.nn.radial_descriptors import RadialDescriptors
+from electrain.nn.selection import Selection, of_selected
+from electrain.nn.shifted_spectra import SpectrumChannels
 
 from .batch import Buckets, LayerInputs, PreparedBatch
 from .buckets import make_buckets
-from .heads import PooledHead
+from .heads import PooledHead, ShiftedSpectraHead
 from .transformer import MessagePassingLayer, TransformerShape, attention_bias
 
 
@@ -30,6 +33,21 @@ class Features(NamedTuple):
     nodes: list[torch.Tensor]  # per readout layer (num_atoms, node_width)
     edges: list[torch.Tensor]  # per readout layer (num_edges, edge_width)
     graph: Edges
+    elements: torch.Tensor  # (num_atoms,) int64
+    descriptors: torch.Tensor  # (num_atoms, num_descriptors) | no columns for a network without them
+
+
+class FewData(NamedTuple):
+    """What helps a network to learn from few data, with properties and weights of the elements it is made for.
+
+    The published network has none of this.
+    """
+
+    properties: torch.Tensor | None = None  # (num_elements, num_properties) | for embeddings
+    neighbor_weights: torch.Tensor | None = None  # (num_elements, num_weights) | for radial descriptors
+    descriptor_radius: float = 0.0  # Angstrom
+    channels: SpectrumChannels | None = None  # of spectra with a head of shifted parts
+    dropout: float = 0.0  # in that head
 
 
 class PointEdgeTransformer(Network):
@@ -46,6 +64,7 @@ class PointEdgeTransformer(Network):
     :param num_message_passing_layers: number of transformers.
     :param head_width: number of features of the hidden layers of the heads.
     :param states: allowed charges and spin multiplicities, for a network that reads them (``Batch.states``).
+    :param few_data: what helps with few data.
     """
 
     def __init__(
@@ -58,28 +77,32 @@ class PointEdgeTransformer(Network):
         num_message_passing_layers: int,
         head_width: int,
         states: StateRange | None = None,
+        few_data: FewData = FewData(),  # noqa: B008 (immutable)
     ) -> None:
         super().__init__()
         if featurizer not in ("residual", "feedforward"):
             raise ValueError(f"featurizer must be 'residual' or 'feedforward', got {featurizer!r}")
         self.pairs = cutoff
+        self.num_elements, self.few_data = num_elements, few_data
         self.residual = featurizer == "residual"
         self.node_width, self.edge_width, self.head_width = shape.node_width, shape.edge_width, head_width
         self.num_readouts = num_message_passing_layers if self.residual else 1
         self.num_features = 2 * self.num_readouts * head_width
 
         self.layers = nn.ModuleList(
-            MessagePassingLayer(num_elements, shape, with_messages=index > 0)
+            MessagePassingLayer(num_elements, shape, with_messages=index > 0, properties=few_data.properties)
             for index in range(num_message_passing_layers)
         )
         self.node_embeddings = nn.ModuleList(
-            nn.Embedding(num_elements, shape.node_width) for _ in range(self.num_readouts)
+            ElementEmbedding(num_elements, shape.node_width, few_data.properties) for _ in range(self.num_readouts)
         )
         # Only the feedforward featurizer combines edges through networks.
         num_combinations = 0 if self.residual else num_message_passing_layers
         self.combinations = nn.ModuleList(_combination(shape.edge_width) for _ in range(num_combinations))
         self.reads_states = states is not None
         self.state_embedding = None if states is None else StateEmbedding(shape.node_width, states)
+        if few_data.neighbor_weights is not None:
+            self.descriptors = RadialDescriptors(few_data.neighbor_weights, few_data.descriptor_radius)
         self.heads = nn.ModuleDict()
         # Read at every call, also by exported models; `precision.MatmulPrecision` switches it.
         self.bfloat16_tokens = False
@@ -92,10 +115,26 @@ class PointEdgeTransformer(Network):
         of an edge also depends on its neighbor's neighborhood, so the radius of the atom at the far end adds one more.
         """
         reach = len(self.layers) + (0 if self.residual else 1) + (0 if self.pairs.num_neighbors is None else 1)
-        return reach * self.pairs.radius
+        return max(reach * self.pairs.radius, self.neighbor_radius())
 
-    def make_head(self, size: int, kind: str) -> PooledHead:
+    def neighbor_radius(self) -> float:
+        """See :meth:`Network.neighbor_radius`."""
+        return self.pairs.radius if self.descriptors is None else max(self.pairs.radius, self.descriptors.radius)
+
+    def make_head(self, size: int, kind: str) -> nn.Module:
         """See :meth:`Network.make_head`."""
+        if kind == "spectrum" and self.few_data.channels is not None:
+            return ShiftedSpectraHead(
+                node_width=self.node_width,
+                edge_width=self.edge_width,
+                head_width=self.head_width,
+                num_readouts=self.num_readouts,
+                num_elements=self.num_elements,
+                properties=self.few_data.properties,
+                num_descriptors=0 if self.descriptors is None else self.descriptors.size,
+                channels=self.few_data.channels,
+                dropout=self.few_data.dropout,
+            )
         head = PooledHead(
             node_width=self.node_width,
             edge_width=self.edge_width,
@@ -110,7 +149,20 @@ class PointEdgeTransformer(Network):
 
     def last_layer(self, name: str) -> list[str]:
         """See :meth:`Network.last_layer`."""
-        return [f"heads.{name}.last.weight"]
+        return [f"heads.{name}.last.weight"] if isinstance(self.head(name), PooledHead) else []
+
+    def has_last_features(self, name: str) -> bool:
+        """See :meth:`Network.has_last_features`."""
+        return True
+
+    def spectra_to_start(self) -> list[str]:
+        """See :meth:`Network.spectra_to_start`."""
+        return [name for name, head in self.heads.items() if isinstance(head, ShiftedSpectraHead)]
+
+    def start_spectra(self, name: str, spectra: torch.Tensor) -> None:
+        """See :meth:`Network.start_spectra`."""
+        head: Any = self.head(name)
+        head.last.start_from(spectra)
 
     @torch.jit.export
     def predict(
@@ -120,14 +172,15 @@ class PointEdgeTransformer(Network):
         values: dict[str, torch.Tensor] = {}
         pooled_features: dict[str, PooledFeatures] = {}
         graph = features.graph
+        elements, descriptors = features.elements[selection.atoms], features.descriptors[selection.atoms]
         for name, head in self.heads.items():
             if name in wanted or name in features_of:
                 pooled = head.features(features.nodes, features.edges, graph.centers, graph.weights)  # type: ignore[operator]
-                pooled = of_selected(pooled, selection)
+                pooled = head.last_features(of_selected(pooled, selection), elements, descriptors)  # type: ignore[operator]
                 if name in features_of:
                     pooled_features[name] = pooled
                 if name in wanted:
-                    values[name] = head(of_samples(pooled, wanted[name], name in self.averaged, selection))
+                    values[name] = head.predict(pooled, elements, wanted[name], name in self.averaged, selection)  # type: ignore[operator]
         return Predictions(values, pooled_features)
 
     @torch.jit.export
@@ -139,7 +192,8 @@ class PointEdgeTransformer(Network):
     @torch.jit.export
     def add_long_range(self, features: Features, far: torch.Tensor) -> Features:
         r"""Replace each layer's nodes by :math:`(n_l + f) / \sqrt 2`, as in ``metatrain.pet``."""
-        return Features([(near + far) * 0.5**0.5 for near in features.nodes], features.edges, features.graph)
+        nodes = [(near + far) * 0.5**0.5 for near in features.nodes]
+        return Features(nodes, features.edges, features.graph, features.elements, features.descriptors)
 
     @torch.jit.export
     def pooled_features(self, features: Features) -> PooledFeatures:
@@ -161,7 +215,8 @@ class PointEdgeTransformer(Network):
         """Compute the features of all atoms and edges of a batch."""
         graph = self.find_edges(batch)
         buckets = make_buckets(graph.centers, len(batch.elements))
-        return self.propagate(prepare(batch.elements, batch.system_of_atom, batch.states, graph, buckets))
+        prepared = prepare(batch.elements, batch.system_of_atom, batch.states, graph, buckets)
+        return self.propagate(prepared, None if self.descriptors is None else self.descriptors(batch))
 
     def find_edges(self, batch: Batch) -> Edges:
         """Find the pairs within the cutoff.
@@ -176,16 +231,20 @@ class PointEdgeTransformer(Network):
             self.state_embedding.check(states)
         return find_edges(batch, self.pairs)
 
-    def propagate(self, batch: PreparedBatch) -> Features:
+    def propagate(self, batch: PreparedBatch, descriptors: torch.Tensor | None = None) -> Features:
         """Apply all parameters: the same operations for all batches of the same sizes, without waiting for a GPU."""
         elements, inputs, graph = batch.elements, batch.layer_inputs, batch.graph
         # all layers compute in the dtype of the messages
         dtype = torch.bfloat16 if self.bfloat16_tokens else graph.weights.dtype
         messages = self.layers[0].edge_tokens.species(inputs.neighbor_elements).to(dtype)  # type: ignore
         states = self._embedded_states(batch)
+        if descriptors is None:
+            descriptors = graph.weights.new_zeros(len(elements), 0)
         if self.residual:
-            return self._residual(elements, messages, states, inputs, graph)
-        return self._feedforward(elements, messages, states, inputs, graph)
+            nodes, edges = self._residual(elements, messages, states, inputs, graph)
+        else:
+            nodes, edges = self._feedforward(elements, messages, states, inputs, graph)
+        return Features(nodes, edges, graph, elements, descriptors)
 
     def _embedded_states(self, batch: PreparedBatch) -> torch.Tensor | None:
         """Features of every atom's structure (num_atoms, node_width), which all layers add to their results."""
@@ -201,7 +260,7 @@ class PointEdgeTransformer(Network):
         states: torch.Tensor | None,
         inputs: LayerInputs,
         graph: Edges,
-    ) -> Features:
+    ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
         node_features: list[torch.Tensor] = []
         edge_features: list[torch.Tensor] = []
         for layer, embedding in zip(self.layers, self.node_embeddings):  # noqa: B905 (TorchScript: no strict=)
@@ -211,7 +270,7 @@ class PointEdgeTransformer(Network):
             node_features.append(nodes)
             edge_features.append(edges)
             messages = 0.5 * (messages + edges.index_select(0, graph.reverse))
-        return Features(nodes=node_features, edges=edge_features, graph=graph)
+        return node_features, edge_features
 
     def _feedforward(
         self,
@@ -220,7 +279,7 @@ class PointEdgeTransformer(Network):
         states: torch.Tensor | None,
         inputs: LayerInputs,
         graph: Edges,
-    ) -> Features:
+    ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
         nodes = self.node_embeddings[0](elements)
         for layer, combination in zip(self.layers, self.combinations):  # noqa: B905 (TorchScript: no strict=)
             nodes, edges = layer(nodes, messages, inputs)
@@ -228,7 +287,7 @@ class PointEdgeTransformer(Network):
                 nodes = nodes + states.to(nodes.dtype)
             both_ways = torch.cat([edges, edges.index_select(0, graph.reverse)], dim=1)
             messages = messages + edges + combination(both_ways)
-        return Features(nodes=[nodes], edges=[messages], graph=graph)
+        return [nodes], [messages]
 
 
 def prepare(

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from electrain.nn.element_embedding import ElementEmbedding
 from electrain.nn.layers import LayerNorm, Linear, OverwritingSiLU, RMSNorm
 
 from .batch import Buckets, LayerInputs
@@ -202,14 +203,17 @@ class EdgeTokens(nn.Module):
     :param width: number of features of a token.
     :param num_elements: number of chemical elements.
     :param with_messages: whether there are incoming messages (all layers but the first).
+    :param properties: of the elements, for their embeddings, or ``None``.
     """
 
-    def __init__(self, width: int, num_elements: int, with_messages: bool) -> None:
+    def __init__(
+        self, width: int, num_elements: int, with_messages: bool, properties: torch.Tensor | None = None
+    ) -> None:
         super().__init__()
         self.with_messages = with_messages
         self.width = width
         self.geometry = nn.Linear(4, width)
-        self.species = nn.Embedding(num_elements, width)
+        self.species = ElementEmbedding(num_elements, width, properties)
         self.compress = nn.Linear((3 if with_messages else 2) * width, width)
         self.activation = OverwritingSiLU()
         self.output = Linear(width, width)
@@ -231,7 +235,7 @@ class EdgeTokens(nn.Module):
         features = functional.linear(
             torch.cat([vectors, distances.unsqueeze(1)], dim=1), by_geometry @ self.geometry.weight, bias
         )
-        features += functional.linear(self.species.weight, by_species).index_select(0, neighbor_elements)
+        features += functional.linear(self.species.table(), by_species).index_select(0, neighbor_elements)
         if self.with_messages:
             by_message = self.compress.weight[:, 2 * self.width :].to(messages.dtype)
             features += functional.linear(messages, by_message).to(features.dtype)
@@ -241,9 +245,16 @@ class EdgeTokens(nn.Module):
 class MessagePassingLayer(nn.Module):
     """One transformer over each atom's neighborhood: central token and edge tokens in, the same out."""
 
-    def __init__(self, num_elements: int, shape: TransformerShape, *, with_messages: bool) -> None:
+    def __init__(
+        self,
+        num_elements: int,
+        shape: TransformerShape,
+        *,
+        with_messages: bool,
+        properties: torch.Tensor | None = None,
+    ) -> None:
         super().__init__()
-        self.edge_tokens = EdgeTokens(shape.edge_width, num_elements, with_messages)
+        self.edge_tokens = EdgeTokens(shape.edge_width, num_elements, with_messages, properties)
         self.layers = nn.ModuleList(TransformerLayer(shape) for _ in range(shape.num_attention_layers))
 
     def forward(

@@ -1,0 +1,82 @@
+"""What a network takes from the training set before the first step: statistics of descriptors, spectra of elements."""
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from metatensor.torch import TensorMap
+from metatomic.torch import System
+from metatrain.utils.data import CollateFn, unpack_batch
+from metatrain.utils.neighbor_lists import get_requested_neighbor_lists, get_system_with_neighbor_lists_transform
+from torch.utils.data import DataLoader
+
+from electrain.spectra.element_spectra import element_spectra
+
+from .composition import Datasets
+
+# So many structures, drawn evenly, are enough for either.
+MAX_STRUCTURES = 5000
+
+
+@torch.no_grad()
+def start_network(model: Any, train_datasets: Datasets, targets: list[str], *, with_descriptors: bool) -> None:
+    """Standardise descriptors, and begin predicted spectra with those of the elements, if the network needs it.
+
+    :param model: the model, changed in place.
+    :param train_datasets: the training set.
+    :param targets: targets that are new to the model.
+    :param with_descriptors: whether the descriptors are new, too.
+    """
+    network = model.network
+    if with_descriptors and network.descriptors is not None:
+        _standardise(model, train_datasets)
+    for name in network.spectra_to_start():
+        if name in targets:
+            _start_spectra(model, train_datasets, name)
+
+
+def _standardise(model: Any, datasets: Datasets) -> None:
+    descriptors = model.network.descriptors
+    dtype = next(model.network.parameters()).dtype
+    device = model.element_of_type.device
+    sums = torch.zeros(3, descriptors.size, dtype=torch.float64)
+    for systems, _ in _batches(datasets, [], model):
+        raw = descriptors.raw(model.read([system.to(dtype=dtype, device=device) for system in systems])).double().cpu()
+        sums += torch.stack([torch.full_like(sums[0], len(raw)), raw.sum(dim=0), raw.square().sum(dim=0)])
+    count, mean = sums[0], sums[1] / sums[0]
+    descriptors.fit(mean, sums[2] / count - mean.square())
+
+
+def _start_spectra(model: Any, datasets: Datasets, name: str) -> None:
+    counts, spectra = [], []
+    for systems, targets in _batches(datasets, [name]):
+        if name not in targets:
+            continue
+        elements = model.element_of_type.cpu()
+        for system, target in zip(systems, targets[name].block().values, strict=True):
+            counts.append(torch.bincount(elements[system.types.long()], minlength=len(model.atomic_types)))
+            spectra.append(target)
+    if not spectra:
+        raise ValueError(f"target {name!r} has no value in the training set, from which its spectra could begin")
+    values, trusted = model.axis.window(torch.stack(spectra))
+    logging.info(f"Fitting a spectrum of each element to {len(values)} structures")
+    found = element_spectra(torch.stack(counts), values, trusted)
+    shift = model.axis.max_shift // 2  # the middle of all shifts leaves room on both sides
+    padded = torch.nn.functional.pad(found, (shift, model.axis.max_shift - shift), mode="replicate")
+    model.network.start_spectra(name, padded)
+
+
+def _batches(
+    datasets: Datasets, names: list[str], with_pairs_of: Any = None
+) -> Iterator[tuple[list[System], dict[str, TensorMap]]]:
+    """All structures, or evenly drawn ones, one at a time, with some of their targets."""
+    lists = [] if with_pairs_of is None else get_requested_neighbor_lists(with_pairs_of)
+    collate = CollateFn(names, callables=[get_system_with_neighbor_lists_transform(lists)] if lists else [])
+    total = sum(len(dataset) for dataset in datasets)
+    stride = max(1, -(-total // MAX_STRUCTURES))
+    for dataset in datasets:
+        chosen = torch.utils.data.Subset(dataset, range(0, len(dataset), stride))
+        for batch in DataLoader(chosen, batch_size=1, collate_fn=collate):
+            systems, targets, _ = unpack_batch(batch)
+            yield systems, targets
