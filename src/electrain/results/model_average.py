@@ -17,10 +17,11 @@ from .uncertainty import Ensemble, Uncertainty
 def average_results(results: Sequence[ElectronicStructure], axis: EnergyAxis) -> ElectronicStructure:
     r"""Average the results of several models for one structure, after aligning their densities of states.
 
-    Every model has its own zero of energy, so densities of states and Fermi levels are moved onto the axis of the first
-    model (:func:`electrain.spectra.average_models`). Uncertainties are standard deviations of the models around their
-    mean, :math:`\sqrt{\sum_m (y_m - \bar y)^2 / (M - 1)}`; if the models predict their own, :math:`\sigma_m`, their
-    mean square is added: :math:`\sigma^2 = \frac{1}{M} \sum_m \sigma_m^2 + \frac{1}{M - 1} \sum_m (y_m - \bar y)^2`.
+    Every model has its own zero of energy, so densities of states and Fermi levels are moved onto an axis whose zero is
+    the mean of theirs (:func:`electrain.spectra.average_models`). Uncertainties are standard deviations of the models
+    around their mean, :math:`\sqrt{\sum_m (y_m - \bar y)^2 / (M - 1)}`; if the models predict their own,
+    :math:`\sigma_m`, their mean square is added:
+    :math:`\sigma^2 = \frac{1}{M} \sum_m \sigma_m^2 + \frac{1}{M - 1} \sum_m (y_m - \bar y)^2`.
     The ensemble consists of the models, or of all members of their own ensembles.
 
     :param results: predictions of at least two models, with the same quantities.

@@ -8,12 +8,9 @@ from torch.nn.functional import pad
 from .alignment import best_shift
 from .axis import EnergyAxis
 
-# Each round lowers the sum of squared deviations; two or three are the rule.
-_MAX_ROUNDS = 20
-
 
 class ModelAverage(NamedTuple):
-    """Mean and spread of the predictions of several models, on the axis of the first one."""
+    """Mean and spread of the predictions of several models, on an axis whose zero is the mean of theirs."""
 
     mean: torch.Tensor  # (num_channels,) | states/eV, float64
     standard_deviation: torch.Tensor  # (num_channels,) | states/eV; of a sample, so NaN for a single model
@@ -28,16 +25,19 @@ def average_models(spectra: torch.Tensor, axis: EnergyAxis, fermi_levels: torch.
 
     The loss does not change if a prediction is shifted (:func:`best_shift`), so every model has its own zero of energy,
     another one for every structure, and the mean of predictions as they are is a mean of displaced spectra. Here, model
-    m is moved by :math:`s_m` channels, such that
+    m is moved by :math:`s_m` channels, at which it matches the first model best, and all models by :math:`-\bar s`,
+    rounded, so that none of them defines the zero:
 
-    .. math:: \sum_m \sum_{i = 0}^{N - 1 - X} (y_{m, i + s_m} - \bar y_i)^2, \qquad
-        \bar y_i = \frac{1}{M} \sum_m y_{m, i + s_m}, \qquad s_0 = 0
+    .. math:: s_m = \operatorname*{arg\,min}_{|s| \leq X} \Big[ \sum_{i = 0}^{N - 1 - X}
+        (y_{m, i + s} - y_{1, i})^2 + \sum_{j < s} y_{m, j}^2 \Big], \qquad
+        \bar y_i = \frac{1}{M} \sum_m y_{m, i + s_m - \bar s}
 
-    is as small as alternating between both equations makes it, beginning with the first spectrum as the mean. States
-    that a shift moves below the axis count as deviations, as in eq. 4 of arXiv:2508.17418.
+    (arXiv:2508.17418, eqs. 3 and 4, with shifts in both directions). The order of the models after the first does not
+    matter. Alternatives (Fermi levels, the mean as reference, fractions of channels) were not better, see
+    benchmarks/results/ensembles.md.
 
     :param spectra: in states/eV, shape ``(num_models, num_channels)``.
-    :param axis: energy axis of all models. X, its largest shift, limits each step.
+    :param axis: energy axis of all models, with the largest shift X.
     :param fermi_levels: in eV, each on its model's own axis, shape ``(num_models,)``.
     :raises ValueError: for other shapes or no model.
     """
@@ -52,11 +52,7 @@ def average_models(spectra: torch.Tensor, axis: EnergyAxis, fermi_levels: torch.
         )
     values = spectra.double()
     shifts = _shifts_onto(values[0], values, axis.max_shift)
-    for _ in range(_MAX_ROUNDS):
-        better = _shifts_onto(moved_down(values, shifts).mean(dim=0), values, axis.max_shift)
-        if torch.equal(better, shifts):
-            break
-        shifts = better
+    shifts = shifts - shifts.double().mean().round().long()
     aligned = moved_down(values, shifts)
     mean = aligned.mean(dim=0)
     variance = (aligned - mean).square().sum(dim=0) / (len(values) - 1)
@@ -78,8 +74,7 @@ def moved_down(spectra: torch.Tensor, shifts: torch.Tensor) -> torch.Tensor:
 
 
 def _shifts_onto(reference: torch.Tensor, spectra: torch.Tensor, largest: int) -> torch.Tensor:
-    """Shifts at which spectra match a reference best, minus that of the first; at most ``largest`` channels each."""
+    """Shifts of at most ``largest`` channels, up or down, at which spectra match a reference best."""
     # The highest channels of the reference are not compared: beyond the axis, nothing is known of a moved spectrum.
     target = reference[: len(reference) - largest].expand(len(spectra), -1)
-    shifts = best_shift(pad(spectra, (largest, 0)), target, torch.ones_like(target, dtype=torch.bool))
-    return shifts - shifts[0]
+    return best_shift(pad(spectra, (largest, 0)), target, torch.ones_like(target, dtype=torch.bool)) - largest
