@@ -73,7 +73,8 @@ class ElectronicStructureEnsemble(ElectronicStructureModel):
 def check_files(models: Sequence[str | Path | AtomisticModel | ElectronicStructureModel]) -> None:
     """Raise a ``ValueError`` for fewer than two models, or a file that is given twice."""
     if isinstance(models, (str, Path)) or len(models) < 2:
-        raise ValueError(f"expected at least two models for an ensemble, got {models}")
+        given = [models] if isinstance(models, (str, Path)) else models
+        raise ValueError(f"expected at least two models for an ensemble, got {', '.join(map(str, given)) or 'none'}")
     paths = [Path(model).resolve() for model in models if isinstance(model, (str, Path))]
     for index, path in enumerate(paths):
         if path in paths[:index]:
