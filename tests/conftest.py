@@ -1,5 +1,6 @@
 """Small models with random weights, and structures of every kind."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -88,11 +89,27 @@ def far_level_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _save_with_level(60.0, tmp_path_factory.mktemp("far_level") / "far.pt")
 
 
-def _save_with_level(level: float, path: Path) -> Path:
+@pytest.fixture(scope="session")
+def save_models(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], list[Path]]:
+    """Models that differ a bit, each with another zero of energy."""
+
+    def save(count: int) -> list[Path]:
+        folder = tmp_path_factory.mktemp("models")
+        return [_save_with_level(-3.0 + 0.2 * i, folder / f"{i}.pt", channels=7 * i, seed=i) for i in range(count)]
+
+    return save
+
+
+def _save_with_level(level: float, path: Path, *, channels: int = 0, seed: int = 0) -> Path:
     axis = {**GRID, "valence_electrons": ELECTRONS}
     targets = ["energy", "mtt::dos", "mtt::bandgap", "mtt::efermi"]
     model = as_metal(make_model(targets, torch.float64, energy_grid=axis))
     torch.nn.init.constant_(model.spectrum_heads["mtt::efermi"].last.bias, level)
+    generator = torch.Generator().manual_seed(seed)
+    head = model.network.heads["mtt::dos"]
+    for parameter in (head.last.weight, head.last.bias, head.last_edge_bias):
+        changed = parameter * (1 + 0.1 * torch.rand(1, generator=generator)) if seed else parameter
+        parameter.data.copy_(changed.roll(channels, dims=0))
     model.export().save(path)
     return path
 

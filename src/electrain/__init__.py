@@ -5,17 +5,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from electrain.calculators import ElectronicStructureCalculator as ElectronicStructureCalculator
+    from electrain.calculators import ElectronicStructureEnsemble as ElectronicStructureEnsemble
     from electrain.calculators import ElectronicStructureModel as ElectronicStructureModel
     from electrain.results import ElectronicStructure as ElectronicStructure
 
 __version__ = "0.1.0"
 
-__all__ = ["ElectronicStructure", "ElectronicStructureCalculator", "ElectronicStructureModel", "__version__"]
+__all__ = [
+    "ElectronicStructure",
+    "ElectronicStructureCalculator",
+    "ElectronicStructureEnsemble",
+    "ElectronicStructureModel",
+    "__version__",
+]
 
 # Imported when they are asked for, because torch takes seconds.
 _HOMES = {
     "ElectronicStructure": "electrain.results",
     "ElectronicStructureCalculator": "electrain.calculators",
+    "ElectronicStructureEnsemble": "electrain.calculators",
     "ElectronicStructureModel": "electrain.calculators",
 }
 

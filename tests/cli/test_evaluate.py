@@ -31,7 +31,7 @@ from typer.testing import CliRunner
 
 import electrain.evaluation.chunk_files as chunk_files
 import electrain.plots.style as plots
-from electrain.calculators import ElectronicStructureModel
+from electrain.calculators import ElectronicStructureEnsemble, ElectronicStructureModel
 from electrain.cli import app
 from electrain.data import prepare_dataset
 from electrain.data.reading import PreparedPart
@@ -40,7 +40,9 @@ from electrain.evaluation.chunk_files import read_components
 from electrain.evaluation.evaluated_model import EvaluatedModel
 from electrain.evaluation.figures import learning_curve
 from electrain.evaluation.report import chosen_for_rotation, evaluate_models, report_figures, report_tables, report_text
+from electrain.evaluation.structure_errors import StructureErrors
 from electrain.evaluation.summary import ALL
+from electrain.evaluation.uncertainties import SPECTRUM, calibrations
 from electrain.jobs.folder import open_job
 
 MEANS = {"mae": mean_absolute, "rmse": root_mean_square}
@@ -431,6 +433,45 @@ def test_several_models(part, level_file, dos_only_file, tmp_path):
     x, y = panel.lines[0].get_data()
     assert x.tolist() == [50, 100]
     np.testing.assert_allclose(y, [second["dos_rmse_per_electron"], first["dos_rmse_per_electron"]])
+
+
+def test_an_ensemble(dataset, part, frames, save_models, tmp_path, monkeypatch):
+    """The report is about the average of the models, whose numbers follow from theirs."""
+    monkeypatch.setattr("electrain.evaluation.report.write_report", lambda *_: None)  # figures take seconds
+    files = save_models(2)
+    result = run(dataset, files[0], tmp_path, "-m", str(files[1]), "--ensemble", "--rotations", "0")
+    assert result.exit_code == 0, result.output
+    assert f"model: {files[0]}, {files[1]}" in result.output and "Errors of ensemble of 2" in result.output
+    chunks = {path: path.read_bytes() for path in tmp_path.rglob("*.npz")}
+    evaluation = evaluate_models(files, part, tmp_path, num_rotated=0, ensemble=True)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.npz")} == chunks
+    average, *members = evaluation.models
+    assert [model.name for model in evaluation.models] == ["ensemble of 2", "0.pt", "1.pt"]
+    for name, spread in (("predicted_energy", "energy_uncertainty"), ("predicted_gap", "gap_uncertainty")):
+        values = np.array([model.table.column(name) for model in members])
+        np.testing.assert_allclose(average.table.column(name), values.mean(axis=0), rtol=1e-9)
+        np.testing.assert_allclose(average.table.column(spread), values.std(axis=0, ddof=1), rtol=1e-6, atol=1e-12)
+    for name in ("forces", "stresses"):
+        pairs = [read_components(model.files, name)[1] for model in evaluation.models]
+        np.testing.assert_allclose(pairs[0], np.mean(pairs[1:], axis=0), rtol=1e-4, atol=1e-4)
+    ensemble = ElectronicStructureEnsemble(files, "cpu")
+    for index, frame in enumerate(frames):
+        predicted = ensemble.predict(frame)
+        row = average.table.values[index]
+        numbers = dict(zip(StructureErrors._fields, row, strict=True))
+        shift, cost = best_shift(predicted.density_of_states, true_spectrum(frame))
+        assert numbers["alignment"] == pytest.approx(cost, rel=1e-6)
+        assert numbers["true_level"] == pytest.approx(GRID["step"] * (shift - GRID["max_shift"]), abs=1e-9)
+        assert numbers["predicted_level"] == pytest.approx(predicted.fermi_level, abs=1e-9)
+        assert numbers["level_uncertainty"] == pytest.approx(predicted.uncertainty.fermi_level, rel=1e-6)
+    # Energies of the two models are the same: no spread that could be compared with an error.
+    assert set(calibrations(average.table)) == {SPECTRUM, "mtt::bandgap", "mtt::efermi"}
+
+
+def test_an_ensemble_of_different_quantities(part, level_file, energy_only_file, tmp_path):
+    with pytest.raises(ValueError, match=r"same quantities .*level\.pt predicts mtt::dos and energy and .* energy$"):
+        evaluate_models([level_file, energy_only_file], part, tmp_path / "report", num_rotated=0, ensemble=True)
+    assert not (tmp_path / "report").exists()
 
 
 def test_uncertainties(part, frames, uncertain_file, tmp_path):

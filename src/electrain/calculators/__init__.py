@@ -4,6 +4,7 @@ from electrain.files.models import ModelFileError, load_model
 
 from .ase_calculator import ElectronicStructureCalculator
 from .batches import in_batches
+from .ensemble import ElectronicStructureEnsemble
 from .hot_electrons import with_hot_electrons
 from .predictor import ElectronicStructureModel
 from .rotations import RotationalAverage, Rotations, average_electronic_structure
@@ -12,6 +13,7 @@ from .unread_inputs import UnreadInputs, UnreadInputWarning
 
 __all__ = [
     "ElectronicStructureCalculator",
+    "ElectronicStructureEnsemble",
     "ElectronicStructureModel",
     "Failed",
     "ModelFileError",

@@ -98,7 +98,7 @@ class ElectronicStructureModel:
         predicted = ", ".join(QUANTITIES[name].label for name in quantities)
         spread = " with uncertainties" if self.predicts_uncertainty else ""
         return (
-            f"<ElectronicStructureModel {self.name} on {self.device}: {predicted}{spread}; "
+            f"<{type(self).__name__} {self.name} on {self.device}: {predicted}{spread}; "
             f"{len(self.elements)} elements ({' '.join(self.elements)})>"
         )
 

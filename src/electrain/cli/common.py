@@ -27,6 +27,17 @@ MatmulPrecision = Annotated[
     ),
 ]
 
+Models = Annotated[
+    list[Path],
+    typer.Option(
+        "--model",
+        "-m",
+        metavar="FILE",
+        help="Exported model (.pt), from `mtt train` or `mtt export`. Several (-m a.pt -m b.pt) are averaged, with "
+        "their spread as uncertainty.",
+    ),
+]
+
 Extensions = Annotated[
     Path | None,
     typer.Option(
@@ -86,6 +97,21 @@ def open_model(
     check_device(device, matmul_precision)
     show_unread_inputs()
     return ElectronicStructureModel(path, device, matmul_precision=matmul_precision, extensions_directory=extensions)
+
+
+def open_models(
+    paths: list[Path], device: str | None, matmul_precision: str, extensions: Path | None
+) -> "ElectronicStructureModel":
+    """Open a model, or several as an ensemble."""
+    if len(paths) == 1:
+        return open_model(paths[0], device, matmul_precision, extensions)
+    from electrain.calculators import ElectronicStructureEnsemble
+    from electrain.calculators.ensemble import check_files
+
+    with checking_usage():
+        check_files(paths)
+    models = [open_model(path, device, matmul_precision, extensions) for path in paths]
+    return ElectronicStructureEnsemble(models, matmul_precision=matmul_precision)
 
 
 def check_device(device: str | None, matmul_precision: str) -> None:

@@ -14,9 +14,10 @@ from .common import (
     Device,
     Extensions,
     MatmulPrecision,
+    Models,
     checking_usage,
     fail,
-    open_model,
+    open_models,
     usage,
 )
 from .outputs import Overwrite, check_figure, check_outputs
@@ -24,14 +25,14 @@ from .outputs import Overwrite, check_figure, check_outputs
 if TYPE_CHECKING:
     from ase import Atoms
 
-    from electrain.calculators import Failed, Predicted
+    from electrain.calculators import ElectronicStructureModel, Failed, Predicted
     from electrain.results.electronic_structure import ElectronicStructure
 
 _MAX_PANELS = 12
 _WITH_FERMI_LEVEL = "Fermi level: on the model's own energy axis. Electrons: number of electrons below it."
 _WITHOUT_FERMI_LEVEL = "The model predicts no Fermi level, so energies are on its own axis, whose zero has no meaning."
 
-_WITH_UNCERTAINTY = "±: one standard deviation, calibrated on structures that the model was not trained on."
+_CALIBRATED = "±: one standard deviation, calibrated on structures that the model was not trained on."
 
 
 def dos(
@@ -42,10 +43,7 @@ def dos(
             help="Structure files in any format that ASE reads; 'md.xyz@0:50' selects frames.",
         ),
     ],
-    model: Annotated[
-        Path,
-        typer.Option("--model", "-m", metavar="FILE", help="Exported model (.pt), from `mtt train` or `mtt export`."),
-    ],
+    models: Models,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="File for the spectra: .json or .csv.")
     ] = None,
@@ -89,16 +87,16 @@ def dos(
     from electrain.structures.files import path_of, read_structures
 
     _check_options(per_atom=per_atom, output=output, plot=plot, window=window, temperature=temperature)
-    check_outputs([output, plot], [model, *(Path(path_of(source)) for source in structures)], overwrite=overwrite)
+    check_outputs([output, plot], [*models, *(Path(path_of(source)) for source in structures)], overwrite=overwrite)
     from electrain.calculators import screen  # imports torch, which takes seconds
 
     try:
-        predictor = open_model(model, device, matmul_precision, extensions)
+        predictor = open_models(models, device, matmul_precision, extensions)
         if temperature is not None and not predictor.predicts_fermi_level:
-            fail(f"--temperature needs a model with a Fermi level, but {model} predicts none")
+            fail(f"--temperature needs a model with a Fermi level, but {predictor.name} predicts none")
         report = _Report(
             has_fermi_level=predictor.predicts_fermi_level,
-            has_uncertainty=predictor.predicts_uncertainty,
+            uncertainty=_meaning_of_uncertainty(predictor, len(models)),
             temperature=temperature,
             expected_electrons=predictor.num_valence_electrons,
         )
@@ -113,6 +111,12 @@ def dos(
     report.summarise(output, None if unplotted else plot)
     if unplotted:
         fail(unplotted)
+
+
+def _meaning_of_uncertainty(predictor: "ElectronicStructureModel", num_models: int) -> str:
+    if num_models > 1:
+        return f"±: spread of the {num_models} models (one standard deviation, not calibrated)."
+    return _CALIBRATED if predictor.predicts_uncertainty else ""
 
 
 def _try_to_plot(results: "list[Predicted]", path: Path, window: tuple[float, float] | None) -> str | None:
@@ -158,7 +162,7 @@ class _Report:
         self,
         *,
         has_fermi_level: bool,
-        has_uncertainty: bool,
+        uncertainty: str,
         temperature: float | None,
         expected_electrons: "Callable[[Atoms], float | None]",
     ) -> None:
@@ -170,7 +174,7 @@ class _Report:
         self._num_miscounted, self._first_miscounted = 0, ""
         self._expected_electrons = expected_electrons
         self._has_fermi_level = has_fermi_level
-        self._has_uncertainty = has_uncertainty
+        self._uncertainty = uncertainty
         self._temperature = temperature
         self._width = 0
         # disable=None: no bar if the output is not a terminal
@@ -236,8 +240,8 @@ class _Report:
     def summarise(self, output: Path | None, plot: Path | None) -> None:
         """Explain the columns, name the files, and exit with 1 if anything failed."""
         typer.echo(f"\n{_WITH_FERMI_LEVEL if self._has_fermi_level else _WITHOUT_FERMI_LEVEL}")
-        if self._has_uncertainty:
-            typer.echo(_WITH_UNCERTAINTY)
+        if self._uncertainty:
+            typer.echo(self._uncertainty)
         if self._temperature is not None:
             typer.echo(f"Heat capacity: electronic heat capacity of the whole structure at {self._temperature:g} K.")
         if self._num_miscounted:

@@ -38,6 +38,10 @@ def evaluate(
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the report.")],
+    ensemble: Annotated[
+        bool,
+        typer.Option("--ensemble", help="Also evaluate the average of all models; the report is then about it."),
+    ] = False,
     part: Annotated[Part, typer.Option(help="Part of the data set.")] = Part.TEST,
     rotations: Annotated[
         int,
@@ -70,7 +74,14 @@ def evaluate(
     Example:  electrain evaluate data -m model.pt -o report
     """
     from electrain.data.reading import PreparedPart  # imports torch, which takes seconds
-    from electrain.evaluation.report import Evaluation, check_sizes, evaluate_models, report_text, write_report
+    from electrain.evaluation.evaluated_ensemble import check_ensemble
+    from electrain.evaluation.report import (
+        Evaluation,
+        check_sizes,
+        evaluate_models,
+        report_text,
+        write_report,
+    )
 
     def finish(evaluation: Evaluation) -> None:
         typer.echo(report_text(evaluation))
@@ -80,6 +91,8 @@ def evaluate(
     with checking_usage():
         sizes = _read_sizes(training_sizes)
         check_sizes(sizes, len(models))
+        if ensemble:
+            check_ensemble(models, sizes)
     show_unread_inputs()
     try:
         evaluate_models(
@@ -87,6 +100,7 @@ def evaluate(
             PreparedPart(dataset, part.value),
             output,
             num_rotated=rotations,
+            ensemble=ensemble,
             training_sizes=sizes,
             device=device,
             batch_size=batch_size,

@@ -12,9 +12,10 @@ from .common import (
     Device,
     Extensions,
     MatmulPrecision,
+    Models,
     checking_usage,
     fail,
-    open_model,
+    open_models,
 )
 from .outputs import Overwrite, check_figure, check_outputs
 
@@ -31,15 +32,7 @@ def thermo(
             help="Files that ASE can read; 'md.xyz@1000::10' selects frames. All frames are averaged together.",
         ),
     ],
-    model: Annotated[
-        Path,
-        typer.Option(
-            "--model",
-            "-m",
-            metavar="FILE",
-            help="Exported model (.pt) that predicts the Fermi level, from `mtt train`.",
-        ),
-    ],
+    models: Models,
     temperatures: Annotated[
         str,
         typer.Option(
@@ -77,15 +70,18 @@ def thermo(
     """
     from electrain.structures.files import path_of
 
-    _check_files(output, plot, [model, *(Path(path_of(source)) for source in trajectories)], overwrite=overwrite)
+    _check_files(output, plot, [*models, *(Path(path_of(source)) for source in trajectories)], overwrite=overwrite)
     from electrain.thermodynamics.average import EnsembleAverage  # imports torch, which takes seconds
 
     with checking_usage():
         kelvin = _read_temperatures(temperatures)
     try:
-        predictor = open_model(model, device, matmul_precision, extensions)
+        predictor = open_models(models, device, matmul_precision, extensions)
         if not predictor.predicts_fermi_level:
-            fail(f"{model} predicts no Fermi level: expected a model trained on it, because frames are aligned at it")
+            fail(
+                f"{predictor.name} predicts no Fermi level: expected a model trained on it, because frames are aligned "
+                "at it"
+            )
         average = EnsembleAverage()
         expected_electrons = _add_frames(average, predictor, trajectories, batch_size, max(kelvin))
         result = average.thermodynamics(kelvin)

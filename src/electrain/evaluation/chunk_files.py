@@ -89,19 +89,18 @@ def check_inputs(inputs: Sequence[Path], report: Path) -> None:
 
 
 def evaluate_part(
-    model: EvaluatedModel, path: Path, part: PreparedPart, job: JobFolder, rotate: Sequence[bool]
+    model: EvaluatedModel, paths: Sequence[Path], part: PreparedPart, job: JobFolder, rotate: Sequence[bool]
 ) -> list[Path]:
     """Predict all structures of a part that have not been predicted before.
 
     :param model: the model.
-    :param path: its file, whose content identifies its predictions.
+    :param paths: its file, or those of all members of an ensemble, whose contents identify the predictions.
     :param part: part of a data set.
     :param job: job folder for predictions of this part.
     :param rotate: for each structure, whether to compute the rotational discrepancy.
     :return: the files of all chunks, in order.
     """
-    with path.open("rb") as content:
-        own = hashlib.file_digest(content, "sha256").hexdigest()[:16]
+    own = _fingerprint(paths)
     firsts = range(0, len(part), CHUNK_SIZE)
     files = [job.chunk(own, first, ".npz") for first in firsts]
     sizes = [min(CHUNK_SIZE, len(part) - first) for first in firsts]
@@ -109,8 +108,16 @@ def evaluate_part(
     tasks = (
         (model, list(islice(structures, CHUNK_SIZE)), part, rotate[first : first + CHUNK_SIZE]) for first in firsts
     )
-    make_chunks(_evaluate_chunk, tasks, files, sizes, what=path.name)
+    make_chunks(_evaluate_chunk, tasks, files, sizes, what=", ".join(path.name for path in paths))
     return files
+
+
+def _fingerprint(paths: Sequence[Path]) -> str:
+    digests = []
+    for path in paths:
+        with path.open("rb") as content:
+            digests.append(hashlib.file_digest(content, "sha256").hexdigest())
+    return (digests[0] if len(paths) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest())[:16]
 
 
 def _evaluate_chunk(

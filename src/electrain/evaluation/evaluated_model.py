@@ -62,6 +62,8 @@ class EvaluatedModel:
         self._unread_inputs = UnreadInputs(self.name, model.requested_inputs(use_new_names=True))
         self._with_derivatives = part.has["forces"] or part.has["stress"]
         has_energy = ENERGY in outputs and part.has["energy"]
+        #: What is evaluated.
+        self.quantities = [DENSITY_OF_STATES] * (DENSITY_OF_STATES in outputs) + [ENERGY] * has_energy
         if DENSITY_OF_STATES not in outputs and not has_energy:
             predicted = ", ".join(sorted(name for name in outputs if "feature" not in name)) or "nothing"
             targets = [DENSITY_OF_STATES, BAND_GAP, FERMI_LEVEL, *(name for name, there in part.has.items() if there)]
@@ -73,6 +75,7 @@ class EvaluatedModel:
         if DENSITY_OF_STATES in outputs:
             _check_axis(model, path, part)
             self.electronic = ElectronicStructureModel(model, device, matmul_precision=matmul_precision)
+            self.electronic.name = self.name
         self._potential: MetatomicCalculator | None = None
         if has_energy:
             # No skin, because lists are never reused for a second, similar structure.

@@ -23,6 +23,7 @@ from .baselines import (
 from .channel_errors import ChannelErrors, channel_errors
 from .chunk_files import check_inputs, evaluate_part, open_folder, read_spectra
 from .distribution_figures import error_distribution, errors_by_element
+from .evaluated_ensemble import EvaluatedEnsemble, check_ensemble
 from .evaluated_model import EvaluatedModel
 from .figures import NamedFigure, calibration_figure, errors_by_energy, errors_by_subset, learning_curve
 from .html_report import write_html
@@ -47,7 +48,7 @@ from .viewer import chemiscope_library, viewer_data
 class ModelEvaluation:
     """Results of one model.
 
-    :param path: its file.
+    :param source: its file, or those of all members of an ensemble.
     :param name: its name in tables and figures.
     :param files: files of its predictions.
     :param table: numbers of all structures.
@@ -55,7 +56,7 @@ class ModelEvaluation:
     :param channels: errors at each energy, ``None`` without densities of states.
     """
 
-    path: Path
+    source: str
     name: str
     files: list[Path]
     table: ErrorTable
@@ -97,6 +98,7 @@ def evaluate_models(
     report: Path,
     *,
     num_rotated: int,
+    ensemble: bool = False,
     training_sizes: Sequence[int] = (),
     device: str | None = None,
     batch_size: int = 256,
@@ -114,7 +116,8 @@ def evaluate_models(
     :param part: part of a data set written by ``electrain prepare``.
     :param report: folder to write to; new or empty, or with an evaluation of the same data set.
     :param num_rotated: number of structures in each subset for which the rotational discrepancy is computed.
-    :param training_sizes: number of training structures of each model, for learning curves.
+    :param ensemble: also evaluate the average of all models, as the first model of the report.
+    :param training_sizes: number of training structures of each model, for learning curves, not for an ensemble.
     :param device: as for :class:`~electrain.calculators.ElectronicStructureModel`.
     :param batch_size: maximum number of atoms per batch.
     :param matmul_precision: as for the same class.
@@ -127,6 +130,8 @@ def evaluate_models(
     :raises FileExistsError: if the folder contains other files.
     """
     check_sizes(training_sizes, len(models))
+    if ensemble:
+        check_ensemble(models, training_sizes)
     check_inputs([part.folder, *models], report)
     tested = [
         EvaluatedModel(
@@ -139,15 +144,19 @@ def evaluate_models(
         )
         for path in models
     ]
+    candidates = [([path], name, model) for path, name, model in zip(models, _short_names(models), tested, strict=True)]
+    if ensemble:
+        candidates.insert(0, (list(models), f"ensemble of {len(models)}", EvaluatedEnsemble(tested)))
     rotate = chosen_for_rotation(part.entries, num_rotated)
     found = []
     with open_folder(report, part, num_rotated, overwrite=overwrite) as job:
-        for path, name, model in zip(models, _short_names(models), tested, strict=True):
-            files = evaluate_part(model, path, part, job, rotate)
+        for paths, name, model in candidates:
+            files = evaluate_part(model, paths, part, job, rotate)
             table = ErrorTable.read(part.entries, files)
+            source = ", ".join(map(str, paths))
             if all(table.reasons):
-                raise ValueError(f"{path} can compute none of the structures in {part.path}: {table.reasons[0]}")
-            found.append(ModelEvaluation(path, name, files, table, summarise(table), channel_errors(files, part)))
+                raise ValueError(f"{source} can compute none of the structures in {part.path}: {table.reasons[0]}")
+            found.append(ModelEvaluation(source, name, files, table, summarise(table), channel_errors(files, part)))
         train = training_part(part)
         baselines = {}
         if train is not None:
@@ -288,7 +297,7 @@ def write_report(evaluation: Evaluation, folder: Path, say: Callable[[str], None
 def _facts(evaluation: Evaluation) -> dict[str, str]:
     part, first = evaluation.part, evaluation.models[0]
     facts = {
-        "model": str(first.path),
+        "model": first.source,
         "data set": f"{part.folder}, part {part.part}, {counted(len(part), 'structure')}",
         "energy axis": f"{part.axis.grid}, relative to the Fermi level; smearing {part.axis.smearing:g} eV",
         "baselines": _baseline_fact(evaluation),
@@ -321,7 +330,7 @@ def _json(evaluation: Evaluation) -> dict[str, Any]:
         "labels": {key: metric_label(key) for key in names},
         "models": [
             {
-                "model": str(model.path),
+                "model": model.source,
                 "training_structures": evaluation.training_sizes[index] if evaluation.training_sizes else None,
                 "left_out": left_out(model.table),
                 "subsets": model.summary,

@@ -43,7 +43,8 @@ class Calibration(NamedTuple):
 def calibrations(table: ErrorTable) -> dict[str, Calibration]:
     """Collect errors and predicted uncertainties of all structures, by quantity; empty without uncertainties.
 
-    Metals that are predicted to be metals have no gap error, so they are left out of the band gaps.
+    Metals that are predicted to be metals have no gap error, so they are left out of the band gaps. So are structures
+    that are metals for all members of an ensemble, whose gaps then have no spread.
     """
     gaps = (torch.from_numpy(table.column(name)) for name in ("predicted_gap", "true_gap"))
     pairs = {
@@ -55,7 +56,7 @@ def calibrations(table: ErrorTable) -> dict[str, Calibration]:
     found = {}
     for name, (errors, column) in pairs.items():
         uncertainties = table.column(column)
-        known = np.isfinite(errors) & np.isfinite(uncertainties)
+        known = np.isfinite(errors) & np.isfinite(uncertainties) & (uncertainties > 0)
         if known.any():
             unit = quantity_of(DENSITY_OF_STATES if name == SPECTRUM else name).unit
             found[name] = Calibration(errors[known], uncertainties[known], unit)

@@ -4,6 +4,7 @@ from .common_axis import Stack, stack
 from .dictionaries import to_dict
 from .electronic_structure import ElectronicStructure, HeatCapacity
 from .files import open_writer
+from .model_average import average_results
 from .reading import read_json
 from .uncertainty import Ensemble, Uncertainty
 
@@ -13,6 +14,7 @@ __all__ = [
     "HeatCapacity",
     "Stack",
     "Uncertainty",
+    "average_results",
     "open_writer",
     "read_json",
     "stack",

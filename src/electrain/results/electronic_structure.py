@@ -62,8 +62,9 @@ class ElectronicStructure:
     :param smearing: standard deviation of the Gaussians in the training data, in eV, if the model stores it.
     :param local_density_of_states: contribution of each atom, shape ``(num_atoms, num_channels)``, in states/eV; its
         sum over the atoms is ``density_of_states``. ``None`` if it was not requested.
-    :param uncertainty: standard deviations, for a model calibrated with metatrain's ``llpr``.
-    :param ensemble: ensemble of predictions, for such a model with an ensemble of the density of states.
+    :param uncertainty: standard deviations, for a model calibrated with metatrain's ``llpr``, or several models.
+    :param ensemble: ensemble of predictions, for such a model with an ensemble of the density of states, or the
+        predictions of several models.
     """
 
     atoms: Atoms

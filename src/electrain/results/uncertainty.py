@@ -7,14 +7,17 @@ from numpy.typing import NDArray
 
 
 class Uncertainty(NamedTuple):
-    """Standard deviations of a prediction, calibrated on structures that the model was not trained on.
+    """Standard deviations of a prediction.
+
+    Those of a model made with ``llpr`` are calibrated on structures that it was not trained on; those of an ensemble of
+    models are their spread, which is not.
 
     The density of states is compared with calculations at the best rigid shift, so its uncertainty does not include
     that of the Fermi level.
     """
 
     density_of_states: NDArray[np.float64]  # (num_channels,) | states/eV
-    band_gap: float | None = None  # eV, for the gap before it is cut off at zero
+    band_gap: float | None = None  # eV; with ``llpr``, for the gap before it is cut off at zero
     fermi_level: float | None = None  # eV
 
 

@@ -8,6 +8,7 @@ from .gap import gap_errors, gap_from_dos, gap_from_eigenvalues
 from .grid import EnergyGrid
 from .losses import SpectralLossTerms, spectral_loss, spectral_loss_terms
 from .metrics import AlignedErrors, AlignedRMSE, electrons_in_target, rotational_discrepancy
+from .model_average import ModelAverage, average_models, moved_down
 from .postprocessing import Overlay, denoise, gaussian_filter, interpolated, overlay
 from .thermal import (
     ElectronicQuantities,
@@ -25,9 +26,11 @@ __all__ = [
     "ElectronicQuantities",
     "EnergyAxis",
     "EnergyGrid",
+    "ModelAverage",
     "Overlay",
     "SpectralLossTerms",
     "aligned_residuals",
+    "average_models",
     "best_shift",
     "count_electrons",
     "denoise",
@@ -47,6 +50,7 @@ __all__ = [
     "heat_capacity_by_differences",
     "highest_trusted_energy",
     "interpolated",
+    "moved_down",
     "overlay",
     "rotational_discrepancy",
     "spectral_loss",
