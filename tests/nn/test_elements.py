@@ -21,10 +21,10 @@ def test_weights_of_neighbors():
     assert chlorine[6] == pytest.approx(-20.69 / 20, abs=1e-3)  # the 3s orbital, in 20 eV
 
 
-def test_every_element_up_to_radon_is_known():
-    assert torch.isfinite(element_properties(range(1, 87))).all()
-    with pytest.raises(ValueError, match=r"expected atomic numbers with known properties, 1 to 86, got \[92\]"):
-        element_properties([1, 92])
+def test_every_element_up_to_lawrencium_is_known():
+    assert torch.isfinite(element_properties(range(1, 104))).all()
+    with pytest.raises(ValueError, match=r"expected atomic numbers with known properties, 1 to 103, got \[104\]"):
+        element_properties([1, 104])
 
 
 def test_embedding_with_properties():

@@ -4,7 +4,14 @@ import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from electrain.interface.quantities import DENSITY_OF_STATES, QUANTITIES, Quantity, gradients_of
+from electrain.interface.quantities import (
+    BAND_GAP,
+    DENSITY_OF_STATES,
+    FERMI_LEVEL,
+    QUANTITIES,
+    Quantity,
+    gradients_of,
+)
 from electrain.spectra.axis import EnergyAxis
 
 from .recipes import Recipe, recipe_for
@@ -25,8 +32,7 @@ architecture:
     # The energy axis, in eV, on which the model predicts. The files were made for it, so do not change it here;
     # run `electrain prepare` again instead. Zero is the DFT Fermi level of each structure, or the middle of its gap.
     energy_grid:
-{energy_grid}{network}    # band_gap_from: atoms # instead of the density of states; worth trying with few structures
-  training:
+{energy_grid}{network}  training:
 {training}
 # metatrain's final evaluation compares densities of states point by point, without aligning them. Use the errors in the
 # training log instead.
@@ -48,9 +54,12 @@ _RECIPE = """\
     batch_size: {recipe.batch_size}
     learning_rate: {recipe.learning_rate}
     warmup_epochs: {recipe.warmup_epochs} # the learning rate increases linearly, ...
-    halving_epochs: {recipe.halving_epochs} # ... and is then halved every time this number of epochs has passed
+    {decrease}
     checkpoint_interval: {recipe.checkpoint_interval} # epochs
 """
+
+_HALVING = "halving_epochs: {} # ... and is then halved every time this number of epochs has passed"
+_COSINE = "learning_rate_schedule: cosine # ... and then decreases to 0 along a cosine\n    weight_decay: 0.01"
 
 _FINE_TUNING = """\
     # Start from the model whose energy axis this is. All its other settings of the network are used.
@@ -71,11 +80,29 @@ _LOSS = """\
     loss: {{"{dos}": {{weight: 0.05}}}}
 """
 
+# Per electron, so that structures of heavy elements do not outweigh all others.
+_LOSS_FOR_FEW = """\
+    # The loss of a density of states is per electron, as its error in the log. All losses start at about 1.
+    loss:
+      "{dos}": {{per: electron}}
+"""
+_LOSS_OF_NUMBERS = """\
+      "{name}": {{type: huber, weight: 0.1}}
+"""
+_LOSS_OF_ENERGIES = """\
+      {name}: {{weight: 0.1{gradients}}}
+"""
+_LOSS_OF_GRADIENTS = ", {name}: {{type: huber, weight: 0.1}}"
+
 _OTHERS = """\
     # Also in the files: {content}; NaN where unknown. {why}To train on them as well, remove the
     # "#", and put this under `training`, because the loss of a density of states starts at about 20 and that of
     # {first} at 1:
     #     loss: {{"{dos}": {{weight: 0.05}}}}
+"""
+_OTHERS_FOR_FEW = """\
+    # Also in the files: {content}; NaN where unknown. {why}To train on them as well, remove the
+    # "#", and give each of them a weight of about 0.1 in the `loss` above.
 """
 
 _OTHER_SET = """\
@@ -123,7 +150,7 @@ def options_yaml(
     text = (_HEAD + _TARGETS).format(
         energy_grid="".join(f"      {line}\n" for line in _energy_grid(axis)),
         network="".join(f"    {line}\n" for line in _network(recipe, num_train)) if base_model is None else "",
-        training=_training(recipe, num_train, bool(learned), base_model),
+        training=_training(recipe, num_train, learned, contents, base_model),
         suffix=SUFFIXES[form],
     )
     for name in ELECTRONIC:
@@ -135,7 +162,9 @@ def options_yaml(
         labels = [QUANTITIES[name].plural_label for name in others]
         content = f"{', '.join(labels[:-1])} and {labels[-1]}" if labels[1:] else labels[0]
         why = f"{not_learned} " if energies and not learned else ""
-        text += _OTHERS.format(content=content, why=why, dos=DENSITY_OF_STATES, first=labels[0])
+        text += (_OTHERS_FOR_FEW if recipe.for_few else _OTHERS).format(
+            content=content, why=why, dos=DENSITY_OF_STATES, first=labels[0]
+        )
     for name in others:
         if QUANTITIES[name].gradient_of is None:
             text += "".join(f"    # {line}\n" for line in _other_target(QUANTITIES[name], contents, axis, form))
@@ -151,18 +180,29 @@ def options_yaml(
 
 def _network(recipe: Recipe, num_train: int) -> Iterator[str]:
     if recipe.network:
-        yield f"# A narrow network, for {num_train} training structures."
-        yield from (f"{name}: {width}" for name, width in recipe.network.items())
+        yield f"# A network for few data, here {num_train} training structures; the published one is wider."
+        yield from (f"{name}: {json.dumps(value).strip(chr(34))}" for name, value in recipe.network.items())
 
 
-def _training(recipe: Recipe, num_train: int, with_energies: bool, base_model: Path | None) -> str:
+def _training(
+    recipe: Recipe, num_train: int, energies: Sequence[str], contents: Sequence[str], base_model: Path | None
+) -> str:
     if base_model is None:
-        text = _RECIPE.format(num_train=num_train, recipe=recipe)
+        decrease = _COSINE if recipe.halving_epochs is None else _HALVING.format(recipe.halving_epochs)
+        text = _RECIPE.format(num_train=num_train, recipe=recipe, decrease=decrease)
     else:
         text = _FINE_TUNING.format(
             base_model=json.dumps(str(base_model)), batch_size=recipe.batch_size, num_epochs=_FINE_TUNING_EPOCHS
         )
-    return text + (_LOSS.format(dos=DENSITY_OF_STATES) if with_energies else "")
+    if not recipe.for_few:
+        return text + (_LOSS.format(dos=DENSITY_OF_STATES) if energies else "")
+    text += _LOSS_FOR_FEW.format(dos=DENSITY_OF_STATES)
+    text += "".join(_LOSS_OF_NUMBERS.format(name=name) for name in (BAND_GAP, FERMI_LEVEL))
+    for name in energies:
+        known = [gradient.name for gradient in gradients_of(name) if gradient.name in contents]
+        gradients = "".join(_LOSS_OF_GRADIENTS.format(name=gradient) for gradient in known)
+        text += _LOSS_OF_ENERGIES.format(name=name, gradients=gradients)
+    return text
 
 
 def _energy_grid(axis: EnergyAxis) -> Iterator[str]:

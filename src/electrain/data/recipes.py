@@ -1,52 +1,70 @@
-"""Sizes of networks and settings of trainings that fit the number of structures, for the options of a data set."""
+"""Networks and settings of trainings that fit the number of structures, for the options of a data set."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _MANY = 10_000
 _FEW = 1_000
+
+# For few structures: see docs/training.md for what each of them gains.
+_SMALL_NETWORK: Mapping[str, Any] = {
+    "cutoff_width": 0.5,
+    "edge_width": 64,
+    "node_width": 64,
+    "feedforward_width": 128,
+    "head_width": 64,
+    "element_properties": True,
+    "radial_descriptors": 6.0,
+    "spectrum_head": "shifted_parts",
+    "dropout": 0.1,
+    "band_gap_from": "atoms",
+}
 
 
 class Recipe(NamedTuple):
     """How to train on a data set.
 
-    :param network: widths of the network, by the names of their options; empty for the defaults.
+    :param network: options of the network; empty for the defaults.
     :param batch_size: number of structures in a batch.
     :param learning_rate: after warm-up.
     :param num_epochs: number of passes through the training set.
     :param warmup_epochs: passes in which the learning rate increases from zero.
-    :param halving_epochs: passes after which the learning rate is halved, again and again.
+    :param halving_epochs: passes after which the learning rate is halved, again and again; ``None`` for a decrease
+        along a cosine.
     :param checkpoint_interval: passes between two checkpoints.
     """
 
-    network: Mapping[str, int]
+    network: Mapping[str, Any]
     batch_size: int
     learning_rate: float
     num_epochs: int
     warmup_epochs: int
-    halving_epochs: int
+    halving_epochs: int | None
     checkpoint_interval: int
+
+    @property
+    def for_few(self) -> bool:
+        """Whether it is for few structures: loss per electron, and decaying weights."""
+        return bool(self.network)
 
 
 def recipe_for(num_structures: int) -> Recipe:
     """Return a recipe for a training set of this size.
 
     From ten thousand structures on, it is that of PET-MAD-DOS (arXiv:2508.17418). Fewer structures are learned better
-    by a narrower network with a higher learning rate and smaller batches, and need more passes; docs/training.md has
-    measured errors.
+    by a narrow network that begins with spectra of the elements, with a higher learning rate, and need more passes;
+    docs/training.md has measured errors.
     """
     if num_structures >= _MANY:
         return Recipe({}, 16, 1e-4, 760, 100, 250, 20)
-    is_few = num_structures < _FEW
-    width = 64 if is_few else 128
-    num_epochs = _between(50, 60_000 // num_structures if is_few else 300_000 // num_structures, 200)
+    num_epochs = _between(40, 60_000 // num_structures, 200)
     return Recipe(
-        network={"edge_width": width, "node_width": width, "feedforward_width": 2 * width, "head_width": 2 * width},
-        batch_size=min(4 if is_few else 8, num_structures),  # metatrain accepts no larger ones
-        learning_rate=1e-3 if is_few else 5e-4,
+        network=_SMALL_NETWORK,
+        batch_size=min(8 if num_structures < _FEW else 16, num_structures),  # metatrain accepts no larger ones
+        learning_rate=1e-3,
         num_epochs=num_epochs,
         warmup_epochs=max(1, num_epochs // 20),
-        halving_epochs=num_epochs // 4,
+        halving_epochs=None,
         checkpoint_interval=max(1, num_epochs // 20),
     )
 

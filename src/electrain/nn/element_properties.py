@@ -6,7 +6,7 @@ the free atom: the outermost s, p, d and f orbital (``s``, ``p``...) and the nex
 fraction of each shell that is filled (``s_filled``...), all 0 where the atom has no such orbital or it is a core state
 below -70 eV. The energies were computed for this project with GPAW's solvers for spherical atoms
 (``gpaw.atom.all_electron``; for Tb to Lu ``gpaw.atom.aeatom``): PBE, neutral, not spin-polarised, scalar-relativistic
-(but for Tb to Lu).
+(but for Tb to Lu). From francium on, they are those of the element above in the periodic table.
 """
 
 import csv
