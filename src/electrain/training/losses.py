@@ -135,6 +135,9 @@ class PointwiseLoss:
         expected = average_by_num_atoms(dict(targets), systems, self._per_structure)
         # The loaders have divided by one scale per target; scales per property multiply the predictions here.
         predicted = self._scaled(predicted, systems, per_target=False)
+        for name in predicted:
+            if quantity_of(name).is_non_negative:
+                predicted[name] = _cut_off_at_zero(predicted[name], expected[name])
         means = torch.stack([self._mean(loss, predicted, expected) for loss in self._losses])
         counts = torch.stack([_count(loss, expected) for loss in self._losses])
         with torch.no_grad():
@@ -162,6 +165,20 @@ class PointwiseLoss:
             systems, known, remove=False, use_per_target_scales=per_target, use_per_property_scales=not per_target
         )
         return {**maps, **scaled}
+
+
+def _cut_off_at_zero(predicted: TensorMap, expected: TensorMap) -> TensorMap:
+    """Cut off predictions below zero where the target is zero, as the model does when it predicts.
+
+    So a metal whose gap is predicted below zero has no error: how far below is free to tell how far it is from opening
+    a gap.
+    """
+    blocks = []
+    for key, block in predicted.items():
+        target = expected.block(key).values
+        values = torch.where(target <= 0, block.values.clamp_min(0.0), block.values)
+        blocks.append(TensorBlock(values, block.samples, block.components, block.properties))
+    return TensorMap(predicted.keys, blocks)
 
 
 def check_pointwise(target: str, options: Mapping[str, Any]) -> None:
