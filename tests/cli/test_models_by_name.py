@@ -215,6 +215,10 @@ def test_checked_names_in_options(small):
     assert check("not/there.ckpt") == "not/there.ckpt"  # a restart no longer needs it
     with pytest.raises(ValueError, match=r"there is no model with the name 'electrain-smal'.*known names: electrain"):
         check("electrain-smal")
+    newer = {**read_checkpoint(small / "model.ckpt"), "model_ckpt_version": 99}
+    torch.save(newer, small / "model.ckpt")
+    with pytest.raises(ValueError, match=r"electrain-small cannot be fine-tuned: it was written by a newer version of"):
+        check("electrain-small")
     torch.save({"architecture_name": "llpr"}, small / "model.ckpt")
     with pytest.raises(ValueError, match=r"electrain-small is a checkpoint of the architecture 'llpr', expected"):
         check("electrain-small")

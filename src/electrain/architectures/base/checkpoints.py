@@ -5,8 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from metatrain.utils.architectures import import_architecture
 from metatrain.utils.metadata import merge_metadata
 
+from electrain import __version__
 from electrain.files.checkpoints import read_checkpoint
 from electrain.nn.low_rank import LowRank, add_low_rank, find_low_rank, merge_low_rank
 from electrain.pretrained import checkpoint_in_place_of
@@ -77,8 +79,8 @@ def checkpoint_of(architecture: str) -> Callable[[str], str]:
 
     :return: a function that returns what it is given; from then on, metatrain finds the checkpoint of a known model
         under its name, too.
-    :raises ValueError: (the function) for a checkpoint of another architecture, one that references code, or a name
-        that is not known.
+    :raises ValueError: (the function) for a checkpoint of another architecture, one that references code, one of a
+        newer version, or a name that is not known.
     """
 
     def checked(path: str) -> str:
@@ -89,12 +91,31 @@ def checkpoint_of(architecture: str) -> Callable[[str], str]:
         if file != path:
             open_as(path, file)
         if Path(file).is_file():
-            name = read_checkpoint(file).get("architecture_name")
+            checkpoint = read_checkpoint(file)
+            name = checkpoint.get("architecture_name")
             if name != architecture:
                 raise ValueError(
                     f"{path} is a checkpoint of the architecture {name!r}, expected {architecture!r}; "
                     "`electrain convert IN.ckpt OUT.ckpt` converts metatrain's `pet` checkpoints to `pet_mad`"
                 )
+            try:
+                check_version(checkpoint)
+            except ValueError as error:
+                raise ValueError(f"{path} cannot be fine-tuned: {error}") from None
         return path
 
     return checked
+
+
+def check_version(checkpoint: dict[str, Any]) -> None:
+    """Raise a ``ValueError`` for a checkpoint of a newer version, for which metatrain would ask for a newer metatrain.
+
+    :param checkpoint: a checkpoint of one of our architectures.
+    """
+    name, version = checkpoint["architecture_name"], checkpoint.get("model_ckpt_version")
+    known = import_architecture(name).__model__.__checkpoint_version__
+    if isinstance(version, int) and version > known:
+        raise ValueError(
+            f"it was written by a newer version of {name} (format {version}) than that of electrain {__version__}, "
+            f"which reads formats up to {known}; install a newer electrain"
+        )
