@@ -33,6 +33,17 @@ model.export().save("model.pt")
 result = ElectronicStructureModel("model.pt").predict(bulk("Si"))
 assert len(result.energies) == 800
 """
+# Names and sizes of all files of models that come with electrain, the same as in the repository
+EMBEDDED = """
+import sys
+from pathlib import Path
+from electrain.pretrained.embedded import FOLDER
+
+def sizes(folder):
+    return {str(path.relative_to(folder)): path.stat().st_size for path in folder.glob("*/*") if path.suffix != ".pyc"}
+
+assert sizes(FOLDER) == sizes(Path(sys.argv[1])) != {}
+"""
 GONE = "from metatrain.utils.architectures import find_all_architectures as f; assert 'pet_mad' not in f()"
 
 
@@ -52,7 +63,9 @@ def main() -> None:
             print(f"installing {what}", flush=True)
             run("-m", "pip", "install", "--quiet", what)
             run("-W", "ignore", "-c", TRY_IT)
+            run("-c", EMBEDDED, str(REPOSITORY / "src" / "electrain" / "pretrained"))
             run("-m", "electrain", "--version")
+            run("-m", "electrain", "models")
             run("-m", "metatrain", "train", "--help")
             run("-m", "pip", "uninstall", "--quiet", "--yes", "electrain")
             run("-W", "ignore", "-c", GONE)

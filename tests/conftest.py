@@ -18,7 +18,7 @@ from electrain.structures.checks import check_structure
 
 matplotlib.use("Agg")
 
-pytest_plugins = ["data_fixtures", "training_fixtures"]
+pytest_plugins = ["data_fixtures", "training_fixtures", "pretrained_fixtures"]
 
 
 @pytest.fixture(scope="session")

@@ -20,21 +20,23 @@ MAY_IMPORT: dict[str, set[str]] = {
     "interface": {"spectra", "nn"},
     "files": {"interface", "spectra"},
     "jobs": {"files"},
+    "pretrained": {"interface", "files"},
     # learning
     "training": {"spectra", "nn", "interface", "files"},
     "uncertainty": {"spectra", "nn", "interface"},
-    "architectures": {"spectra", "nn", "interface", "files", "training", "uncertainty"},
+    "architectures": {"spectra", "nn", "interface", "files", "pretrained", "training", "uncertainty"},
     # data sets
-    "data": {"spectra", "nn", "interface", "files", "jobs", "structures", "plots"},
+    "data": {"spectra", "nn", "interface", "files", "jobs", "pretrained", "structures", "plots"},
     # exported models at work
     "results": {"spectra", "interface", "files", "structures", "plots"},
-    "calculators": {"spectra", "nn", "interface", "files", "structures", "results"},
+    "calculators": {"spectra", "nn", "interface", "files", "pretrained", "structures", "results"},
     "thermodynamics": {"spectra", "files", "structures", "plots", "results"},
     "evaluation": {
         "spectra",
         "interface",
         "files",
         "jobs",
+        "pretrained",
         "structures",
         "plots",
         "data",

@@ -18,6 +18,7 @@ from electrain.calculators import (
 )
 from electrain.cli import app
 from electrain.evaluation.evaluated_model import EvaluatedModel
+from electrain.pretrained import locate
 
 SAY_SOMETHING = [
     {"charge": 99},
@@ -123,7 +124,7 @@ def test_evaluation(file, request):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("electrain.evaluation.evaluated_model._check_axis", lambda *_: None)
         path = request.getfixturevalue(file)
-        tested = EvaluatedModel(path, part, "cpu", batch_size=1, matmul_precision="highest")
+        tested = EvaluatedModel(locate(path), part, "cpu", batch_size=1, matmul_precision="highest")
     with pytest.warns(UnreadInputWarning) as said:
         for _ in range(2):
             tested.check(in_state({"charge": 1}))

@@ -44,6 +44,7 @@ from electrain.evaluation.structure_errors import StructureErrors
 from electrain.evaluation.summary import ALL
 from electrain.evaluation.uncertainties import SPECTRUM, calibrations
 from electrain.jobs.folder import open_job
+from electrain.pretrained import locate
 
 MEANS = {"mae": mean_absolute, "rmse": root_mean_square}
 GRID_ENDS = (GRID["start"] + GRID["max_shift"] * GRID["step"], GRID["start"] + (GRID["size"] - 1) * GRID["step"])
@@ -409,7 +410,7 @@ def test_structures_are_checked_once(part, level_file, energy_only_file, checked
 
 
 def test_inputs_of_the_model_are_checked(part, charged_metal_file):
-    model = EvaluatedModel(charged_metal_file, part, "cpu", batch_size=10, matmul_precision="highest")
+    model = EvaluatedModel(locate(charged_metal_file), part, "cpu", batch_size=10, matmul_precision="highest")
     atoms = bulk("Si")
     model.check(atoms)
     atoms.info["charge"] = 0.5

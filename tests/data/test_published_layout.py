@@ -3,7 +3,6 @@
 import json
 import math
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +18,7 @@ from electrain.data import NothingUsableError, prepare_dataset, read_calculation
 from electrain.data.axis_choice import AxisChoice, axis_of_model
 from electrain.data.sampled_spectrum import DosGrid, SampledSpectrum
 from electrain.interface.axis_labels import labels_to_grid
+from electrain.pretrained import locate
 from electrain.spectra.axis import PET_MAD_DOS_AXIS, EnergyAxis
 
 pytestmark = pytest.mark.usefixtures("no_summary")
@@ -206,7 +206,7 @@ def test_the_axis_of_a_checkpoint(tmp_path, ten_frames, write_frames):
     path = tmp_path / "published.ckpt"
     torch.save({"model_data": {"model_hypers": {"energy_grid": grid}}}, path)
     assert axis_of_model(path) == EnergyAxis.from_dict(grid)
-    both = AxisChoice(layout="mad", like=path).settings()
+    both = AxisChoice(layout="mad", like=locate(path)).settings()
     assert both == AxisChoice(layout="mad").settings()
     result = CliRunner().invoke(
         app, ["prepare", str(write_frames(ten_frames)), "-o", str(tmp_path / "data"), "--like", str(path)]
@@ -234,7 +234,7 @@ def test_axes_that_do_not_fit(tmp_path, grid, choice, message):
     hypers = {"energy_grid": None if grid is None else axis | grid}
     torch.save({"model_data": {"model_hypers": hypers}}, path)
     with pytest.raises(ValueError, match=message):
-        AxisChoice(like=path, **choice).settings()
+        AxisChoice(like=locate(path), **choice).settings()
 
 
 @pytest.mark.parametrize(
@@ -254,4 +254,4 @@ def test_choices_that_contradict_each_other(choice, message):
 
 def test_a_model_that_does_not_exist(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"missing.ckpt does not exist"):
-        AxisChoice(like=Path(tmp_path / "missing.ckpt")).settings()
+        prepare_dataset([tmp_path], tmp_path / "data", like=tmp_path / "missing.ckpt")

@@ -62,7 +62,7 @@ def test_other_torchscript(tmp_path):
 def test_truncated(tmp_path, model_file):
     path = tmp_path / "cut.pt"
     path.write_bytes(model_file.read_bytes()[:5000])
-    with pytest.raises(ModelFileError, match=r"not a model; expected a \.pt file"):
+    with pytest.raises(ModelFileError, match=r"not a model, or incomplete; expected a \.pt file"):
         load_model(path)
 
 

@@ -3,6 +3,7 @@
 import copy
 
 import metatensor.torch as mts
+import numpy as np
 import torch
 from metatrain.pet.model import PET
 from metatrain.utils.architectures import get_default_hypers
@@ -74,3 +75,22 @@ def fill(module: torch.nn.Module, buffer: str, values) -> None:
     for block in stored.blocks():
         block.values[:] = values(block.values)
     setattr(module, buffer, mts.save_buffer(stored))
+
+
+def published_network(seed: int, num_features: int = 1024) -> dict[str, torch.Tensor]:
+    """Random weights of a network for band gaps or Fermi levels, under the names that the authors gave them."""
+    generator = torch.Generator().manual_seed(seed)
+    shapes = {
+        "conv1": (64, 1, 32),
+        "conv2": (64, 64, 16),
+        "conv3": (64, 64, 8),
+        "conv4": (64, 64, 8),
+        "fc1": (1024, num_features),
+        "fc2": (1, 1024),
+    }
+    state = {}
+    for name, shape in shapes.items():
+        size = float(np.prod(shape[1:])) ** -0.5
+        state[f"{name}.weight"] = size * torch.randn(shape, generator=generator, dtype=torch.float64)
+        state[f"{name}.bias"] = size * torch.randn(shape[0], generator=generator, dtype=torch.float64)
+    return state

@@ -8,6 +8,8 @@ from metatrain.utils.architectures import get_default_hypers, import_architectur
 from metatrain.utils.data import DatasetInfo
 from metatrain.utils.data.target_info import get_energy_target_info, get_generic_target_info
 
+from electrain.interface.quantities import QUANTITIES
+
 GRID = {"start": -30.0, "step": 0.05, "size": 800, "max_shift": 100, "smearing": 0.3, "reference": "Fermi level"}
 ELEMENTS = [1, 6, 8, 13, 14]
 ALL_TARGETS = ["energy", "mtt::dos", "mtt::bandgap", "mtt::efermi"]
@@ -53,5 +55,6 @@ def target_info(name: str) -> Any:
     if name == "energy":
         return get_energy_target_info(name, {"quantity": "energy", "unit": "eV"})
     size = GRID["size"] if name == "mtt::dos" else 1
-    settings = {"quantity": "", "unit": "", "type": "scalar", "num_subtargets": size, "sample_kind": "system"}
+    unit = QUANTITIES[name].metatomic_unit
+    settings = {"quantity": "", "unit": unit, "type": "scalar", "num_subtargets": size, "sample_kind": "system"}
     return get_generic_target_info(name, settings)

@@ -8,6 +8,7 @@ from electrain.calculators import (
 )
 from electrain.evaluation.evaluated_model import EvaluatedModel
 from electrain.files.models import load_any_model
+from electrain.pretrained import locate
 
 WAYS = {
     "load_model": load_model,
@@ -16,6 +17,6 @@ WAYS = {
     "calculator": ElectronicStructureCalculator,
     "hot": lambda path, **options: with_hot_electrons(path, 1000.0, {"Si": 4}, **options),
     "evaluate": lambda path, **options: EvaluatedModel(
-        path, None, None, batch_size=1, matmul_precision="highest", **options
+        locate(path), None, None, batch_size=1, matmul_precision="highest", **options
     ),
 }

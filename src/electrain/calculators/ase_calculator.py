@@ -10,12 +10,13 @@ from ase.calculators.calculator import Calculator
 from metatomic.torch import AtomisticModel, ModelCapabilities, ModelOutput, pick_output
 from metatomic_ase import MetatomicCalculator
 
-from electrain.files.models import ModelFileError, load_model
+from electrain.files.models import ModelFileError
 from electrain.interface.quantities import DIRECT_FORCE, DIRECT_FORCE_DEPRECATED, DIRECT_STRESS, base_quantity
 from electrain.nn.precision import MatmulPrecision
 from electrain.results.electronic_structure import ElectronicStructure
 from electrain.structures.checks import check_known_elements, formula_of
 
+from .opening import open_model
 from .predictor import ElectronicStructureModel
 from .unread_inputs import UnreadInputs
 
@@ -23,7 +24,7 @@ from .unread_inputs import UnreadInputs
 class ElectronicStructureCalculator(MetatomicCalculator):
     """Energies and forces, as with any metatomic model, and the electronic structure.
 
-    >>> atoms.calc = ElectronicStructureCalculator("model.pt")
+    >>> atoms.calc = ElectronicStructureCalculator()  # the model that comes with electrain; or "model.pt"
     >>> atoms.calc.get_electronic_structure(atoms).band_gap
 
     Energies and forces require a model that was trained on them as well. With ``non_conservative="forces"``, the
@@ -31,7 +32,8 @@ class ElectronicStructureCalculator(MetatomicCalculator):
     because no energy is differentiated, but such forces do not conserve the energy.
     :class:`electrain.calculators.multiple_time_step.MultipleTimeStep` is as fast and conserves it.
 
-    :param model: the exported model: a ``.pt`` file, or a loaded model, e.g. another calculator's ``model()``.
+    :param model: the exported model: a ``.pt`` file, a name (:func:`electrain.pretrained.known_models`), or a loaded
+        model, e.g. another calculator's ``model()``; default: the model that comes with electrain.
     :param device: see :class:`~electrain.calculators.ElectronicStructureModel`.
     :param matmul_precision: see :class:`~electrain.calculators.ElectronicStructureModel`.
     :param extensions_directory: see :func:`electrain.files.models.load_model`.
@@ -42,26 +44,25 @@ class ElectronicStructureCalculator(MetatomicCalculator):
 
     def __init__(
         self,
-        model: str | Path | AtomisticModel,
+        model: str | Path | AtomisticModel | None = None,
         *,
         device: str | None = None,
         matmul_precision: str = "highest",
         extensions_directory: str | Path | None = None,
         **options: Any,
     ) -> None:
-        path = None if isinstance(model, AtomisticModel) else str(model)
-        loaded = model if isinstance(model, AtomisticModel) else load_model(model, extensions_directory)
-        _check_direct_outputs(loaded.capabilities(), path or "the model", options.get("non_conservative", False))
+        opened = open_model(model, extensions_directory)
+        _check_direct_outputs(opened.model.capabilities(), opened.label, options.get("non_conservative", False))
         folder = None if extensions_directory is None else str(extensions_directory)
-        super().__init__(loaded, device=device, extensions_directory=folder, **options)
-        if path is not None:
-            self.parameters["model"] = path  # ASE's `todict`
+        super().__init__(opened.model, device=device, extensions_directory=folder, **options)
+        if opened.name is not None:
+            self.parameters["model"] = opened.name  # ASE's `todict`
         self._lock = threading.RLock()
         self._precision = MatmulPrecision(matmul_precision, self.model())
         self._electronic_structure = ElectronicStructureModel(
             self.model(), device=device, matmul_precision=matmul_precision
         )
-        self._unread_inputs = UnreadInputs(path or "the model", self.model().requested_inputs(use_new_names=True))
+        self._unread_inputs = UnreadInputs(opened.label, self.model().requested_inputs(use_new_names=True))
         self._atomic_numbers = self.model().capabilities().atomic_types
         self._direct_outputs: dict[str, str] = {}
         if self.parameters["non_conservative"] == "forces":

@@ -26,8 +26,8 @@ class ElectronicStructureEnsemble(ElectronicStructureModel):
     energy; see :func:`electrain.results.average_results`. The spread of the models is not calibrated: errors that they
     have in common are not in it.
 
-    :param models: at least two exported models (``.pt`` files, loaded or opened models), trained on the same data with
-        other seeds, or at least on the same energy axis, elements and quantities.
+    :param models: at least two exported models (``.pt`` files, names, loaded or opened models), trained on the same
+        data with other seeds, or at least on the same energy axis, elements and quantities.
     :param device: as for :class:`~electrain.calculators.ElectronicStructureModel`, for files and loaded models.
     :param matmul_precision: as for the same class.
     :param extensions_directory: as for the same class.
@@ -75,10 +75,12 @@ def check_files(models: Sequence[str | Path | AtomisticModel | ElectronicStructu
     if isinstance(models, (str, Path)) or len(models) < 2:
         given = [models] if isinstance(models, (str, Path)) else models
         raise ValueError(f"expected at least two models for an ensemble, got {', '.join(map(str, given)) or 'none'}")
-    paths = [Path(model).resolve() for model in models if isinstance(model, (str, Path))]
-    for index, path in enumerate(paths):
-        if path in paths[:index]:
-            raise ValueError(f"expected different models for an ensemble, got {path} twice")
+    known: set[Path] = set()
+    for model in models:
+        if isinstance(model, (str, Path)):
+            if Path(model).resolve() in known:
+                raise ValueError(f"expected different models for an ensemble, got {model} twice")
+            known.add(Path(model).resolve())
 
 
 def _common_axis(models: Sequence[ElectronicStructureModel]) -> EnergyAxis:

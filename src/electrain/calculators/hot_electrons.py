@@ -10,12 +10,14 @@ from ase.data import atomic_numbers, chemical_symbols
 from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import AtomisticModel, ModelCapabilities, ModelMetadata, ModelOutput, NeighborListOptions, System
 
-from electrain.files.models import ModelFileError, check_outputs, energy_axis_of, load_model, valence_electrons_of
+from electrain.files.models import ModelFileError, check_outputs, energy_axis_of, valence_electrons_of
 from electrain.interface.quantities import DENSITY_OF_STATES, base_quantity
 from electrain.interface.states import read_states
 from electrain.spectra.axis import EnergyAxis
 from electrain.spectra.electronic_free_energy import FermiLevels, HotElectrons, check_reach, check_temperature
 from electrain.spectra.grid import EnergyGrid
+
+from .opening import open_model
 
 TEMPERATURE_KEY = "electronic_temperature_K"
 
@@ -46,7 +48,8 @@ def with_hot_electrons(
     charges, the charge of a structure is shared equally by all its atoms. Only first derivatives are right; second
     derivatives lack the response of the chemical potential.
 
-    :param model: exported model that predicts the energy and the density of states: a ``.pt`` file, or a loaded model.
+    :param model: exported model that predicts the energy and the density of states: a ``.pt`` file, a name
+        (:func:`electrain.pretrained.known_models`), or a loaded model.
     :param temperature: electronic temperature in K.
     :param valence_electrons: number of valence electrons of each element in the training data, by chemical symbol;
         default: the values stored in the model.
@@ -58,8 +61,8 @@ def with_hot_electrons(
         the axis is too short after all is refused by the model.
     """
     check_temperature(temperature)
-    name = "the model" if isinstance(model, AtomisticModel) else str(model)
-    loaded = model if isinstance(model, AtomisticModel) else load_model(model, extensions_directory)
+    opened = open_model(model, extensions_directory)
+    name, loaded = opened.label, opened.model
     capabilities = loaded.capabilities()
     energies = _checked_energies(capabilities, name)
     extra = dict(loaded.metadata().extra)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 from vesin.metatomic import neighbor_lists_for_model
 
-from electrain.files.models import check_outputs, load_model, smearing_of, valence_electrons_of
+from electrain.files.models import check_outputs, smearing_of, valence_electrons_of
 from electrain.interface.ase_systems import add_inputs, read_input, to_system
 from electrain.interface.axis_labels import labels_to_grid
 from electrain.interface.quantities import (
@@ -33,6 +33,7 @@ from electrain.spectra.postprocessing import denoise
 from electrain.structures.checks import check_known_elements, check_structure, formula_of
 
 from .batches import BATCH_SIZE, in_batches
+from .opening import open_model
 from .outputs import Arrays, make_result
 from .structures import Structure, Structures, is_structure, iterate_atoms, to_atoms
 from .unread_inputs import UnreadInputs
@@ -41,46 +42,45 @@ from .unread_inputs import UnreadInputs
 class ElectronicStructureModel:
     """An exported model that predicts densities of states, band gaps and Fermi levels.
 
-    >>> model = ElectronicStructureModel("model.pt")
+    >>> model = ElectronicStructureModel()  # the model that comes with electrain; or "model.pt"
     >>> silicon = model.predict(ase.build.bulk("Si"))
     >>> silicon.band_gap, silicon.energies, silicon.density_of_states
 
     Several threads may share a model; they are served one after the other.
 
-    :param model: the exported model: a ``.pt`` file, or a loaded model.
+    :param model: the exported model: a ``.pt`` file, a name (:func:`electrain.pretrained.known_models`), or a loaded
+        model; default: the model that comes with electrain.
     :param device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``...; default: the first device that the model supports and the
         machine has.
     :param matmul_precision: ``"highest"``, or, faster but less precise, ``"high"`` (TensorFloat-32 on GPUs) or
         ``"medium"`` (bfloat16, if the device supports it); see docs/speed.md.
     :param extensions_directory: see :func:`electrain.files.models.load_model`.
-    :raises FileNotFoundError: if the file does not exist.
+    :raises FileNotFoundError: if there is no such file or name, or no model comes with this installation.
+    :raises OSError: for a published model that can be neither found on this machine nor downloaded.
     :raises ModelFileError: if the file is not such a model.
     :raises ValueError: for a device that is not available, or an unknown precision.
     """
 
     def __init__(
         self,
-        model: str | Path | AtomisticModel,
+        model: str | Path | AtomisticModel | None = None,
         device: str | None = None,
         *,
         matmul_precision: str = "highest",
         extensions_directory: str | Path | None = None,
     ) -> None:
         check_matmul_precision(matmul_precision)
-        if isinstance(model, AtomisticModel):
-            self.name = "the model"
-            check_outputs(model.capabilities(), self.name)
-        else:
-            self.name = str(model)
-            model = load_model(model, extensions_directory)
-        capabilities = model.capabilities()
+        opened = open_model(model, extensions_directory)
+        self.name, loaded = opened.label, opened.model
+        capabilities = loaded.capabilities()
+        check_outputs(capabilities, self.name)
         self.device = torch.device(_available_device(capabilities.supported_devices, device))
-        self._model = model.to(device=self.device)
+        self._model = loaded.to(device=self.device)
         self._precision = MatmulPrecision(matmul_precision, self._model)
         self._dtype: torch.dtype = getattr(torch, capabilities.dtype)
         # No skin, because lists are never reused for a second, similar structure.
-        self._neighbor_lists = neighbor_lists_for_model("angstrom", model, skin=0.0)
-        self._inputs = list(model.requested_inputs(use_new_names=True))
+        self._neighbor_lists = neighbor_lists_for_model("angstrom", loaded, skin=0.0)
+        self._inputs = list(loaded.requested_inputs(use_new_names=True))
         self._unread_inputs = UnreadInputs(self.name, self._inputs)
         self._atomic_numbers = sorted(capabilities.atomic_types)
         quantities = (DENSITY_OF_STATES, BAND_GAP, FERMI_LEVEL)
@@ -90,8 +90,8 @@ class ElectronicStructureModel:
             for output in (name, uncertainty_name(name), ensemble_name(name))
             if output in capabilities.outputs
         ]
-        self.smearing = smearing_of(model)
-        self._valence_electrons = valence_electrons_of(model)
+        self.smearing = smearing_of(loaded)
+        self._valence_electrons = valence_electrons_of(loaded)
 
     def __repr__(self) -> str:
         quantities = [name for name in (DENSITY_OF_STATES, BAND_GAP, FERMI_LEVEL) if name in self._outputs]

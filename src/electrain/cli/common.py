@@ -28,13 +28,15 @@ MatmulPrecision = Annotated[
 ]
 
 Models = Annotated[
-    list[Path],
+    list[str] | None,
     typer.Option(
         "--model",
         "-m",
-        metavar="FILE",
-        help="Exported model (.pt), from `mtt train` or `mtt export`. Several (-m a.pt -m b.pt) are averaged, with "
-        "their spread as uncertainty.",
+        metavar="MODEL",
+        help="Exported model (.pt), from `mtt train` or `mtt export`, or the name of a model, see `electrain models`; "
+        "default: the model that comes with electrain. Several (-m a.pt -m b.pt) are averaged, with their spread as "
+        "uncertainty.",
+        show_default=False,
     ),
 ]
 
@@ -88,30 +90,58 @@ def checking_usage() -> Iterator[None]:
         usage(error)
 
 
+def chosen_model(model: str | None) -> str:
+    """Return the model that was given, or the name of the one that comes with electrain, which is then printed."""
+    from electrain.pretrained import default_name
+
+    if model is not None:
+        return model
+    try:
+        name = default_name()
+    except FileNotFoundError as error:
+        fail(error)
+    # not to standard output, where the table may be read by a program
+    typer.echo(f"model: {name}, which comes with electrain (`electrain models {name}` describes it)", err=True)
+    return name
+
+
+def chosen_models(models: list[str] | None) -> list[str]:
+    """Return the models that were given, or as :func:`chosen_model`."""
+    return models or [chosen_model(None)]
+
+
+def files_of(models: list[str] | None) -> list[Path]:
+    """Return the files of models that were given as paths, which no output may replace."""
+    from electrain.pretrained import known_models
+
+    known = known_models()
+    return [Path(model) for model in models or [] if model not in known]
+
+
 def open_model(
-    path: Path, device: str | None, matmul_precision: str, extensions: Path | None
+    model: str, device: str | None, matmul_precision: str, extensions: Path | None
 ) -> "ElectronicStructureModel":
     """Open a model for predictions, with the options that all commands have for it."""
     from electrain.calculators import ElectronicStructureModel
 
     check_device(device, matmul_precision)
     show_unread_inputs()
-    return ElectronicStructureModel(path, device, matmul_precision=matmul_precision, extensions_directory=extensions)
+    return ElectronicStructureModel(model, device, matmul_precision=matmul_precision, extensions_directory=extensions)
 
 
 def open_models(
-    paths: list[Path], device: str | None, matmul_precision: str, extensions: Path | None
+    models: list[str], device: str | None, matmul_precision: str, extensions: Path | None
 ) -> "ElectronicStructureModel":
     """Open a model, or several as an ensemble."""
-    if len(paths) == 1:
-        return open_model(paths[0], device, matmul_precision, extensions)
+    if len(models) == 1:
+        return open_model(models[0], device, matmul_precision, extensions)
     from electrain.calculators import ElectronicStructureEnsemble
     from electrain.calculators.ensemble import check_files
 
     with checking_usage():
-        check_files(paths)
-    models = [open_model(path, device, matmul_precision, extensions) for path in paths]
-    return ElectronicStructureEnsemble(models, matmul_precision=matmul_precision)
+        check_files(models)
+    opened = [open_model(model, device, matmul_precision, extensions) for model in models]
+    return ElectronicStructureEnsemble(opened, matmul_precision=matmul_precision)
 
 
 def check_device(device: str | None, matmul_precision: str) -> None:

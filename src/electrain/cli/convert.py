@@ -1,18 +1,23 @@
 """``electrain convert``: checkpoints of metatrain's ``pet`` and our own -> clean checkpoints and exported models."""
 
+import shutil
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from .common import fail, usage
+from .common import fail, files_of, usage
 from .outputs import Overwrite, check_outputs
 
 
 def convert(
     source: Annotated[
-        Path,
-        typer.Argument(metavar="IN.ckpt", help="Checkpoint of metatrain's `pet` (any version), `pet_mad` or `llpr`."),
+        str,
+        typer.Argument(
+            metavar="IN",
+            help="Checkpoint of metatrain's `pet` (any version), `pet_mad` or `llpr`, or the name of a model, see "
+            "`electrain models`.",
+        ),
     ],
     target: Annotated[
         Path,
@@ -53,24 +58,36 @@ def convert(
     energy axis of a density of states (DOS). With 4806 channels it is assumed to be that of the published PET-MAD-DOS,
     otherwise it must be given.
 
+    A model that has a name is copied as it is.
+
     Example:  electrain convert pet-mad.ckpt model.pt
     """
     if target.suffix not in (".ckpt", ".pt"):
         usage(f"expected a name that ends with .ckpt or .pt for the result, got {target}")
-    check_outputs([target], [source, band_gap_weights, fermi_level_weights], overwrite=overwrite)
+    files = files_of([source])
+    check_outputs([target], [*files, band_gap_weights, fermi_level_weights], overwrite=overwrite)
+    axis_options = (energy_start, energy_step, max_shift)
+    networks = (band_gap_weights, fermi_level_weights)
+    if not files:
+        if any(option is not None for option in (*axis_options, *networks)):
+            usage(f"{source} knows its energy axis and its networks; these options are for checkpoints")
+        _copy(source, target)
+        _show_use(target)
+        return
     from electrain.architectures.base.rebuilding import is_spectral, rebuild_model  # imports torch: takes seconds
     from electrain.architectures.pet_mad.from_pet.convert import AxisOptions
     from electrain.architectures.pet_mad.from_pet.convert import convert as convert_checkpoint
     from electrain.files.checkpoints import read_checkpoint
     from electrain.interface.quantities import BAND_GAP, FERMI_LEVEL
+    from electrain.pretrained import locate
 
-    files = {BAND_GAP: band_gap_weights, FERMI_LEVEL: fermi_level_weights}
+    weight_files = {BAND_GAP: band_gap_weights, FERMI_LEVEL: fermi_level_weights}
     try:
-        checkpoint = read_checkpoint(source)
-        weights = {name: read_checkpoint(path) for name, path in files.items() if path is not None}
+        checkpoint = read_checkpoint(locate(source, ".ckpt").path)
+        weights = {name: read_checkpoint(path) for name, path in weight_files.items() if path is not None}
     except (ValueError, OSError) as error:
         fail(str(error))
-    axis = AxisOptions(energy_start, energy_step, max_shift)
+    axis = AxisOptions(*axis_options)
     is_ours = is_spectral(checkpoint)
     if is_ours and (weights or any(option is not None for option in axis)):
         fail(f"{source} knows its energy axis and its networks; these options are for checkpoints of metatrain's `pet`")
@@ -85,6 +102,23 @@ def convert(
     _show(model, target)
     if lacks_uncertainties:
         typer.echo("\nUncertainties were not converted: calibrate them again (`mtt train` with architecture llpr).")
+    _show_use(target)
+
+
+def _copy(name: str, target: Path) -> None:
+    from electrain.files.replacing import replacing
+    from electrain.pretrained import locate
+
+    try:
+        path = locate(name, ".pt" if target.suffix == ".pt" else ".ckpt").path
+        with replacing(target) as temporary:
+            shutil.copyfile(path, temporary)
+    except (ValueError, OSError) as error:
+        fail(error)
+    typer.echo(f"wrote {target}, a copy of {name}")
+
+
+def _show_use(target: Path) -> None:
     if target.suffix == ".pt":
         typer.echo(f"\nUse it:   electrain dos STRUCTURE -m {target}")
         return

@@ -16,7 +16,9 @@ from .common import (
     MatmulPrecision,
     Models,
     checking_usage,
+    chosen_models,
     fail,
+    files_of,
     open_models,
     usage,
 )
@@ -43,7 +45,7 @@ def dos(
             help="Structure files in any format that ASE reads; 'md.xyz@0:50' selects frames.",
         ),
     ],
-    models: Models,
+    models: Models = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="File for the spectra: .json or .csv.")
     ] = None,
@@ -82,21 +84,23 @@ def dos(
     Prints a table. Energies in files and plots are relative to the Fermi level. Structures that cannot be computed are
     reported, and the others are still computed; the exit status is then 1.
 
-    Example:  electrain dos silicon.cif -m model.pt --plot silicon.png -o silicon.json
+    Example:  electrain dos silicon.cif --plot silicon.png -o silicon.json
     """
     from electrain.structures.files import path_of, read_structures
 
     _check_options(per_atom=per_atom, output=output, plot=plot, window=window, temperature=temperature)
-    check_outputs([output, plot], [*models, *(Path(path_of(source)) for source in structures)], overwrite=overwrite)
+    inputs = [*files_of(models), *(Path(path_of(source)) for source in structures)]
+    check_outputs([output, plot], inputs, overwrite=overwrite)
+    chosen = chosen_models(models)
     from electrain.calculators import screen  # imports torch, which takes seconds
 
     try:
-        predictor = open_models(models, device, matmul_precision, extensions)
+        predictor = open_models(chosen, device, matmul_precision, extensions)
         if temperature is not None and not predictor.predicts_fermi_level:
             fail(f"--temperature needs a model with a Fermi level, but {predictor.name} predicts none")
         report = _Report(
             has_fermi_level=predictor.predicts_fermi_level,
-            uncertainty=_meaning_of_uncertainty(predictor, len(models)),
+            uncertainty=_meaning_of_uncertainty(predictor, len(chosen)),
             temperature=temperature,
             expected_electrons=predictor.num_valence_electrons,
         )

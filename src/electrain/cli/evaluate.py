@@ -13,6 +13,7 @@ from .common import (
     MatmulPrecision,
     check_device,
     checking_usage,
+    chosen_models,
     fail,
     show_unread_inputs,
 )
@@ -28,16 +29,18 @@ class Part(StrEnum):
 
 def evaluate(
     dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="Folder written by `electrain prepare`.")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the report.")],
     models: Annotated[
-        list[Path],
+        list[str] | None,
         typer.Option(
             "--model",
             "-m",
-            metavar="FILE",
-            help="Exported model (.pt). The report is about the first model; further ones are compared with it.",
+            metavar="MODEL",
+            help="Exported model (.pt), or the name of a model, see `electrain models`; default: the model that comes "
+            "with electrain. The report is about the first model; further ones are compared with it.",
+            show_default=False,
         ),
-    ],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the report.")],
+    ] = None,
     ensemble: Annotated[
         bool,
         typer.Option("--ensemble", help="Also evaluate the average of all models; the report is then about it."),
@@ -90,13 +93,14 @@ def evaluate(
     check_device(device, matmul_precision)
     with checking_usage():
         sizes = _read_sizes(training_sizes)
-        check_sizes(sizes, len(models))
+        check_sizes(sizes, len(models or [None]))
         if ensemble:
-            check_ensemble(models, sizes)
+            check_ensemble(models or [], sizes)
+    chosen = chosen_models(models)
     show_unread_inputs()
     try:
         evaluate_models(
-            models,
+            chosen,
             PreparedPart(dataset, part.value),
             output,
             num_rotated=rotations,

@@ -5,22 +5,25 @@ from typing import Annotated
 
 import typer
 
-from .common import Extensions, checking_usage, fail, usage
+from .common import Extensions, checking_usage, chosen_model, fail, files_of, usage
 from .outputs import Overwrite, check_outputs
 
 
 def hot(
-    model: Annotated[
-        Path,
-        typer.Argument(
-            metavar="MODEL", help="Exported model (.pt) that predicts the energy and the density of states."
-        ),
-    ],
     temperature: Annotated[
         float,
         typer.Option("--temperature", "-T", metavar="KELVIN", help="Electronic temperature in kelvin, e.g. 10000."),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="File for the new model (.pt).")],
+    model: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="MODEL",
+            help="Exported model (.pt) that predicts the energy and the density of states, or the name of a model, see "
+            "`electrain models`; default: the model that comes with electrain.",
+            show_default=False,
+        ),
+    ] = None,
     valence_electrons: Annotated[
         str | None,
         typer.Option(
@@ -43,7 +46,7 @@ def hot(
     """
     if output.suffix != ".pt":
         usage(f"expected an output file that ends with .pt, got {output}")
-    check_outputs([output], [model], overwrite=overwrite)
+    check_outputs([output], files_of([model] if model else None), overwrite=overwrite)
     from electrain.calculators import with_hot_electrons  # imports torch, which takes seconds
     from electrain.files.models import save_model
     from electrain.spectra.electronic_free_energy import check_temperature
@@ -51,8 +54,9 @@ def hot(
     with checking_usage():
         check_temperature(temperature)
         counts = None if valence_electrons is None else _read_counts(valence_electrons)
+    chosen = chosen_model(model)
     try:
-        save_model(with_hot_electrons(model, temperature, counts, extensions_directory=extensions), output)
+        save_model(with_hot_electrons(chosen, temperature, counts, extensions_directory=extensions), output)
     except (ValueError, OSError) as error:
         fail(error)
     typer.echo(f"wrote {output}: energy, forces and stress with electrons at {temperature:g} K")

@@ -13,6 +13,7 @@ from .demo import demo
 from .dos import dos
 from .evaluate import evaluate
 from .hot import hot
+from .models import models
 from .prepare import prepare
 from .stopping import exit_status, stopped_by_signals
 from .thermo import thermo
@@ -64,3 +65,4 @@ app.command()(thermo)
 app.command()(hot)
 app.command()(demo)
 app.command()(convert)
+app.command()(models)

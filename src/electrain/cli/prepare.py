@@ -80,12 +80,11 @@ def prepare(
         typer.Option(help="Layout of published data: mad for those of PET-MAD-DOS. Replaces the options above."),
     ] = None,
     like: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="MODEL",
-            exists=True,
-            dir_okay=False,
-            help="Use the energy axis and smearing of this model (.pt or .ckpt), to fine-tune it.",
+            help="Use the energy axis and smearing of this model, to fine-tune it: a file (.pt or .ckpt), or the name "
+            "of a model, see `electrain models`.",
         ),
     ] = None,
     missing_bands: Annotated[

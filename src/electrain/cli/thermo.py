@@ -14,7 +14,9 @@ from .common import (
     MatmulPrecision,
     Models,
     checking_usage,
+    chosen_models,
     fail,
+    files_of,
     open_models,
 )
 from .outputs import Overwrite, check_figure, check_outputs
@@ -32,7 +34,7 @@ def thermo(
             help="Files that ASE can read; 'md.xyz@1000::10' selects frames. All frames are averaged together.",
         ),
     ],
-    models: Models,
+    models: Models = None,
     temperatures: Annotated[
         str,
         typer.Option(
@@ -66,17 +68,19 @@ def thermo(
     same density of states is used at all temperatures: if the motion of the atoms matters, run each temperature with
     its own trajectory.
 
-    Example:  electrain thermo md.xyz -m model.pt --temperatures 300:2000:100 --plot thermo.png -o thermo.csv
+    Example:  electrain thermo md.xyz --temperatures 300:2000:100 --plot thermo.png -o thermo.csv
     """
     from electrain.structures.files import path_of
 
-    _check_files(output, plot, [*models, *(Path(path_of(source)) for source in trajectories)], overwrite=overwrite)
+    inputs = [*files_of(models), *(Path(path_of(source)) for source in trajectories)]
+    _check_files(output, plot, inputs, overwrite=overwrite)
     from electrain.thermodynamics.average import EnsembleAverage  # imports torch, which takes seconds
 
     with checking_usage():
         kelvin = _read_temperatures(temperatures)
+    chosen = chosen_models(models)
     try:
-        predictor = open_models(models, device, matmul_precision, extensions)
+        predictor = open_models(chosen, device, matmul_precision, extensions)
         if not predictor.predicts_fermi_level:
             fail(
                 f"{predictor.name} predicts no Fermi level: expected a model trained on it, because frames are aligned "

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from electrain.files.checkpoints import read_checkpoint
 from electrain.files.models import read_energy_axis
+from electrain.pretrained import Located
 from electrain.spectra.axis import FERMI_LEVEL_REFERENCE, PET_MAD_DOS_AXIS, EnergyAxis
 
 from .axis import AxisSettings, SettingsError, grid_between
@@ -26,7 +27,7 @@ class AxisChoice(NamedTuple):
     :param grid: lowest and highest energy of the targets relative to the Fermi level.
     :param dos_grid: first energy, relative to the Fermi level, and step of densities of states without energies.
     :param layout: name of a published layout, which determines all of the above.
-    :param like: exported model or checkpoint with the same axis and smearing.
+    :param like: file of an exported model or checkpoint with the same axis and smearing.
     """
 
     smearing: float | None = None
@@ -35,7 +36,7 @@ class AxisChoice(NamedTuple):
     grid: tuple[float, float] | None = None
     dos_grid: tuple[float, float] | None = None
     layout: str | None = None
-    like: Path | None = None
+    like: Located | None = None
 
     def settings(self) -> AxisSettings:
         """Return the complete settings.
@@ -63,9 +64,11 @@ class AxisChoice(NamedTuple):
             return fitted
         return AxisSettings(step, smearing, max_shift, targets=grid_between(*self.grid, step))
 
-    def checkpoint(self) -> Path | None:
-        """Return the absolute path of the model in ``like`` if training can start from it: from a checkpoint."""
-        return self.like.resolve() if self.like is not None and _is_checkpoint(self.like) else None
+    def checkpoint(self) -> str | None:
+        """Return the name or absolute path of the model in ``like`` if training can start from it: a checkpoint."""
+        if self.like is None or not _is_checkpoint(self.like.path):
+            return None
+        return self.like.name if self.like.is_known else str(self.like.path.resolve())
 
     def words(self) -> dict[str, list[object]]:
         """Return the options of the command line, defaults included, with their values."""
@@ -80,17 +83,18 @@ class AxisChoice(NamedTuple):
             }
         values["--dos-grid"] = [f"{energy:.10g}" for energy in self.dos_grid or ()]
         values["--layout"] = [self.layout] if self.layout else []
-        values["--like"] = [self.like] if self.like else []
+        values["--like"] = [self.like.name] if self.like else []
         return values
 
-    def _as_in_model(self, path: Path) -> AxisSettings:
+    def _as_in_model(self, model: Located) -> AxisSettings:
         """Take the axis of a model, on which densities of states without energies must lie."""
-        self._refuse("step", "max_shift", "grid", beside=f"the axis of {path}")
-        axis = axis_of_model(path)
+        name = model.name
+        self._refuse("step", "max_shift", "grid", beside=f"the axis of {name}")
+        axis = axis_of_model(model.path)
         if axis.smearing is None and self.smearing is None:
-            raise ValueError(f"{path} does not contain the smearing of its targets; give it, too")
+            raise ValueError(f"{name} does not contain the smearing of its targets; give it, too")
         if axis.smearing is not None:
-            self._refuse("smearing", beside=f"that of {path}, {axis.smearing:g} eV")
+            self._refuse("smearing", beside=f"that of {name}, {axis.smearing:g} eV")
         smearing = axis.smearing if self.smearing is None else self.smearing
         assert smearing is not None
         given = None if self.dos_grid is None else DosGrid(*self.dos_grid, smearing)
@@ -99,7 +103,7 @@ class AxisChoice(NamedTuple):
             given = _settings_of(LAYOUTS[self.layout], dos_start=LAYOUTS[self.layout].target_grid.start).dos_grid
         if given is not None and (given.step, given.smearing) != (axis.grid.step, smearing):
             raise ValueError(
-                f"expected densities of states with the step and smearing of {path}, {axis.grid.step:g} and "
+                f"expected densities of states with the step and smearing of {name}, {axis.grid.step:g} and "
                 f"{smearing:g} eV, got {given.step:g} and {given.smearing:g} eV"
             )
         return _settings_of(axis, smearing=smearing, dos_start=None if given is None else given.start)

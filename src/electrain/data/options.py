@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from electrain.interface.quantities import (
     BAND_GAP,
@@ -130,7 +129,7 @@ def options_yaml(
     with_test_set: bool,
     validates_on_training_set: bool,
     not_learned: str = "",
-    base_model: Path | None = None,
+    base_model: str | None = None,
 ) -> str:
     """Return the text of ``options.yaml``.
 
@@ -141,7 +140,7 @@ def options_yaml(
     :param with_test_set: whether there is a test set.
     :param validates_on_training_set: whether the training set is also used as validation set.
     :param not_learned: why energies in the files are not trained on, a sentence; empty if they are.
-    :param base_model: checkpoint with this axis, from which the training starts.
+    :param base_model: checkpoint with this axis, or name of a model, from which the training starts.
     """
     energies = [name for name in contents if QUANTITIES[name].gradient_of is None and gradients_of(name)]
     learned = [] if not_learned else energies
@@ -185,14 +184,14 @@ def _network(recipe: Recipe, num_train: int) -> Iterator[str]:
 
 
 def _training(
-    recipe: Recipe, num_train: int, energies: Sequence[str], contents: Sequence[str], base_model: Path | None
+    recipe: Recipe, num_train: int, energies: Sequence[str], contents: Sequence[str], base_model: str | None
 ) -> str:
     if base_model is None:
         decrease = _COSINE if recipe.halving_epochs is None else _HALVING.format(recipe.halving_epochs)
         text = _RECIPE.format(num_train=num_train, recipe=recipe, decrease=decrease)
     else:
         text = _FINE_TUNING.format(
-            base_model=json.dumps(str(base_model)), batch_size=recipe.batch_size, num_epochs=_FINE_TUNING_EPOCHS
+            base_model=json.dumps(base_model), batch_size=recipe.batch_size, num_epochs=_FINE_TUNING_EPOCHS
         )
     if not recipe.for_few:
         return text + (_LOSS.format(dos=DENSITY_OF_STATES) if energies else "")

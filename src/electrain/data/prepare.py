@@ -16,6 +16,7 @@ from electrain.files.replacing import naming
 from electrain.interface.quantities import ENERGY
 from electrain.jobs.folder import make_chunks, open_job
 from electrain.jobs.workers import check_workers, dask_client
+from electrain.pretrained import locate
 from electrain.spectra.axis import EnergyAxis
 
 from .axis_choice import AxisChoice
@@ -133,7 +134,8 @@ def prepare_dataset(
     :param dos_grid: first energy, relative to the Fermi level, and step, in eV, of densities of states in extended XYZ
         files, which do not contain their energies. They are used as they are; ``smearing`` must be theirs.
     :param layout: layout of a published data set, which determines all of the above: ``"mad"`` for PET-MAD-DOS.
-    :param like: exported model (``.pt``) or checkpoint whose energy axis and smearing to use, to fine-tune it.
+    :param like: exported model (``.pt``), checkpoint, or name of a model (:func:`electrain.pretrained.known_models`)
+        whose energy axis and smearing to use, to fine-tune it.
     :param shares: shares of training, validation and test set; ``None`` if every structure's key ``split`` names its
         part.
     :param seed: random seed of the split.
@@ -153,7 +155,8 @@ def prepare_dataset(
     :raises ImportError: if Dask or a package that a reader needs is missing.
     :raises OSError: if a file cannot be read or written.
     """
-    options = AxisChoice(smearing, step, max_shift, grid, dos_grid, layout, None if like is None else Path(like))
+    model = None if like is None else locate(like, ".ckpt")
+    options = AxisChoice(smearing, step, max_shift, grid, dos_grid, layout, model)
     missing_bands = missing_bands or ("drop" if layout is None else "keep")
     settings = Settings(options.settings(), shares, seed, missing_bands, form)
     check_workers(workers, scheduler)
@@ -232,7 +235,7 @@ def _write_documents(
     settings: Settings,
     *,
     command: str,
-    base_model: Path | None,
+    base_model: str | None,
 ) -> None:
     """Write all files except the data."""
     options = options_yaml(

@@ -89,11 +89,12 @@ def check_inputs(inputs: Sequence[Path], report: Path) -> None:
 
 
 def evaluate_part(
-    model: EvaluatedModel, paths: Sequence[Path], part: PreparedPart, job: JobFolder, rotate: Sequence[bool]
+    model: EvaluatedModel, name: str, paths: Sequence[Path], part: PreparedPart, job: JobFolder, rotate: Sequence[bool]
 ) -> list[Path]:
     """Predict all structures of a part that have not been predicted before.
 
     :param model: the model.
+    :param name: its name, for the progress bar.
     :param paths: its file, or those of all members of an ensemble, whose contents identify the predictions.
     :param part: part of a data set.
     :param job: job folder for predictions of this part.
@@ -108,7 +109,7 @@ def evaluate_part(
     tasks = (
         (model, list(islice(structures, CHUNK_SIZE)), part, rotate[first : first + CHUNK_SIZE]) for first in firsts
     )
-    make_chunks(_evaluate_chunk, tasks, files, sizes, what=", ".join(path.name for path in paths))
+    make_chunks(_evaluate_chunk, tasks, files, sizes, what=name)
     return files
 
 

@@ -13,7 +13,7 @@ from electrain.calculators.ensemble import check_files
 from .evaluated_model import EvaluatedModel, PredictedEnergy
 
 
-def check_ensemble(models: Sequence[Path], training_sizes: Sequence[int]) -> None:
+def check_ensemble(models: Sequence[str | Path], training_sizes: Sequence[int]) -> None:
     """Raise a ``ValueError`` unless models can form an ensemble, as far as this can be seen without opening them."""
     check_files(models)
     if training_sizes:

@@ -15,6 +15,7 @@ from electrain.calculators import ElectronicStructureModel, Rotations, UnreadInp
 from electrain.data.reading import PreparedPart
 from electrain.files.models import energy_axis_of, load_any_model
 from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, ENERGY, FERMI_LEVEL, uncertainty_name
+from electrain.pretrained import Located
 from electrain.results import ElectronicStructure
 from electrain.structures.checks import check_known_elements, check_structure
 
@@ -34,7 +35,7 @@ class PredictedEnergy(NamedTuple):
 class EvaluatedModel:
     """An exported model that predicts the quantities of a data set.
 
-    :param path: the ``.pt`` file.
+    :param located: its file.
     :param part: part of the data set.
     :param device: as for :class:`~electrain.calculators.ElectronicStructureModel`.
     :param batch_size: maximum number of atoms per batch.
@@ -47,7 +48,7 @@ class EvaluatedModel:
 
     def __init__(
         self,
-        path: Path,
+        located: Located,
         part: PreparedPart,
         device: str | None,
         *,
@@ -55,9 +56,9 @@ class EvaluatedModel:
         matmul_precision: str,
         extensions_directory: Path | None = None,
     ) -> None:
-        model = load_any_model(path, extensions_directory)
+        model = load_any_model(located.path, extensions_directory)
         outputs = model.capabilities().outputs
-        self.name, self._batch_size = str(path), batch_size
+        self.name, self._batch_size = located.name, batch_size
         self._numbers = sorted(model.capabilities().atomic_types)
         self._unread_inputs = UnreadInputs(self.name, model.requested_inputs(use_new_names=True))
         self._with_derivatives = part.has["forces"] or part.has["stress"]
@@ -68,12 +69,12 @@ class EvaluatedModel:
             predicted = ", ".join(sorted(name for name in outputs if "feature" not in name)) or "nothing"
             targets = [DENSITY_OF_STATES, BAND_GAP, FERMI_LEVEL, *(name for name, there in part.has.items() if there)]
             raise ValueError(
-                f"expected a model of a quantity that {part.folder} has ({', '.join(targets)}), but {path} "
+                f"expected a model of a quantity that {part.folder} has ({', '.join(targets)}), but {self.name} "
                 f"predicts {predicted}"
             )
         self.electronic: ElectronicStructureModel | None = None
         if DENSITY_OF_STATES in outputs:
-            _check_axis(model, path, part)
+            _check_axis(model, self.name, part)
             self.electronic = ElectronicStructureModel(model, device, matmul_precision=matmul_precision)
             self.electronic.name = self.name
         self._potential: MetatomicCalculator | None = None
@@ -143,20 +144,20 @@ class EvaluatedModel:
         return np.array([result.density_of_states for result in results])
 
 
-def _check_axis(model: AtomisticModel, path: Path, part: PreparedPart) -> None:
+def _check_axis(model: AtomisticModel, name: str, part: PreparedPart) -> None:
     """Raise a ``ValueError`` if targets and predictions are not on the same energy axis."""
     axis, theirs = energy_axis_of(model), part.axis
     if axis is None:
-        raise ValueError(f"expected a model made by electrain, but the metadata of {path} have no energy_grid")
+        raise ValueError(f"expected a model made by electrain, but the metadata of {name} have no energy_grid")
     if not axis.is_compatible(theirs):
         raise ValueError(
-            f"{path} and {part.folder} have different energy axes: the model's is {axis.grid}, {axis.max_shift} of "
+            f"{name} and {part.folder} have different energy axes: the model's is {axis.grid}, {axis.max_shift} of "
             f"them for shifts, the data set's {theirs.grid}, {theirs.max_shift} of them for shifts; prepare the data "
-            f"set again with `electrain prepare --like {path}`"
+            f"set again with `electrain prepare --like {name}`"
         )
     smearings = axis.smearing, theirs.smearing
     if smearings[0] is not None and smearings[1] is not None and abs(smearings[0] - smearings[1]) > 1e-6:
         raise ValueError(
-            f"{path} was trained on densities of states with a smearing of {smearings[0]:g} eV, but that in "
+            f"{name} was trained on densities of states with a smearing of {smearings[0]:g} eV, but that in "
             f"{part.folder} is {smearings[1]:g} eV"
         )

@@ -12,6 +12,7 @@ from electrain import __version__
 from electrain.data.reading import Entry, PreparedPart
 from electrain.files.replacing import replacing
 from electrain.plots.style import save_figure
+from electrain.pretrained import Located, locate
 
 from .baselines import (
     CONSTANT_PER_ELEMENT,
@@ -48,7 +49,7 @@ from .viewer import chemiscope_library, viewer_data
 class ModelEvaluation:
     """Results of one model.
 
-    :param source: its file, or those of all members of an ensemble.
+    :param source: its file or name, or those of all members of an ensemble.
     :param name: its name in tables and figures.
     :param files: files of its predictions.
     :param table: numbers of all structures.
@@ -93,7 +94,7 @@ class Evaluation:
 
 
 def evaluate_models(
-    models: Sequence[Path],
+    models: Sequence[str | Path],
     part: PreparedPart,
     report: Path,
     *,
@@ -112,7 +113,7 @@ def evaluate_models(
     Predictions are stored in ``report/predictions``, one file for every 64 structures, so that an interrupted
     evaluation can continue.
 
-    :param models: exported ``.pt`` files.
+    :param models: exported ``.pt`` files, or names of models (:func:`electrain.pretrained.known_models`).
     :param part: part of a data set written by ``electrain prepare``.
     :param report: folder to write to; new or empty, or with an evaluation of the same data set.
     :param num_rotated: number of structures in each subset for which the rotational discrepancy is computed.
@@ -132,28 +133,30 @@ def evaluate_models(
     check_sizes(training_sizes, len(models))
     if ensemble:
         check_ensemble(models, training_sizes)
-    check_inputs([part.folder, *models], report)
+    located = [locate(model) for model in models]
+    check_inputs([part.folder, *(model.path for model in located)], report)
     tested = [
         EvaluatedModel(
-            path,
+            model,
             part,
             device,
             batch_size=batch_size,
             matmul_precision=matmul_precision,
             extensions_directory=extensions_directory,
         )
-        for path in models
+        for model in located
     ]
-    candidates = [([path], name, model) for path, name, model in zip(models, _short_names(models), tested, strict=True)]
+    names = _short_names(located)
+    candidates = [([place], name, model) for place, name, model in zip(located, names, tested, strict=True)]
     if ensemble:
-        candidates.insert(0, (list(models), f"ensemble of {len(models)}", EvaluatedEnsemble(tested)))
+        candidates.insert(0, (located, f"ensemble of {len(models)}", EvaluatedEnsemble(tested)))
     rotate = chosen_for_rotation(part.entries, num_rotated)
     found = []
     with open_folder(report, part, num_rotated, overwrite=overwrite) as job:
-        for paths, name, model in candidates:
-            files = evaluate_part(model, paths, part, job, rotate)
+        for members, name, model in candidates:
+            files = evaluate_part(model, name, [member.path for member in members], part, job, rotate)
             table = ErrorTable.read(part.entries, files)
-            source = ", ".join(map(str, paths))
+            source = ", ".join(member.name for member in members)
             if all(table.reasons):
                 raise ValueError(f"{source} can compute none of the structures in {part.path}: {table.reasons[0]}")
             found.append(ModelEvaluation(source, name, files, table, summarise(table), channel_errors(files, part)))
@@ -341,7 +344,7 @@ def _json(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _short_names(models: Sequence[Path]) -> list[str]:
-    """Names of the files, with their folders if those differ."""
-    names = [path.name for path in models]
-    return names if len(set(names)) == len(names) else [str(path) for path in models]
+def _short_names(models: Sequence[Located]) -> list[str]:
+    """Names of models and files, with the folders of files if names are the same."""
+    names = [Path(model.name).name for model in models]
+    return names if len(set(names)) == len(names) else [model.name for model in models]

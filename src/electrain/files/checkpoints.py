@@ -110,7 +110,9 @@ def _check_kind(path: Path) -> None:
             "weights and their meaning"
         )
     if "data.pkl" not in entries:
-        raise CheckpointError(f"{path} is an archive, but not a checkpoint; expected a file written by torch.save")
+        raise CheckpointError(
+            f"{path} is an archive, but not a checkpoint, or incomplete; expected a file written by torch.save"
+        )
 
 
 def _check_names(path: Path) -> None:

@@ -132,7 +132,9 @@ def valence_electrons_of(model: AtomisticModel) -> dict[str, float]:
 def _check_kind(path: Path) -> None:
     entries = archive_entries(path, "model", "a .pt file written by `mtt export`", ModelFileError)
     if "data.pkl" not in entries:
-        raise ModelFileError(f"{path} is an archive, but not a model; expected a .pt file written by `mtt export`")
+        raise ModelFileError(
+            f"{path} is an archive, but not a model, or incomplete; expected a .pt file written by `mtt export`"
+        )
     if not any(entry.startswith("code/") for entry in entries):
         raise ModelFileError(f"{path} is a checkpoint, not an exported model; run `electrain convert {path} model.pt`")
 

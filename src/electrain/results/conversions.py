@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ase import Atoms
-from ase.spectrum.doscollection import GridDOSCollection
-from ase.spectrum.dosdata import GridDOSData
 
 from .dictionaries import DOS_UNCERTAINTY, axis_name
 
 if TYPE_CHECKING:
+    from ase.spectrum.doscollection import GridDOSCollection
+    from ase.spectrum.dosdata import GridDOSData
     from pandas import DataFrame
     from pymatgen.electronic_structure.dos import Dos
 
@@ -16,13 +16,18 @@ if TYPE_CHECKING:
 ElectronicStructure: TypeAlias = Any
 
 
-def to_ase(result: ElectronicStructure) -> GridDOSData:
+def to_ase(result: ElectronicStructure) -> "GridDOSData":
     """Convert the density of states of the whole structure for :mod:`ase.spectrum`."""
+    from ase.spectrum.dosdata import GridDOSData  # imports matplotlib, which takes half a second
+
     return GridDOSData(result.energies, result.density_of_states, info={"label": result.formula})
 
 
-def to_ase_collection(result: ElectronicStructure) -> GridDOSCollection:
+def to_ase_collection(result: ElectronicStructure) -> "GridDOSCollection":
     """Convert the local density of states for :mod:`ase.spectrum`, one entry per atom."""
+    from ase.spectrum.doscollection import GridDOSCollection  # imports matplotlib, which takes half a second
+    from ase.spectrum.dosdata import GridDOSData
+
     symbols = result.atoms.get_chemical_symbols()
     return GridDOSCollection(
         [

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 from ase import Atoms
-from ase.spectrum.doscollection import GridDOSCollection
-from ase.spectrum.dosdata import GridDOSData
 from numpy.typing import NDArray
 
 from electrain.spectra.electronic_free_energy import check_reach
@@ -24,6 +22,8 @@ from .uncertainty import Ensemble as Ensemble
 from .uncertainty import Uncertainty as Uncertainty
 
 if TYPE_CHECKING:
+    from ase.spectrum.doscollection import GridDOSCollection
+    from ase.spectrum.dosdata import GridDOSData
     from matplotlib.axes import Axes
     from pandas import DataFrame
     from pymatgen.electronic_structure.dos import Dos
@@ -165,11 +165,11 @@ class ElectronicStructure:
             ensemble=ensemble,
         )
 
-    def to_ase(self) -> GridDOSData:
+    def to_ase(self) -> "GridDOSData":
         """Convert the density of states of the whole structure for :mod:`ase.spectrum`."""
         return conversions.to_ase(self)
 
-    def to_ase_collection(self) -> GridDOSCollection:
+    def to_ase_collection(self) -> "GridDOSCollection":
         """Convert the local density of states for :mod:`ase.spectrum`, one entry per atom.
 
         Entries have the keys ``symbol`` and ``index``; ``collection.sum_by("symbol")`` gives the sum for each element.

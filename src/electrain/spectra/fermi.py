@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.signal import fftconvolve
 from scipy.special import spence
 
 from .grid import EnergyGrid
@@ -117,6 +116,8 @@ def _count_at_channels(values: NDArray, grid: EnergyGrid, temperature: float) ->
         return cold
     distances = grid.step * np.arange(1 - grid.size, grid.size)
     kernel = _kink_excess(distances, BOLTZMANN * temperature)
+    from scipy.signal import fftconvolve  # imports all of scipy.stats, which takes half a second
+
     kinks = fftconvolve(kernel, _kinks(values, grid.step), mode="valid")
     return cold + kinks + _edge_excess(values, grid, grid.energies().numpy(), temperature)
 

@@ -26,7 +26,7 @@ from metatrain.utils.io import model_from_checkpoint
 from metatrain.utils.neighbor_lists import get_system_with_neighbor_lists
 from omegaconf import OmegaConf
 from peer import ELEMENTS
-from peer_models import ALL_KINDS, fill, make_peer_model, target_info
+from peer_models import ALL_KINDS, fill, make_peer_model, published_network, target_info
 from structures import example_structures
 from torch.nn import functional
 from typer.testing import CliRunner
@@ -376,25 +376,6 @@ def test_a_baseline_goes_with_the_density_of_states():
 # band gap and Fermi level
 
 
-def published_network(seed, num_features=1024):
-    """Random weights under the names that the authors gave them."""
-    generator = torch.Generator().manual_seed(seed)
-    shapes = {
-        "conv1": (64, 1, 32),
-        "conv2": (64, 64, 16),
-        "conv3": (64, 64, 8),
-        "conv4": (64, 64, 8),
-        "fc1": (1024, num_features),
-        "fc2": (1, 1024),
-    }
-    state = {}
-    for name, shape in shapes.items():
-        size = float(np.prod(shape[1:])) ** -0.5
-        state[f"{name}.weight"] = size * torch.randn(shape, generator=generator, dtype=torch.float64)
-        state[f"{name}.bias"] = size * torch.randn(shape[0], generator=generator, dtype=torch.float64)
-    return state
-
-
 def published_prediction(state, spectra):
     """One number from each spectrum per atom."""
     features = spectra.unsqueeze(1)
@@ -511,7 +492,7 @@ def test_command(dos_file, tmp_path):
     for line in (
         f"wrote {target}",
         "target          energy (eV), per structure",
-        "target          mtt::bandgap (eV), per structure",
+        "target          mtt::bandgap (eV), band gap",
         "energy axis     -159.646 ... 80.6044 eV in steps of 0.05 eV (4806 channels)",
         "largest shift   5 eV",
         "elements        5: H C O Si Au",

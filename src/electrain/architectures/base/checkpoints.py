@@ -5,12 +5,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from metatrain.utils.architectures import import_architecture
 from metatrain.utils.metadata import merge_metadata
 
+from electrain import __version__
 from electrain.files.checkpoints import read_checkpoint
 from electrain.nn.low_rank import LowRank, add_low_rank, find_low_rank, merge_low_rank
+from electrain.pretrained import checkpoint_in_place_of
 
 from .baselines import fill_tables_of_types
+from .names_in_metatrain import open_as
 
 
 def write_model(model: Any) -> dict[str, Any]:
@@ -67,24 +71,51 @@ def read_model(model_class: Any, checkpoint: dict[str, Any], context: str) -> An
 
 
 def checkpoint_of(architecture: str) -> Callable[[str], str]:
-    """Make a validator for ``finetune.read_from``, which must be a checkpoint of this architecture.
+    """Make a validator for ``finetune.read_from``, a checkpoint of this architecture or the name of a known model.
 
     Without it, metatrain would pass our hyperparameters to another architecture's model. A missing file is left for
     metatrain to report, because a restart no longer needs the file. The file is read without executing any code in it,
     before metatrain opens it in the usual way.
 
-    :return: a function that returns the path it is given.
-    :raises ValueError: (the function) for a checkpoint of another architecture, or one that references code.
+    :return: a function that returns what it is given; from then on, metatrain finds the checkpoint of a known model
+        under its name, too.
+    :raises ValueError: (the function) for a checkpoint of another architecture, one that references code, one of a
+        newer version, or a name that is not known.
     """
 
     def checked(path: str) -> str:
-        if Path(path).is_file():
-            name = read_checkpoint(path).get("architecture_name")
+        try:
+            file = checkpoint_in_place_of(path)
+        except OSError as error:
+            raise ValueError(str(error)) from error
+        if file != path:
+            open_as(path, file)
+        if Path(file).is_file():
+            checkpoint = read_checkpoint(file)
+            name = checkpoint.get("architecture_name")
             if name != architecture:
                 raise ValueError(
                     f"{path} is a checkpoint of the architecture {name!r}, expected {architecture!r}; "
                     "`electrain convert IN.ckpt OUT.ckpt` converts metatrain's `pet` checkpoints to `pet_mad`"
                 )
+            try:
+                check_version(checkpoint)
+            except ValueError as error:
+                raise ValueError(f"{path} cannot be fine-tuned: {error}") from None
         return path
 
     return checked
+
+
+def check_version(checkpoint: dict[str, Any]) -> None:
+    """Raise a ``ValueError`` for a checkpoint of a newer version, for which metatrain would ask for a newer metatrain.
+
+    :param checkpoint: a checkpoint of one of our architectures.
+    """
+    name, version = checkpoint["architecture_name"], checkpoint.get("model_ckpt_version")
+    known = import_architecture(name).__model__.__checkpoint_version__
+    if isinstance(version, int) and version > known:
+        raise ValueError(
+            f"it was written by a newer version of {name} (format {version}) than that of electrain {__version__}, "
+            f"which reads formats up to {known}; install a newer electrain"
+        )

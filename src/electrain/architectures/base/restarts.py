@@ -1,17 +1,19 @@
 """Continuing from a checkpoint with another dataset: what may change, and what happens to the baselines."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
 from metatrain.composition import CompositionModel
 from metatrain.utils.additive import ZBL
 from metatrain.utils.architectures import get_default_hypers
-from metatrain.utils.data import DatasetInfo
+from metatrain.utils.data import DatasetInfo, TargetInfo
 from metatrain.utils.hypers import get_hypers_diff
 from omegaconf import DictConfig, OmegaConf
 
 from electrain.interface.quantities import DENSITY_OF_STATES
+from electrain.spectra.axis import EnergyAxis
 
 from .baselines import energies_of, fill_tables_of_types, with_baselines, with_scales
 from .targets import axis_of, check_target_set, checked_dataset_info
@@ -30,6 +32,7 @@ def restart_model(model: Any, dataset_info: DatasetInfo, options: Mapping[str, A
     check_dataset_elements(dataset_info.atomic_types, model.atomic_types)
     dataset_info = checked_dataset_info(dataset_info, model.axis)
     known = model.dataset_info.targets
+    dataset_info = _described_as(known, dataset_info)
     merged = model.dataset_info.union(dataset_info)
     check_target_set(list(merged.targets), model.hypers)
     model.new_targets = [name for name in merged.targets if name not in known]
@@ -41,6 +44,17 @@ def restart_model(model: Any, dataset_info: DatasetInfo, options: Mapping[str, A
     model.scaler = model.scaler.restart(with_scales(dataset_info, model.hypers))
     let_known_targets_be_found(model.scaler)
     fill_tables_of_types(model)
+
+
+def _described_as(known: Mapping[str, TargetInfo], dataset_info: DatasetInfo) -> DatasetInfo:
+    """Give targets the words of the model, which are for readers; metatrain would refuse others."""
+    targets = {
+        name: TargetInfo(info.layout, known[name].quantity, info.unit, known[name].description)
+        if name in known
+        else info
+        for name, info in dataset_info.targets.items()
+    }
+    return DatasetInfo(dataset_info.length_unit, dataset_info.atomic_types, targets, dataset_info.extra_data)
 
 
 def remove_output(model: Any, name: str) -> None:
@@ -74,7 +88,7 @@ def agreed_hypers(architecture: str, known: Any, options: Mapping[str, Any]) -> 
 
     The only change allowed is to add an energy axis to a model that has none, together with the source of the band gap,
     so that it can learn the density of states later. Valence electrons are those in the options if an element is
-    there, otherwise those of the model.
+    there, otherwise those of the model. A smearing that one of them leaves out is the other's.
 
     :param architecture: name of the architecture.
     :param known: all hyperparameters of the model.
@@ -87,11 +101,12 @@ def agreed_hypers(architecture: str, known: Any, options: Mapping[str, Any]) -> 
         hypers["energy_grid"] = plain["energy_grid"]
         hypers["band_gap_from"] = plain.get("band_gap_from", hypers["band_gap_from"])
     if hypers["energy_grid"] is not None and plain.get("energy_grid") is not None:
-        name = "valence_electrons"
-        electrons = {**(hypers["energy_grid"].get(name) or {}), **(plain["energy_grid"].get(name) or {})}
-        if electrons:
-            hypers["energy_grid"] = {**hypers["energy_grid"], name: electrons}
-            plain["energy_grid"] = {**plain["energy_grid"], name: electrons}
+        axes = [EnergyAxis.from_dict(grid) for grid in (hypers["energy_grid"], plain["energy_grid"])]
+        electrons = {**axes[0].valence_electrons, **axes[1].valence_electrons}
+        smearing = next((axis.smearing for axis in axes if axis.smearing is not None), None)
+        hypers["energy_grid"], plain["energy_grid"] = (
+            replace(axis, smearing=axis.smearing or smearing, valence_electrons=electrons).to_dict() for axis in axes
+        )
     different = get_hypers_diff(hypers, plain, get_default_hypers(architecture)["model"])
     if different:
         lines = [f"  {name}: {old} in the checkpoint, {new} in the options" for name, (old, new) in different.items()]

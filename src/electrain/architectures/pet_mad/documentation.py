@@ -94,7 +94,8 @@ class FinetuneHypers(training.FinetuneHypers):
     """Fine-tuning: continue training a model on another dataset, which may have new targets."""
 
     read_from: Annotated[str, AfterValidator(checkpoint_of("pet_mad"))]
-    """Checkpoint of the trained model; `electrain convert` makes one from a checkpoint of metatrain's `pet`."""
+    """Checkpoint of the trained model, or the name of a model, see `electrain models`; `electrain convert` makes a
+    checkpoint from one of metatrain's `pet`."""
 
 
 @checked(TRAINING_SECTION)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import torch
-from metatrain.utils.data import DatasetInfo
+from metatrain.utils.data import DatasetInfo, TargetInfo
 from metatrain.utils.data.target_info import get_generic_target_info
 from metatrain.utils.io import model_from_checkpoint
 from metatrain.utils.metadata import merge_metadata
@@ -13,7 +13,14 @@ from electrain.architectures.base.hypers import LongRangeHypers
 from electrain.architectures.pet_mad.model import PETMAD
 from electrain.architectures.pet_mad.network.heads import PooledHead
 from electrain.interface.axis_labels import labels_to_grid
-from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, DIRECT_STRESS, FERMI_LEVEL, base_quantity
+from electrain.interface.quantities import (
+    BAND_GAP,
+    DENSITY_OF_STATES,
+    DIRECT_STRESS,
+    FERMI_LEVEL,
+    QUANTITIES,
+    base_quantity,
+)
 from electrain.nn.spectrum_convolution import SpectrumConvolution
 from electrain.spectra.axis import PET_MAD_DOS_AXIS
 from electrain.spectra.grid import EnergyGrid
@@ -56,12 +63,10 @@ def convert(
     peer = _load_peer(pet_checkpoint(checkpoint))
     _check_targets(peer.dataset_info)
     info = peer.dataset_info
-    targets = dict(info.targets)
+    targets = {name: _as_in_data_sets(name, target) for name, target in info.targets.items()}
     for name in spectrum_weights or {}:
-        targets[name] = get_generic_target_info(
-            name,
-            {"quantity": "energy", "unit": "eV", "type": "scalar", "sample_kind": "system", "num_subtargets": 1},
-        )
+        scalar = {"quantity": "", "unit": "", "type": "scalar", "sample_kind": "system", "num_subtargets": 1}
+        targets[name] = _as_in_data_sets(name, get_generic_target_info(name, scalar))
     hypers: Any = {
         "energy_grid": _energy_grid(info, axis),
         "band_gap_from": "density_of_states",
@@ -167,6 +172,14 @@ def _energy_grid(info: DatasetInfo, axis: AxisOptions) -> dict[str, Any] | None:
         raise ValueError(f"expected a largest shift from 0 eV to the length of the axis, {grid}, got {axis.max_shift}")
     settings: dict[str, Any] = {"start": grid.start, "step": grid.step, "size": grid.size, "max_shift": max_shift}
     return settings if smearing is None else {**settings, "smearing": smearing}
+
+
+def _as_in_data_sets(name: str, info: TargetInfo) -> TargetInfo:
+    """Describe the electronic quantities as prepared data sets do, so that the model can be fine-tuned to them."""
+    if name not in (DENSITY_OF_STATES, BAND_GAP, FERMI_LEVEL):
+        return info
+    quantity = QUANTITIES[name]
+    return TargetInfo(info.layout, "", quantity.metatomic_unit, quantity.description)
 
 
 def _take_in_scales(head: Any, peer: Any) -> None:
