@@ -59,7 +59,7 @@ Ce Pr Nd Sm Eu Gd Tb Dy Ho Er Tm Yb Lu La
 POOL = sorted(set(FAMILIES.split()) - OPEN_4F)
 STRANGE = 0.25  # probability that an element is replaced by any other, not by one of its family
 # Elements whose covalent radii say little about the volume of a simple lattice
-NO_LATTICE = set("H He C N O F Ne Cl Ar Br Kr Xe Rn".split())
+NO_LATTICE = {"H", "He", "C", "N", "O", "F", "Ne", "Cl", "Ar", "Br", "Kr", "Xe", "Rn"}
 MIN_VOLUME = 6.0  # A^3 per atom; in less, for example among hydrogen atoms alone, k meshes become enormous
 LATTICES = {"fcc": 1, "bcc": 1, "sc": 1, "hcp": 2, "diamond": 2}  # and atoms in the cell
 
@@ -97,7 +97,9 @@ def substituted(index: int, solids: dict, seed: int) -> Atoms | None:
     subset = "substituted"
     if len(copy) <= 3 and rng.random() < 0.2:
         subset, copy = "rattled", rattled(copy, rng, 0.1)
-    if copy is None or too_close(copy) or copy.get_volume() < MIN_VOLUME * len(copy) or split_of(parent_of(copy)) != "train":
+    if copy is None or too_close(copy) or copy.get_volume() < MIN_VOLUME * len(copy):
+        return None
+    if split_of(parent_of(copy)) != "train":
         return None
     return coarse(frame(copy, key, subset, parent_of(copy), prototype))
 
