@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from electrain.architectures.base.checkpoints import checkpoint_of
 from electrain.cli import app
 from electrain.files.checkpoints import read_checkpoint
+from electrain.pretrained import locate
 
 NOTE = "model: electrain-small, which comes with electrain (`electrain models electrain-small` describes it)\n"
 NONE = "error: no model was given, and this installation of electrain has none of its own (electrain-small); expected "
@@ -154,7 +155,7 @@ def test_a_copy(small, suffix):
     result = run("convert", "electrain-small", f"copy{suffix}")
     assert result.exit_code == 0, result.output
     assert f"wrote copy{suffix}, a copy of electrain-small" in result.stdout
-    assert Path(f"copy{suffix}").read_bytes() == (small / f"model{suffix}").read_bytes()
+    assert Path(f"copy{suffix}").read_bytes() == locate("electrain-small", suffix).path.read_bytes()
     result = run("convert", "electrain-small", f"copy{suffix}")
     assert f"error: copy{suffix} exists" in result.stderr
     assert run("convert", "electrain-small", f"copy{suffix}", "--overwrite").exit_code == 0
@@ -202,7 +203,9 @@ def test_fine_tuning_and_evaluating(small, dataset, monkeypatch):
     os.chdir("data")
     train_model(options, Path("tuned.pt"), Path("extensions"), Path("."))
     assert not Path("electrain-small").exists()
-    states = [read_checkpoint(path)["model_state_dict"] for path in (small / "model.ckpt", "tuned.ckpt")]
+    states = [
+        read_checkpoint(path)["model_state_dict"] for path in (locate("electrain-small", ".ckpt").path, "tuned.ckpt")
+    ]
     layers = [name for name in states[0] if name.startswith("network.layers") and name.endswith("weight")]
     assert layers
     for name in layers:

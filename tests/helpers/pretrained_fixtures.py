@@ -10,6 +10,7 @@ from small_models import ALL_TARGETS, GRID, make_model
 
 from electrain.files.checkpoints import write_checkpoint
 from electrain.pretrained import embedded
+from electrain.pretrained.weights import without_weights
 
 CARD = "# electrain-small\n\nA stand-in.\n"
 
@@ -21,8 +22,8 @@ def small_model_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder.mkdir()
     model = as_metal(make_model(ALL_TARGETS, torch.float64, energy_grid={**GRID, "valence_electrons": ELECTRONS}))
     torch.nn.init.constant_(model.spectrum_heads["mtt::efermi"].last.bias, -3.0)
-    write_checkpoint(model.get_checkpoint(), folder / "model.ckpt")
     model.export().save(folder / "model.pt")
+    write_checkpoint(without_weights(model.get_checkpoint(), folder / "model.pt"), folder / "model.ckpt")
     (folder / "card.md").write_text(CARD)
     return folder
 
