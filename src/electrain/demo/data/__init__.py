@@ -1,5 +1,7 @@
-"""A small set of real calculations that ships with the package; see PROVENANCE.md."""
+"""Small sets of real calculations that ship with the package; see PROVENANCE.md."""
 
 from pathlib import Path
 
+HELD_OUT = Path(__file__).with_name("held_out.xyz.xz")
+SILICON = Path(__file__).with_name("silicon.xyz.xz")
 SEMICONDUCTORS_AND_MOLECULES = Path(__file__).with_name("semiconductors_and_molecules.xyz.xz")
