@@ -51,7 +51,7 @@ def errors(baseline: Any, part: PreparedPart) -> tuple[dict[str, float], float]:
 
 def line(name: str, cells: list[str]) -> str:
     """One row of a table."""
-    return f"| {name} | {' | '.join(cells)} |"
+    return f"| {name} | {' | '.join(cells)} |".replace("|  |", "| |")
 
 
 def numbers(found: dict[str, float]) -> list[str]:
@@ -90,7 +90,7 @@ def main() -> None:
             rows[baseline], speed = errors(predictor, part)
             speeds += [speed] if isinstance(predictor, NetworkBaseline) else []
         text += f"\n## {name.capitalize()}, {len(part)} structures\n\n"
-        text += "\n".join([line("", list(COLUMNS.values())), line("---", ["---"] * len(COLUMNS))])
+        text += "\n".join([line("", list(COLUMNS.values())), "|---" * (len(COLUMNS) + 1) + "|"])
         text += "\n" + "\n".join(line(baseline, numbers(found)) for baseline, found in rows.items()) + "\n"
     text += f"\nTraining: {np.mean(seconds):.0f} s of CPU; prediction: {np.mean(speeds):.1f} ms per structure. "
     versions = ", ".join(f"{package} {importlib.metadata.version(package)}" for package in ("electrain", "torch"))

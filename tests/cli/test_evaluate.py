@@ -307,6 +307,7 @@ def test_the_network_baseline(dataset, part, level_file, energy_only_file, tmp_p
     """It is added to a report that exists, in all tables and figures, and trained once."""
     for name in ("NUM_EPOCHS", "MIN_STEPS"):
         monkeypatch.setattr(f"electrain.evaluation.network_baseline.{name}", 2)
+    monkeypatch.setattr("electrain.evaluation.report.save_figure", lambda _, path: path.touch())  # takes seconds
     report = tmp_path / "report"
     evaluate_models([level_file], part, report, num_rotated=0)
     result = run(dataset, level_file, report, "--rotations", "0", "--network-baseline")

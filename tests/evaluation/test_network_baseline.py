@@ -1,6 +1,7 @@
 """The network that is trained as a baseline; the complete report is in tests/cli/test_evaluate.py."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,9 +10,11 @@ from ase import Atoms
 from ase.build import bulk
 
 import electrain.evaluation.network_baseline as network_baseline
+from electrain.data.reading import Entry, LabelledStructure
 from electrain.evaluation import CompositionBaseline
 from electrain.evaluation.aligned import align
 from electrain.evaluation.network_baseline import NetworkBaseline, TrainingStructures, num_epochs
+from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES
 from electrain.spectra import EnergyAxis, EnergyGrid
 
 AXIS = EnergyAxis(EnergyGrid(-9.0, 0.1, 140), 20, 0.3)
@@ -146,6 +149,37 @@ def test_the_loss_by_hand():
     expected += 0.1 * (np.mean(levels) + np.mean(metals) + np.mean(sizes))
     found = network_baseline._loss(predicted, targets, gaps, AXIS)
     assert float(found) == pytest.approx(float(expected), rel=1e-6)
+
+
+class Part:
+    """A part of a data set in memory."""
+
+    axis, path = AXIS, Path("data/train.zip")
+
+    def __init__(self, training):
+        self._training = training
+
+    def __len__(self):
+        return len(self._training.atoms)
+
+    def structures(self):
+        for atoms, target, gap in zip(*self._training, strict=True):
+            values = {DENSITY_OF_STATES: full(target).double().numpy(), BAND_GAP: gap.double().numpy()}
+            yield LabelledStructure(Entry("", "HF", "all", 8.0), atoms, values)
+
+
+def test_what_is_learned_from(training, monkeypatch):
+    """Structures with electrons in the trusted range, at most so many, spread over the file."""
+    targets = training.targets.clone()
+    targets[0], targets[-1] = math.nan, 0.0
+    found = TrainingStructures.read(Part(training._replace(targets=targets)))
+    torch.testing.assert_close(found.targets, targets[1:-1].float())
+    torch.testing.assert_close(found.gaps, training.gaps[1:-1])
+    assert found.atoms == training.atoms[1:-1]
+    monkeypatch.setattr(network_baseline, "MAX_STRUCTURES", 3)
+    assert TrainingStructures.read(Part(training)).atoms == [training.atoms[index] for index in (0, 23, 47)]
+    with pytest.raises(ValueError, match=r"expected densities of states .*, found none in data/train\.zip"):
+        TrainingStructures.read(Part(training._replace(targets=0 * targets)))
 
 
 def test_small_training_sets_are_seen_more_often():
