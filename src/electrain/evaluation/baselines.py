@@ -143,12 +143,12 @@ def training_part(part: PreparedPart) -> PreparedPart | None:
         return None
 
 
-def check_network_baseline(part: PreparedPart, train: PreparedPart | None, model: Path, *, with_spectra: bool) -> None:
+def check_network_baseline(part: PreparedPart, train: PreparedPart | None, model: str, *, with_spectra: bool) -> None:
     """Raise a ``ValueError`` if there is nothing that the network could learn from, or be compared with.
 
     :param part: the evaluated part of a data set.
     :param train: its training part, if any.
-    :param model: file of the model that it is to be compared with.
+    :param model: name or file of the model that it is to be compared with.
     :param with_spectra: whether this model predicts densities of states.
     """
     if train is None:

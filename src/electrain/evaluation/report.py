@@ -157,7 +157,7 @@ def evaluate_models(
     rotate = chosen_for_rotation(part.entries, num_rotated)
     train, with_spectra = training_part(part), tested[0].electronic is not None
     if network_baseline:
-        check_network_baseline(part, train, models[0], with_spectra=with_spectra)
+        check_network_baseline(part, train, located[0].name, with_spectra=with_spectra)
     found = []
     with open_folder(report, part, num_rotated, overwrite=overwrite) as job:
         for members, name, model in candidates:
