@@ -33,6 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "thermodynamics": {"spectra", "files", "structures", "plots", "results"},
     "evaluation": {
         "spectra",
+        "nn",
         "interface",
         "files",
         "jobs",

@@ -36,10 +36,10 @@ from electrain.cli import app
 from electrain.data import prepare_dataset
 from electrain.data.reading import PreparedPart
 from electrain.evaluation import CompositionBaseline
-from electrain.evaluation.chunk_files import read_components
+from electrain.evaluation.chunk_files import chosen_for_rotation, read_components
 from electrain.evaluation.evaluated_model import EvaluatedModel
 from electrain.evaluation.figures import learning_curve
-from electrain.evaluation.report import chosen_for_rotation, evaluate_models, report_figures, report_tables, report_text
+from electrain.evaluation.report import evaluate_models, report_figures, report_tables, report_text
 from electrain.evaluation.structure_errors import StructureErrors
 from electrain.evaluation.summary import ALL
 from electrain.evaluation.uncertainties import SPECTRUM, calibrations
@@ -303,6 +303,39 @@ def test_components_of_forces_and_stresses(part, level_file, frames, tmp_path, m
             np.testing.assert_allclose(symmetric.reshape(9, 2), pairs, rtol=1e-5, atol=1e-5)
 
 
+def test_the_network_baseline(dataset, part, level_file, energy_only_file, tmp_path, monkeypatch):
+    """It is added to a report that exists, in all tables and figures, and trained once."""
+    for name in ("NUM_EPOCHS", "MIN_STEPS"):
+        monkeypatch.setattr(f"electrain.evaluation.network_baseline.{name}", 2)
+    monkeypatch.setattr("electrain.evaluation.report.save_figure", lambda _, path: path.touch())  # takes seconds
+    report = tmp_path / "report"
+    evaluate_models([level_file], part, report, num_rotated=0)
+    result = run(dataset, level_file, report, "--rotations", "0", "--network-baseline")
+    assert result.exit_code == 0, result.output
+    names = ["constant per element", "training mean", "two-layer network"]
+    fact = "constants fitted to the 5 training structures, with forces and stresses of zero; two-layer network trained"
+    assert f"baselines: {fact} on the same structures, without energies" in result.output
+    found = json.loads((report / "summary.json").read_text())["baselines"]
+    assert list(found) == names and {row["model"] for row in read_csv(report / "summary.csv")} == {"level.pt", *names}
+    row, constant = found["two-layer network"][ALL], found["constant per element"][ALL]
+    assert 0 < row["dos_rmse_per_electron"] < 10 and row["dos_structures"] == row["gap_head_structures"] == 5
+    assert row["dos_rmse_per_electron"] != pytest.approx(constant["dos_rmse_per_electron"], rel=1e-3)
+    assert row["gap_head_mae"] > 0 and row["fermi_head_mae"] >= 0
+    assert row["energy_mae"] is None and row["forces_mae"] is None and constant["energy_mae"] > 0
+    page = (report / "report.html").read_text(encoding="utf-8")
+    assert "<th class='baseline'>two-layer network</th>" in page and "Crosses: the same errors of a two-layer" in page
+    monkeypatch.setattr("electrain.evaluation.baselines.NetworkBaseline", None)  # is not needed again
+    again = evaluate_models([level_file], part, report, num_rotated=0, network_baseline=True)
+    assert again.baseline_summaries()["two-layer network"][ALL]["gap_head_mae"] == row["gap_head_mae"]
+    (file,) = report.rglob("network_baseline/*.npz")
+    file.write_text("text")
+    result = run(dataset, level_file, report, "--rotations", "0", "--network-baseline")
+    fails(result, f"{file} is damaged", "delete it and run the same command to compute the baselines again")
+    result = run(dataset, energy_only_file, tmp_path / "other", "--network-baseline")
+    fails(result, f"is for models of densities of states, but {energy_only_file} predicts none")
+    assert not (tmp_path / "other").exists()
+
+
 def test_baselines_need_a_training_part(dataset, level_file, tmp_path):
     shared = shutil.copytree(dataset, tmp_path / "shared")
     rows = read_csv(shared / "structures.csv")
@@ -316,6 +349,8 @@ def test_baselines_need_a_training_part(dataset, level_file, tmp_path):
     assert "baselines: none, because the data set has no training part" in report_text(evaluation).splitlines()
     assert list(report_tables(evaluation)["Errors of level.pt"]) == ["crystal", "molecule", ALL]
     assert "energy_parity" in {item.name for item in report_figures(evaluation)}
+    with pytest.raises(ValueError, match=f"needs a training part to learn from, but {shared} has none"):
+        evaluate_models([level_file], part, tmp_path / "other", num_rotated=0, network_baseline=True)
 
 
 @pytest.mark.parametrize(("form", "tolerance"), [("xyz", 1e-5), ("memmap", 2e-3)])
@@ -427,9 +462,11 @@ def test_several_models(part, level_file, dos_only_file, tmp_path):
     assert table["dos.pt"]["dos_rmse_per_electron"] == second["dos_rmse_per_electron"]
     assert set(table["level.pt"]) == set(table["dos.pt"]) and "gap_head_mae" not in table["level.pt"]
     assert list(table) == ["level.pt", "dos.pt", "constant per element", "training mean"]
-    baseline = evaluation.baseline_summaries()["constant per element"]
+    baselines = evaluation.baseline_summaries()
+    baseline = baselines["constant per element"]
     assert table["constant per element"]["dos_rmse_per_electron"] == baseline[ALL]["dos_rmse_per_electron"]
-    (panel,) = learning_curve([100, 50], [model.summary for model in evaluation.models], baseline).figure.axes
+    (panel,) = learning_curve([100, 50], [model.summary for model in evaluation.models], baselines).figure.axes
+    assert len(panel.lines) == 2  # the training mean is not shown
     assert set(panel.lines[1].get_ydata()) == {baseline[ALL]["dos_rmse_per_electron"]}
     x, y = panel.lines[0].get_data()
     assert x.tolist() == [50, 100]

@@ -198,8 +198,26 @@ def test_the_viewer_gets_only_what_it_accepts():
 
 def test_baselines_are_marked_among_the_errors():
     row = {"structures": 1.0, "energy_mae": 10.0, "energy_rmse": 20.0}
-    (panel,) = errors_by_subset({ALL: row}, {ALL: {**row, "energy_mae": 100.0, "energy_rmse": math.nan}}).figure.axes
-    assert [line.get_ydata()[0] for line in panel.lines[:2]] == [10.0, 100.0]
-    assert panel.get_yscale() == "linear" and panel.get_ylim()[1] > 100.0
-    (panel,) = errors_by_subset({ALL: row}, {ALL: {**row, "energy_mae": 1000.0}}).figure.axes
-    assert panel.get_yscale() == "log"
+
+    def panel_with(name, **values):
+        (panel,) = errors_by_subset({ALL: row}, {name: {ALL: {**row, "energy_rmse": math.nan, **values}}}).figure.axes
+        return panel
+
+    for name, marker in (("constant per element", "_"), ("two-layer network", "x")):
+        panel = panel_with(name, energy_mae=100.0)
+        assert [line.get_ydata()[0] for line in panel.lines[:2]] == [10.0, 100.0]
+        assert panel.lines[1].get_marker() == marker and panel.lines[2].get_ydata()[0] == 20.0
+        assert panel.get_yscale() == "linear" and panel.get_ylim()[1] > 100.0
+        assert panel_with(name, energy_mae=1000.0).get_yscale() == "log"
+    assert len(panel_with("training mean", energy_mae=100.0).lines) == len(panel_with("x", energy_mae=1.0).lines)
+
+
+def test_captions_explain_the_marks():
+    row = {"structures": 1.0, "energy_mae": 10.0, "energy_rmse": 20.0}
+    both = {name: {ALL: row} for name in ("two-layer network", "constant per element")}
+    assert "ashes" not in errors_by_subset({ALL: row}, {}).caption
+    caption = errors_by_subset({ALL: row}, both).caption
+    assert caption.endswith(
+        "Dashes: the same errors of one constant per element. Crosses: the same errors of a two-layer network trained "
+        "on the same structures."
+    )

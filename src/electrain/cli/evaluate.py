@@ -45,6 +45,13 @@ def evaluate(
         bool,
         typer.Option("--ensemble", help="Also evaluate the average of all models; the report is then about it."),
     ] = False,
+    network_baseline: Annotated[
+        bool,
+        typer.Option(
+            "--network-baseline",
+            help="Compare also with a small network, trained on the training part (a minute for 1,700 structures).",
+        ),
+    ] = False,
     part: Annotated[Part, typer.Option(help="Part of the data set.")] = Part.TEST,
     rotations: Annotated[
         int,
@@ -105,6 +112,7 @@ def evaluate(
             output,
             num_rotated=rotations,
             ensemble=ensemble,
+            network_baseline=network_baseline,
             training_sizes=sizes,
             device=device,
             batch_size=batch_size,

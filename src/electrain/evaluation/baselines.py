@@ -1,8 +1,9 @@
-"""Predictions without a model, from the composition alone or from nothing: the errors that a model has to beat."""
+"""Predictions from the composition alone, from nothing, or by a small network: the errors that a model has to beat."""
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -14,17 +15,21 @@ from electrain.files.own_files import read_arrays
 from electrain.files.replacing import atomically
 from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, ENERGY
 from electrain.jobs.folder import JobFolder, make_chunks
+from electrain.jobs.progress import progress_bar
 from electrain.results import ElectronicStructure
 from electrain.spectra import EnergyAxis
 
 from .aligned import align
 from .composition_baseline import CompositionBaseline
 from .evaluated_model import PredictedEnergy
+from .network_baseline import MAX_STRUCTURES, NetworkBaseline, TrainingStructures, num_epochs
 from .structure_errors import StructureErrors, compare_structure
 from .summary import ErrorTable
 
 CONSTANT_PER_ELEMENT, TRAINING_MEAN = "constant per element", "training mean"
-BASELINES = (CONSTANT_PER_ELEMENT, TRAINING_MEAN)
+TWO_LAYER_NETWORK = "two-layer network"
+_CONSTANTS = (CONSTANT_PER_ELEMENT, TRAINING_MEAN)
+BASELINES = (*_CONSTANTS, TWO_LAYER_NETWORK)
 # The densities of states of so many training structures, spread evenly over the file, are in memory for the fit.
 MAX_SPECTRA = 2000
 _NUM_ELEMENTS = 119  # columns of compositions, by atomic number
@@ -138,10 +143,45 @@ def training_part(part: PreparedPart) -> PreparedPart | None:
         return None
 
 
+def check_network_baseline(part: PreparedPart, train: PreparedPart | None, model: str, *, with_spectra: bool) -> None:
+    """Raise a ``ValueError`` if there is nothing that the network could learn from, or be compared with.
+
+    :param part: the evaluated part of a data set.
+    :param train: its training part, if any.
+    :param model: name or file of the model that it is to be compared with.
+    :param with_spectra: whether this model predicts densities of states.
+    """
+    if train is None:
+        raise ValueError(f"the network baseline needs a training part to learn from, but {part.folder} has none")
+    if not with_spectra:
+        raise ValueError(f"the network baseline is for models of densities of states, but {model} predicts none")
+
+
+def describe_baselines(names: Sequence[str], num_training: int) -> str:
+    """Say what the baselines are fitted to.
+
+    :param names: of the baselines.
+    :param num_training: number of structures in the training set.
+    """
+    if not names:
+        return "none, because the data set has no training part"
+    structures = f"{num_training} training structure{'s' * (num_training != 1)}"
+    spectra = f" (densities of states: {MAX_SPECTRA} of them)" if num_training > MAX_SPECTRA else ""
+    text = f"constants fitted to the {structures}{spectra}, with forces and stresses of zero"
+    if TWO_LAYER_NETWORK in names:
+        some = f"{MAX_STRUCTURES} of them" if num_training > MAX_STRUCTURES else "the same structures"
+        text += f"; {TWO_LAYER_NETWORK} trained on {some}, without energies"
+    return text
+
+
+class _Predictor(Protocol):
+    def predict(self, atoms: Atoms) -> tuple[ElectronicStructure | None, PredictedEnergy | None]: ...
+
+
 def evaluate_baselines(
     part: PreparedPart, train: PreparedPart, job: JobFolder, *, with_spectra: bool
 ) -> dict[str, ErrorTable]:
-    """Fit all baselines to the training set and compare them with a part, unless this has been done before.
+    """Fit the constants to the training set and compare them with a part, unless this has been done before.
 
     :param part: the evaluated part of the data set.
     :param train: its training part.
@@ -150,14 +190,49 @@ def evaluate_baselines(
     :return: numbers of all structures, by name of the baseline.
     """
     file = job.chunk("baselines", int(with_spectra), ".npz")
-    make_chunks(_evaluate, [(part, train, with_spectra)], [file], [len(part)], what="baselines")
-    arrays = read_arrays(file, BASELINES, "delete it and run the same command to compute the baselines again")
-    return {name: ErrorTable(part.entries, arrays[name], [""] * len(part)) for name in BASELINES}
+    make_chunks(_evaluate_constants, [(part, train, with_spectra)], [file], [len(part)], what="baselines")
+    return _read(part, file, _CONSTANTS)
 
 
-def _evaluate(part: PreparedPart, train: PreparedPart, with_spectra: bool, file: Path) -> None:
+def evaluate_network_baseline(
+    part: PreparedPart, train: PreparedPart, job: JobFolder, *, seed: int = 0
+) -> dict[str, ErrorTable]:
+    """Train the network and compare it with a part, unless this has been done before.
+
+    :param seed: see :class:`~electrain.evaluation.network_baseline.NetworkBaseline`; the others are as for
+        :func:`evaluate_baselines`.
+    :return: numbers of all structures, by name of the baseline.
+    :raises ValueError: if it cannot be trained on the training set.
+    """
+    file = job.chunk("network_baseline", seed, ".npz")
+    # The training has a progress bar of its own.
+    make_chunks(_evaluate_network, [(part, train, seed)], [file], [len(part)], what=TWO_LAYER_NETWORK, progress=False)
+    return _read(part, file, (TWO_LAYER_NETWORK,))
+
+
+def _read(part: PreparedPart, file: Path, names: tuple[str, ...]) -> dict[str, ErrorTable]:
+    arrays = read_arrays(file, names, "delete it and run the same command to compute the baselines again")
+    return {name: ErrorTable(part.entries, arrays[name], [""] * len(part)) for name in names}
+
+
+def _evaluate_constants(part: PreparedPart, train: PreparedPart, with_spectra: bool, file: Path) -> None:
     training = TrainingSet.read(train, with_spectra=with_spectra)
-    baselines = {name: Baseline(training, part.axis, per_element=name == CONSTANT_PER_ELEMENT) for name in BASELINES}
+    _evaluate(
+        part,
+        {name: Baseline(training, part.axis, per_element=name == CONSTANT_PER_ELEMENT) for name in _CONSTANTS},
+        file,
+    )
+
+
+def _evaluate_network(part: PreparedPart, train: PreparedPart, seed: int, file: Path) -> None:
+    training = TrainingStructures.read(train)
+    number = len(training.atoms)
+    with progress_bar(f"training of the {TWO_LAYER_NETWORK}", num_epochs(number) * number) as advance:
+        network = NetworkBaseline(training, part.axis, seed=seed, advance=advance)
+    _evaluate(part, {TWO_LAYER_NETWORK: network}, file)
+
+
+def _evaluate(part: PreparedPart, baselines: Mapping[str, _Predictor], file: Path) -> None:
     rows: dict[str, list[StructureErrors]] = {name: [] for name in baselines}
     for labelled in part.structures():
         for name, baseline in baselines.items():

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from electrain import __version__
-from electrain.data.reading import PreparedPart
+from electrain.data.reading import Entry, PreparedPart
 from electrain.data.work_folder import MANIFEST
 from electrain.files.own_files import expecting, read_arrays
 from electrain.files.replacing import atomically
@@ -86,6 +86,18 @@ def check_inputs(inputs: Sequence[Path], report: Path) -> None:
         place = path.resolve()
         if place == report.resolve() or predictions in (place, *place.parents):
             raise ValueError(f"expected another folder for the report than {report}, because it would replace {path}")
+
+
+def chosen_for_rotation(entries: Sequence[Entry], count: int) -> list[bool]:
+    """Choose up to ``count`` structures of each subset, evenly spaced in the order of the file."""
+    members: dict[str, list[int]] = {}
+    for index, entry in enumerate(entries):
+        members.setdefault(entry.subset, []).append(index)
+    chosen: set[int] = set()
+    for indices in members.values():
+        number = min(count, len(indices))
+        chosen.update(indices[place * len(indices) // number] for place in range(number))
+    return [index in chosen for index in range(len(entries))]
 
 
 def evaluate_part(

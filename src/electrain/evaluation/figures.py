@@ -9,6 +9,7 @@ from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, ENERGY, 
 from electrain.plots.calibration import plot_calibration
 from electrain.plots.style import SERIES
 
+from .baselines import CONSTANT_PER_ELEMENT, TWO_LAYER_NETWORK
 from .channel_errors import ChannelErrors
 from .summary import ALL, Summary
 from .typesetting import as_mathtext
@@ -39,6 +40,22 @@ _PANELS: tuple[tuple[str, str, bool, dict[str, str]], ...] = (
 )
 
 
+class _Mark(NamedTuple):
+    """How a baseline is marked: among the errors of subsets, and by a line in learning curves."""
+
+    marker: str
+    line: str
+    caption: str
+
+
+_MARKS = {
+    CONSTANT_PER_ELEMENT: _Mark("_", "--", "Dashes: the same errors of one constant per element."),
+    TWO_LAYER_NETWORK: _Mark(
+        "x", ":", "Crosses: the same errors of a two-layer network trained on the same structures."
+    ),
+}
+
+
 class NamedFigure(NamedTuple):
     """A figure with the name of its files and a caption."""
 
@@ -47,11 +64,11 @@ class NamedFigure(NamedTuple):
     figure: "Figure"
 
 
-def errors_by_subset(summary: Summary, baseline: Summary | None = None) -> NamedFigure | None:
+def errors_by_subset(summary: Summary, baselines: Mapping[str, Summary] | None = None) -> NamedFigure | None:
     """Plot the errors of every subset (figures 1 and 4 of the paper); ``None`` without errors.
 
     :param summary: errors of the model.
-    :param baseline: those of a constant per element, to be marked.
+    :param baselines: those of the baselines by name; a constant per element and the network are marked.
     """
     shown = [panel for panel in _PANELS if any(key in summary[ALL] for key in panel[3].values())]
     if not shown:
@@ -59,18 +76,22 @@ def errors_by_subset(summary: Summary, baseline: Summary | None = None) -> Named
     num_rows = (len(shown) + 1) // 2
     figure = new_figure(10.0, 0.6 + 2.7 * num_rows)
     panels = figure.subplots(num_rows, min(2, len(shown)), squeeze=False).ravel()
+    marked = _marked(baselines)
     for panel, item in zip(panels, shown, strict=False):
-        _plot_subsets(panel, item, summary, {ALL: {}} if baseline is None else baseline)
+        _plot_subsets(panel, item, summary, marked)
     for panel in panels[len(shown) :]:
         panel.set_axis_off()
     caption = "Errors of each subset and of all structures, with the number of structures in parentheses."
-    if baseline is not None:
-        caption += " Dashes: the same errors of the baseline, one constant per element."
+    caption += "".join(f" {_MARKS[name].caption}" for name in marked)
     return NamedFigure("errors_by_subset", caption, figure)
 
 
+def _marked(baselines: Mapping[str, Summary] | None) -> dict[str, Summary]:
+    return {name: baselines[name] for name in _MARKS if name in baselines} if baselines else {}
+
+
 def _plot_subsets(
-    panel: "Axes", item: tuple[str, str, bool, dict[str, str]], summary: Summary, baseline: Summary
+    panel: "Axes", item: tuple[str, str, bool, dict[str, str]], summary: Summary, baselines: Mapping[str, Summary]
 ) -> None:
     title, unit, logarithmic, lines = item
     positions = np.arange(len(summary))
@@ -83,10 +104,11 @@ def _plot_subsets(
         panel.plot(places, values, "os"[index], color=SERIES[index], label=label, markersize=6)
         panel.vlines(places, 0.0, values, color=SERIES[index], alpha=0.25, linewidth=1.0)
         shown.append(values)
-        if key in baseline[ALL]:
-            marks = np.array([baseline[subset][key] for subset in summary])
-            panel.plot(places, marks, "_", color=SERIES[index], markersize=7, markeredgewidth=2.0)
-            shown.append(marks)
+        for name, baseline in baselines.items():
+            marks = np.array([baseline[subset].get(key, np.nan) for subset in summary])
+            if np.isfinite(marks).any():
+                panel.plot(places, marks, _MARKS[name].marker, color=SERIES[index], markersize=7, markeredgewidth=2.0)
+                shown.append(marks)
     # A good model is far below its baseline.
     if logarithmic or (np.nanmin(shown) > 0 and np.nanmax(shown) > _LOGARITHMIC * np.nanmin(shown)):
         panel.set_yscale("log")
@@ -142,13 +164,13 @@ def errors_by_energy(models: Mapping[str, ChannelErrors]) -> NamedFigure:
 
 
 def learning_curve(
-    sizes: Sequence[int], summaries: Sequence[Summary], baseline: Summary | None = None
+    sizes: Sequence[int], summaries: Sequence[Summary], baselines: Mapping[str, Summary] | None = None
 ) -> NamedFigure | None:
     """Plot errors against the number of training structures (figures S1 to S4); ``None`` without errors.
 
     :param sizes: number of training structures of each model.
     :param summaries: errors of each model.
-    :param baseline: errors of a constant per element, to be marked.
+    :param baselines: errors of the baselines by name; a constant per element and the network are marked.
     """
     lines = {f"{quantity_of(DENSITY_OF_STATES).label}, RMSE (eq. 10)": ("dos_rmse_per_electron", DOS_ERROR_UNIT)}
     lines |= {f"{_GAP.label}, MAE": ("gap_head_mae", _GAP.unit)}
@@ -162,8 +184,11 @@ def learning_curve(
     for panel, (label, (key, unit)) in zip(panels, shown.items(), strict=True):
         values = np.array([summary[ALL][key] for summary in summaries])
         panel.plot(np.array(sizes)[order], values[order], "o-", color=SERIES[0])
-        if baseline is not None and key in baseline[ALL]:
-            panel.axhline(baseline[ALL][key], color="0.5", linewidth=1.0, linestyle="--", label="constant per element")
+        marked = {name: row[ALL].get(key, np.nan) for name, row in _marked(baselines).items()}
+        known = {name: value for name, value in marked.items() if np.isfinite(value)}
+        for name, value in known.items():
+            panel.axhline(value, color="0.5", linewidth=1.0, linestyle=_MARKS[name].line, label=name)
+        if known:
             panel.legend(frameon=False, fontsize=8)
         panel.set_xscale("log")
         panel.set_yscale("log")

@@ -9,20 +9,22 @@ from typing import Any
 import numpy as np
 
 from electrain import __version__
-from electrain.data.reading import Entry, PreparedPart
+from electrain.data.reading import PreparedPart
 from electrain.files.replacing import replacing
 from electrain.plots.style import save_figure
 from electrain.pretrained import Located, locate
 
 from .baselines import (
     CONSTANT_PER_ELEMENT,
-    MAX_SPECTRA,
+    check_network_baseline,
+    describe_baselines,
     evaluate_baselines,
+    evaluate_network_baseline,
     for_same_structures,
     training_part,
 )
 from .channel_errors import ChannelErrors, channel_errors
-from .chunk_files import check_inputs, evaluate_part, open_folder, read_spectra
+from .chunk_files import check_inputs, chosen_for_rotation, evaluate_part, open_folder, read_spectra
 from .distribution_figures import error_distribution, errors_by_element
 from .evaluated_ensemble import EvaluatedEnsemble, check_ensemble
 from .evaluated_model import EvaluatedModel
@@ -100,6 +102,7 @@ def evaluate_models(
     *,
     num_rotated: int,
     ensemble: bool = False,
+    network_baseline: bool = False,
     training_sizes: Sequence[int] = (),
     device: str | None = None,
     batch_size: int = 256,
@@ -118,6 +121,7 @@ def evaluate_models(
     :param report: folder to write to; new or empty, or with an evaluation of the same data set.
     :param num_rotated: number of structures in each subset for which the rotational discrepancy is computed.
     :param ensemble: also evaluate the average of all models, as the first model of the report.
+    :param network_baseline: also train a small network on the training set, as a baseline.
     :param training_sizes: number of training structures of each model, for learning curves, not for an ensemble.
     :param device: as for :class:`~electrain.calculators.ElectronicStructureModel`.
     :param batch_size: maximum number of atoms per batch.
@@ -125,8 +129,8 @@ def evaluate_models(
     :param extensions_directory: as for the same class.
     :param overwrite: replace the evaluation of another data set or with other settings.
     :param finish: called with the results while the folder is still locked, such as :func:`write_report`.
-    :raises ValueError: if a model does not match the data set, or can compute none of the structures, or if the report
-        would replace the data set or a model.
+    :raises ValueError: if a model does not match the data set, or can compute none of the structures, if the report
+        would replace the data set or a model, or if the network cannot be trained.
     :raises BlockingIOError: if another process is working in the folder.
     :raises FileExistsError: if the folder contains other files.
     """
@@ -151,6 +155,9 @@ def evaluate_models(
     if ensemble:
         candidates.insert(0, (located, f"ensemble of {len(models)}", EvaluatedEnsemble(tested)))
     rotate = chosen_for_rotation(part.entries, num_rotated)
+    train, with_spectra = training_part(part), tested[0].electronic is not None
+    if network_baseline:
+        check_network_baseline(part, train, located[0].name, with_spectra=with_spectra)
     found = []
     with open_folder(report, part, num_rotated, overwrite=overwrite) as job:
         for members, name, model in candidates:
@@ -160,11 +167,11 @@ def evaluate_models(
             if all(table.reasons):
                 raise ValueError(f"{source} can compute none of the structures in {part.path}: {table.reasons[0]}")
             found.append(ModelEvaluation(source, name, files, table, summarise(table), channel_errors(files, part)))
-        train = training_part(part)
         baselines = {}
         if train is not None:
-            with_spectra = tested[0].electronic is not None
             baselines = evaluate_baselines(part, train, job, with_spectra=with_spectra)
+            if network_baseline:
+                baselines |= evaluate_network_baseline(part, train, job)
         evaluation = Evaluation(
             part,
             found,
@@ -185,18 +192,6 @@ def check_sizes(training_sizes: Sequence[int], num_models: int) -> None:
         )
     if any(size < 1 for size in training_sizes):
         raise ValueError(f"expected positive numbers of training structures, got {list(training_sizes)}")
-
-
-def chosen_for_rotation(entries: Sequence[Entry], count: int) -> list[bool]:
-    """Choose up to ``count`` structures of each subset, evenly spaced in the order of the file."""
-    members: dict[str, list[int]] = {}
-    for index, entry in enumerate(entries):
-        members.setdefault(entry.subset, []).append(index)
-    chosen: set[int] = set()
-    for indices in members.values():
-        number = min(count, len(indices))
-        chosen.update(indices[place * len(indices) // number] for place in range(number))
-    return [index in chosen for index in range(len(entries))]
 
 
 def left_out(table: ErrorTable) -> dict[str, int]:
@@ -231,9 +226,9 @@ def report_figures(evaluation: Evaluation) -> list[NamedFigure]:
     first = evaluation.models[0]
     energies = evaluation.part.axis.target_grid.energies().numpy()
     channels = {model.name: model.channels for model in evaluation.models if model.channels is not None}
-    baseline = evaluation.baseline_summaries().get(CONSTANT_PER_ELEMENT)
+    baselines = evaluation.baseline_summaries()
     figures = [
-        errors_by_subset(first.summary, baseline),
+        errors_by_subset(first.summary, baselines),
         error_distribution(first.table, energies, lambda index: read_spectra(first.files, index)),
         gap_parity(first.table),
         fermi_level_parity(first.table),
@@ -244,7 +239,7 @@ def report_figures(evaluation: Evaluation) -> list[NamedFigure]:
     ]
     if len(evaluation.training_sizes) > 1:
         summaries = [model.summary for model in evaluation.models]
-        figures.append(learning_curve(evaluation.training_sizes, summaries, baseline))
+        figures.append(learning_curve(evaluation.training_sizes, summaries, baselines))
     return [figure for figure in figures if figure is not None]
 
 
@@ -303,23 +298,12 @@ def _facts(evaluation: Evaluation) -> dict[str, str]:
         "model": first.source,
         "data set": f"{part.folder}, part {part.part}, {counted(len(part), 'structure')}",
         "energy axis": f"{part.axis.grid}, relative to the Fermi level; smearing {part.axis.smearing:g} eV",
-        "baselines": _baseline_fact(evaluation),
+        "baselines": describe_baselines(list(evaluation.baselines), evaluation.num_training),
         "electrain": __version__,
     }
     for reason, count in left_out(first.table).items():
         facts[f"left out, {counted(count, 'structure')}"] = reason
     return facts
-
-
-def _baseline_fact(evaluation: Evaluation) -> str:
-    number = evaluation.num_training
-    if not evaluation.baselines:
-        return "none, because the data set has no training part"
-    spectra = f" (densities of states: {MAX_SPECTRA} of them)" if number > MAX_SPECTRA else ""
-    return (
-        f"constants fitted to the {counted(number, 'training structure')}{spectra}; forces and stresses of the "
-        "baselines are zero"
-    )
 
 
 def _json(evaluation: Evaluation) -> dict[str, Any]:

@@ -52,6 +52,16 @@ class EnergyAxis:
         return self.grid.extended_below(-self.max_shift)
 
     @property
+    def middle_shift(self) -> int:
+        """The middle one of all shifts, in channels: spectra that begin there have room on both sides."""
+        return self.max_shift // 2
+
+    @property
+    def middle_reference(self) -> float:
+        """Channel of a prediction on which the zero of a target falls at the middle shift."""
+        return -self.target_grid.start / self.grid.step + self.middle_shift
+
+    @property
     def margin(self) -> float:
         """Margin, in eV, between the lowest state and the lower end of the target grid."""
         return margin(self.smearing)

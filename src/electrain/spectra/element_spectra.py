@@ -4,6 +4,8 @@ import numpy as np
 import torch
 from scipy.optimize import nnls
 
+from .axis import EnergyAxis
+
 # Weight of a spectrum of zero for each element, in units of one structure: without it, elements that only occur
 # together would get arbitrary shares.
 RIDGE = 0.1
@@ -44,3 +46,14 @@ def element_spectra(counts: torch.Tensor, spectra: torch.Tensor, trusted: torch.
         right = np.concatenate([values[rows, channel], np.zeros(num_elements)])
         found[:, channel] = nnls(r, q.T @ right)[0]
     return torch.from_numpy(found)
+
+
+def at_middle_shift(spectra: torch.Tensor, axis: EnergyAxis) -> torch.Tensor:
+    """Put spectra on the prediction grid at the middle shift, with their first and last values beyond their ends.
+
+    :param spectra: shape ``(num_elements, axis.target_grid.size)``.
+    :param axis: energy axis.
+    :return: shape ``(num_elements, axis.grid.size)``.
+    """
+    room = (axis.middle_shift, axis.max_shift - axis.middle_shift)
+    return torch.nn.functional.pad(spectra, room, mode="replicate")

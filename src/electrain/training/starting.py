@@ -11,7 +11,7 @@ from metatrain.utils.data import CollateFn, unpack_batch
 from metatrain.utils.neighbor_lists import get_requested_neighbor_lists, get_system_with_neighbor_lists_transform
 from torch.utils.data import DataLoader
 
-from electrain.spectra.element_spectra import element_spectra
+from electrain.spectra.element_spectra import at_middle_shift, element_spectra
 
 from .composition import Datasets
 
@@ -62,9 +62,7 @@ def _start_spectra(model: Any, datasets: Datasets, name: str) -> None:
     values, trusted = model.axis.window(torch.stack(spectra))
     logging.info(f"Fitting a spectrum of each element to {len(values)} structures")
     found = element_spectra(torch.stack(counts), values, trusted)
-    shift = model.axis.max_shift // 2  # the middle of all shifts leaves room on both sides
-    padded = torch.nn.functional.pad(found, (shift, model.axis.max_shift - shift), mode="replicate")
-    model.network.start_spectra(name, padded)
+    model.network.start_spectra(name, at_middle_shift(found, model.axis))
 
 
 def _batches(

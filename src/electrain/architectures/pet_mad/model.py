@@ -68,13 +68,10 @@ def _few_data(hypers: Any, atomic_types: list[int], axis: EnergyAxis | None) -> 
         properties=element_properties(atomic_types) if hypers["element_properties"] else None,
         neighbor_weights=None if radius is None else neighbor_weights(atomic_types),
         descriptor_radius=0.0 if radius is None else float(radius),
-        channels=_channels(axis) if shifted and axis is not None else None,
+        channels=(
+            SpectrumChannels(axis.grid.size, axis.grid.step, axis.middle_reference, axis.smearing)
+            if shifted and axis is not None
+            else None
+        ),
         dropout=float(hypers["dropout"]),
     )
-
-
-def _channels(axis: EnergyAxis) -> SpectrumChannels:
-    grid = axis.grid
-    # where the zero of a target falls at the middle one of all shifts
-    reference = -axis.target_grid.start / grid.step + axis.max_shift // 2
-    return SpectrumChannels(grid.size, grid.step, reference, axis.smearing)
