@@ -44,7 +44,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         "results",
         "calculators",
     },
-    "demo": {"spectra", "interface", "files", "data", "calculators", "evaluation", "plots", "results"},
+    "demo": {"spectra", "interface", "files", "data", "calculators", "evaluation", "plots", "pretrained", "results"},
 }
 # Beside these, the standard library and the package itself
 ALLOWED = {

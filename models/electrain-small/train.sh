@@ -1,10 +1,10 @@
 # The embedded model electrain-small, from the data in this repository: bash models/electrain-small/train.sh FOLDER
-# Half an hour on one idle core. GPUs are used where there are any, but give other numbers.
+# From parts 1 to 9. Half an hour on one idle core. GPUs are used where there are any, but give other numbers.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$1"
 cd "$1"
-python "$here/../../datasets/assemble.py" structures.xyz "$here"/../../datasets/mad_like_part*.xyz.xz \
+python "$here/../../datasets/assemble.py" structures.xyz "$here"/../../datasets/mad_like_part[1-9].xyz.xz \
     "$here/../../datasets/dft_mini.xyz.xz"
 electrain prepare structures.xyz -o data --split given
 cd data

@@ -72,7 +72,7 @@ def test_a_file_of_the_same_name(small, tmp_path, monkeypatch, dos_only_file):
         ),
         ("pet-mad-dos-v1.0", "there is no model with the name 'pet-mad-dos-v1.0', and no such file; known names"),
         ("electrain-small.pt", "the model file electrain-small.pt does not exist"),
-        ("models/electrain-small", "the model file models/electrain-small does not exist"),
+        ("elsewhere/electrain-small", "the model file elsewhere/electrain-small does not exist"),
         (Path("somewhere.ckpt"), "the model file somewhere.ckpt does not exist"),
     ],
 )
