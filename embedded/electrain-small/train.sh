@@ -1,4 +1,4 @@
-# The embedded model electrain-small, from the data in this repository: bash models/electrain-small/train.sh FOLDER
+# The embedded model electrain-small, from the data in this repository: bash embedded/electrain-small/train.sh FOLDER
 # From parts 1 to 9. Half an hour on one idle core. GPUs are used where there are any, but give other numbers.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
