@@ -146,6 +146,14 @@ def test_right_options_of_the_training(changes):
         ({"cutoff_width": 4.6}, "cutoff_width: expected at most `cutoff`, which is 4.5, got 4.6"),
         ({"edge_width": 0}, "edge_width: expected a whole number >= 1, got 0"),
         ({"edge_width": -4}, "edge_width: expected a whole number >= 1, got -4"),
+        (
+            {"dropout": 0.1},
+            "dropout: expected 0.1 with `spectrum_head: shifted_parts` only, got `spectrum_head: linear`",
+        ),
+        (
+            {"radial_descriptors": 6.0},
+            "radial_descriptors: expected 6.0 with `spectrum_head: shifted_parts` only, got `spectrum_head: linear`",
+        ),
         ({"edge_width": 4}, "num_heads: expected a divisor of `edge_width`, which is 4, got 8"),
         ({"num_heads": True}, "num_heads: expected a whole number >= 1, got true"),
         ({"zbl": "yes"}, 'zbl: expected true or false, got "yes"'),

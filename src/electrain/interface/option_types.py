@@ -9,7 +9,7 @@ import types
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from annotated_types import Ge, Gt, Interval, Le, Unit
+from annotated_types import Ge, Gt, Interval, Le, Lt, Unit
 from ase.data import atomic_numbers, chemical_symbols
 from pydantic import AfterValidator, AllowInfNan, BeforeValidator, ValidationInfo
 from typing_extensions import NotRequired, Required, get_type_hints, is_typeddict
@@ -78,6 +78,18 @@ def divisor_of(other: str) -> AfterValidator:
         whole = info.data.get(other)  # not there if it is wrong itself
         if whole is not None and whole % value:
             raise ValueError(f"expected a divisor of `{other}`, which is {whole}, got {value}")
+        return value
+
+    return AfterValidator(check)
+
+
+def only_with(other: str, choice: str) -> AfterValidator:
+    """Make a check that an option is set only with a choice of another one, which is defined before it."""
+
+    def check(value: Any, info: ValidationInfo) -> Any:
+        chosen = info.data.get(other, choice)  # not there if it is wrong itself
+        if value and chosen != choice:
+            raise ValueError(f"expected {value!r} with `{other}: {choice}` only, got `{other}: {chosen}`")
         return value
 
     return AfterValidator(check)
@@ -174,13 +186,14 @@ def _parts(option: Any) -> tuple[Any, list[Any]]:
 
 def _range(metadata: list[Any]) -> str:
     most = "".join(f" and <= {entry.le:g}" for entry in metadata if isinstance(entry, Le))  # type: ignore[str-format]
+    most += "".join(f" and < {entry.lt:g}" for entry in metadata if isinstance(entry, Lt))  # type: ignore[str-format]
     for entry in metadata:
         if isinstance(entry, Interval):
             return f", {entry.ge} to {entry.le}"
         if isinstance(entry, Gt):
             return f" > {entry.gt}{most}"
         if isinstance(entry, Ge):
-            return f" >= {entry.ge}"
+            return f" >= {entry.ge}{most}"
     return ""
 
 

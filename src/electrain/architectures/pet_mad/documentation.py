@@ -21,7 +21,7 @@ from typing_extensions import NotRequired
 
 from electrain.architectures.base.checkpoints import checkpoint_of
 from electrain.architectures.base.hypers import LongRangeHypers, SpectralModelHypers
-from electrain.interface.option_types import Count, Positive, at_most, divisor_of
+from electrain.interface.option_types import Count, Positive, at_most, divisor_of, only_with
 from electrain.interface.options import MODEL_SECTION, TRAINING_SECTION, checked
 from electrain.training import hypers as training
 
@@ -76,15 +76,17 @@ class ModelHypers(SpectralModelHypers):
     element_properties: bool = False
     """Embed elements by their properties (electronegativity, radius, place in the periodic table, energies of atomic
     orbitals) and 0.1 of a learned table, instead of a learned table alone. For few data."""
-    radial_descriptors: Optional[Annotated[float, Ge(2.4), Le(30.0), Unit("Angstrom")]] = None
-    """If set, also read fixed radial descriptors of the neighborhood up to this distance, which may be larger than
-    ``cutoff``. For few data; read by ``spectrum_head: shifted_parts`` only."""
     spectrum_head: Literal["linear", "shifted_parts"] = "linear"
     """How the density of states comes from the features: as a linear map of them, as published, or as squares that
     begin with spectra of the elements, in four parts that move along the energy axis. The latter is for few data; its
     local densities of states cannot be negative."""
-    dropout: Annotated[float, Ge(0.0), Lt(1.0)] = 0.0
-    """Share of the hidden features in the head ``shifted_parts`` that is left out in training."""
+    radial_descriptors: Annotated[
+        Optional[Annotated[float, Ge(2.4), Le(30.0), Unit("Angstrom")]], only_with("spectrum_head", "shifted_parts")
+    ] = None
+    """With ``spectrum_head: shifted_parts``: if set, its head also reads fixed radial descriptors of the neighborhood
+    up to this distance, which may be larger than ``cutoff``."""
+    dropout: Annotated[float, Ge(0.0), Lt(1.0), only_with("spectrum_head", "shifted_parts")] = 0.0
+    """With ``spectrum_head: shifted_parts``: share of the hidden features in its head that is left out in training."""
     long_range: LongRangeHypers = init_with_defaults(LongRangeHypers)
     """metatrain's long-range features, which are potentials of learned charges; they need the package torch-pme. As in
     `pet`, training uses Ewald summation and predictions a particle mesh."""
