@@ -14,6 +14,7 @@ from ase.neighborlist import neighbor_list
 from metatomic.torch import ModelOutput, System, systems_to_torch
 from metatomic_ase import MetatomicCalculator
 from metatrain.utils.neighbor_lists import get_system_with_neighbor_lists
+from real_calculations import SEMICONDUCTORS_AND_MOLECULES
 from small_models import ALL_TARGETS, make_model
 
 from electrain.architectures.pet_mad.cuda_graphs import GraphedModel
@@ -21,7 +22,6 @@ from electrain.architectures.pet_mad.model import PETMAD
 from electrain.architectures.pet_mad.network.buckets import make_buckets
 from electrain.calculators import ElectronicStructureCalculator, ElectronicStructureModel
 from electrain.data import prepare_dataset
-from electrain.demo.data import SEMICONDUCTORS_AND_MOLECULES
 from electrain.spectra.alignment import best_shift
 from electrain.spectra.losses import spectral_loss
 

@@ -19,12 +19,12 @@ from metatrain.utils.data.get_dataset import get_dataset
 from metatrain.utils.omegaconf import expand_dataset_config
 from omegaconf import OmegaConf
 from pydantic import TypeAdapter
+from real_calculations import SEMICONDUCTORS_AND_MOLECULES
 
 from electrain import __version__
 from electrain.data import NothingUsableError, SampledSpectrum, dos_target, prepare_dataset, read_extended_xyz
 from electrain.data.recipes import recipe_for
 from electrain.data.writing import format_for
-from electrain.demo.data import SEMICONDUCTORS_AND_MOLECULES
 from electrain.interface.axis_labels import labels_to_grid
 from electrain.interface.quantities import ENERGY, FORCES, STRESS
 
@@ -438,7 +438,7 @@ def test_settings_that_make_no_sense(ten_frames, write_frames, tmp_path, setting
     assert not (tmp_path / "data").exists()
 
 
-def test_the_demo_data_pass_every_check():
+def test_real_calculations_pass_every_check():
     frames = list(read_extended_xyz(SEMICONDUCTORS_AND_MOLECULES))
     assert len(frames) == 125
     assert all(frame.num_electrons and frame.values[ENERGY] and FORCES in frame.values for frame in frames)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from ase import Atoms
 from ase.io import read
 from omegaconf import OmegaConf
@@ -145,10 +144,10 @@ def _show(comparisons: list[Comparison], structures: Sequence[Atoms], say: Calla
             f"     {item.calculation.name:32}{item.dft_band_gap:8.2f}{item.result.band_gap:8.2f}"
             f"{item.fermi_level_error:18.2f}{item.error:11.2f}{constant:15.2f}"
         )
-    gaps = [abs(float(item.band_gap_error or 0.0)) for item in comparisons]
-    levels = [abs(float(item.fermi_level_error or 0.0)) for item in comparisons]
+    gap = _mean_absolute([item.band_gap_error for item in comparisons])
+    level = _mean_absolute([item.fermi_level_error for item in comparisons])
     say(
-        f"     {'mean absolute, root mean square':32}{np.mean(gaps):16.2f}{np.mean(levels):18.2f}"
+        f"     {'mean absolute, root mean square':32}{gap:16.2f}{level:18.2f}"
         f"{_root_mean_square([item.error for item in comparisons]):11.2f}{_root_mean_square(constants):15.2f}"
     )
     say("     (per element: the best constant density of states of each element in the training data)")
@@ -158,12 +157,16 @@ def _show_change(before: list[Comparison], after: list[Comparison], say: Callabl
     say(f"\n     {'':16}{'DOS error (eV^-1/2)':>22}{'band gap (eV)':>16}")
     for name, comparisons in (("before", before), ("fine-tuned", after)):
         error = _root_mean_square([item.error for item in comparisons])
-        gap = np.mean([abs(float(item.band_gap_error or 0.0)) for item in comparisons])
+        gap = _mean_absolute([item.band_gap_error for item in comparisons])
         say(f"     {name:16}{error:22.2f}{gap:16.2f}")
 
 
+def _mean_absolute(errors: Sequence[float | None]) -> float:
+    return float(np.mean([abs(error) for error in errors if error is not None]))
+
+
 def _root_mean_square(errors: Sequence[float]) -> float:
-    return float(torch.tensor(errors, dtype=torch.float64).square().mean().sqrt())
+    return float(np.sqrt(np.mean(np.square(errors))))
 
 
 def plot(comparisons: Sequence[Comparison], path: Path, titles: Sequence[str] = ()) -> None:

@@ -4,4 +4,3 @@ from pathlib import Path
 
 HELD_OUT = Path(__file__).with_name("held_out.xyz.xz")
 SILICON = Path(__file__).with_name("silicon.xyz.xz")
-SEMICONDUCTORS_AND_MOLECULES = Path(__file__).with_name("semiconductors_and_molecules.xyz.xz")
