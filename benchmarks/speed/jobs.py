@@ -20,10 +20,10 @@ from electrain.architectures.pet_mad.trainer import Trainer
 from electrain.calculators import ElectronicStructureCalculator
 from electrain.interface.axis_labels import grid_to_labels
 from electrain.interface.quantities import DENSITY_OF_STATES
-from electrain.spectra.losses import spectral_loss
+from electrain.spectra.losses import CUMULATIVE_WEIGHT, GRADIENT_WEIGHT, spectral_loss
 from electrain.training.epoch import OptimizerStep
 from electrain.training.errors import EpochErrors
-from electrain.training.losses import CUMULATIVE_WEIGHT, GRADIENT_WEIGHT, Objective
+from electrain.training.losses import Objective
 from electrain.training.processes import Process
 
 LEARNING_RATE = 1e-5

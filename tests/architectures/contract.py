@@ -26,6 +26,7 @@ from tiny_models import (
     ALL_TARGETS,
     ELEMENTS,
     GRID_HYPERS,
+    SMALL,
     dataset_info,
     make_dataset,
     request,
@@ -46,24 +47,11 @@ from electrain.interface.quantities import (
 from electrain.nn.low_rank import find_low_rank
 from electrain.uncertainty.model import SpectralUncertainty
 
+SMALL_PET = {name: value for name, value in SMALL.items() if name != "energy_grid"}
 ROWS = {
-    "pet_mad": {
-        "cutoff": 3.0,
-        "edge_width": 8,
-        "node_width": 8,
-        "head_width": 8,
-        "feedforward_width": 8,
-        "num_heads": 2,
-        "num_attention_layers": 1,
-    },
+    "pet_mad": SMALL_PET,
     "pet_mad, for few data": {
-        "cutoff": 3.0,
-        "edge_width": 8,
-        "node_width": 8,
-        "head_width": 8,
-        "feedforward_width": 8,
-        "num_heads": 2,
-        "num_attention_layers": 1,
+        **SMALL_PET,
         "element_properties": True,
         "radial_descriptors": 3.0,
         "spectrum_head": "shifted_parts",

@@ -54,11 +54,12 @@ _RECIPE = """\
     learning_rate: {recipe.learning_rate}
     warmup_epochs: {recipe.warmup_epochs} # the learning rate increases linearly, ...
     {decrease}
+    weight_decay: {recipe.weight_decay}
     checkpoint_interval: {recipe.checkpoint_interval} # epochs
 """
 
 _HALVING = "halving_epochs: {} # ... and is then halved every time this number of epochs has passed"
-_COSINE = "learning_rate_schedule: cosine # ... and then decreases to 0 along a cosine\n    weight_decay: 0.01"
+_COSINE = "learning_rate_schedule: cosine # ... and then decreases to 0 along a cosine"
 
 _FINE_TUNING = """\
     # Start from the model whose energy axis this is. All its other settings of the network are used.
@@ -180,7 +181,7 @@ def options_yaml(
 def _network(recipe: Recipe, num_train: int) -> Iterator[str]:
     if recipe.network:
         yield f"# A network for few data, here {num_train} training structures; the published one is wider."
-        yield from (f"{name}: {json.dumps(value).strip(chr(34))}" for name, value in recipe.network.items())
+        yield from (f"{name}: {json.dumps(value)}" for name, value in recipe.network.items())
 
 
 def _training(

@@ -14,8 +14,8 @@ _SMALL_NETWORK: Mapping[str, Any] = {
     "feedforward_width": 128,
     "head_width": 64,
     "element_properties": True,
-    "radial_descriptors": 6.0,
     "spectrum_head": "shifted_parts",
+    "radial_descriptors": 6.0,
     "dropout": 0.1,
     "band_gap_from": "atoms",
 }
@@ -31,6 +31,7 @@ class Recipe(NamedTuple):
     :param warmup_epochs: passes in which the learning rate increases from zero.
     :param halving_epochs: passes after which the learning rate is halved, again and again; ``None`` for a decrease
         along a cosine.
+    :param weight_decay: relative to the learning rate.
     :param checkpoint_interval: passes between two checkpoints.
     """
 
@@ -40,11 +41,12 @@ class Recipe(NamedTuple):
     num_epochs: int
     warmup_epochs: int
     halving_epochs: int | None
+    weight_decay: float
     checkpoint_interval: int
 
     @property
     def for_few(self) -> bool:
-        """Whether it is for few structures: loss per electron, and decaying weights."""
+        """Whether it is for few structures, whose loss is per electron."""
         return bool(self.network)
 
 
@@ -56,7 +58,7 @@ def recipe_for(num_structures: int) -> Recipe:
     docs/training.md has measured errors.
     """
     if num_structures >= _MANY:
-        return Recipe({}, 16, 1e-4, 760, 100, 250, 20)
+        return Recipe({}, 16, 1e-4, 760, 100, 250, 0.0, 20)
     num_epochs = _between(40, 60_000 // num_structures, 200)
     return Recipe(
         network=_SMALL_NETWORK,
@@ -65,6 +67,7 @@ def recipe_for(num_structures: int) -> Recipe:
         num_epochs=num_epochs,
         warmup_epochs=max(1, num_epochs // 20),
         halving_epochs=None,
+        weight_decay=0.01,
         checkpoint_interval=max(1, num_epochs // 20),
     )
 

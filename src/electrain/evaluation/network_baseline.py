@@ -22,7 +22,7 @@ from electrain.nn.two_layer import RADIUS, TwoLayerNetwork, TwoLayerPrediction
 from electrain.results import ElectronicStructure
 from electrain.spectra import EnergyAxis, electrons_in_target, spectral_loss_terms
 from electrain.spectra.element_spectra import at_middle_shift, element_spectra
-from electrain.spectra.losses import mean_loss
+from electrain.spectra.losses import CUMULATIVE_WEIGHT, GRADIENT_WEIGHT, mean_loss
 
 # So many training structures, spread evenly over the file, are in memory.
 MAX_STRUCTURES = 20_000
@@ -33,7 +33,6 @@ _LEARNING_RATE, _WEIGHT_DECAY = 1e-3, 0.01
 _WARMUP_STEPS = 200
 _MAX_GRADIENT = 1.0
 _DECAY_OF_AVERAGE = 0.995  # of the weights, per step
-_GRADIENT_WEIGHT, _CUMULATIVE_WEIGHT = 1e-4, 2e-4  # eV^2, eV^-2
 _LEVELS_WEIGHT = 0.1  # of gap and Fermi level
 _METAL = 0.05  # eV; no smaller gap counts as one
 
@@ -215,7 +214,7 @@ def _loss(predicted: TwoLayerPrediction, targets: torch.Tensor, gaps: torch.Tens
     step, trusted = axis.grid.step, ~torch.isnan(targets)
     terms = spectral_loss_terms(predicted.spectra, targets, trusted, step)
     electrons = electrons_in_target(targets, trusted, step)
-    spectral = mean_loss(terms, trusted, electrons, _GRADIENT_WEIGHT, _CUMULATIVE_WEIGHT)
+    spectral = mean_loss(terms, trusted, electrons, GRADIENT_WEIGHT, CUMULATIVE_WEIGHT)
     levels = functional.smooth_l1_loss(predicted.level, (step * (terms.shift - axis.middle_shift)).to(targets))
     known = ~torch.isnan(gaps)
     if not known.any():

@@ -61,6 +61,10 @@ class Network(nn.Module):
         """
         raise NotImplementedError
 
+    def starting_points(self) -> List[nn.Parameter]:
+        """Parameters that begin with what is known already, and must not decay to zero."""
+        return []
+
     def make_head(self, size: int, kind: str) -> nn.Module:
         """All parameters that belong to one target alone.
 

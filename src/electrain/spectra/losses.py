@@ -7,6 +7,10 @@ from torch.nn.functional import pad
 
 from .alignment import best_shift
 
+# See docs/training.md for the scan behind the default of the cumulative weight (beta).
+GRADIENT_WEIGHT = 1e-4  # alpha, eV^2
+CUMULATIVE_WEIGHT = 2e-4  # beta, eV^-2
+
 
 class SpectralLossTerms(NamedTuple):
     """The three terms of each structure, not yet divided by its number of atoms, and the shift they share."""

@@ -11,8 +11,7 @@ from typing_extensions import NotRequired, TypedDict
 
 from electrain.interface.option_types import AtomicNumber, Count, Finite, NonNegative, Positive, at_most
 from electrain.nn.low_rank import LowRank
-
-from .losses import CUMULATIVE_WEIGHT, GRADIENT_WEIGHT
+from electrain.spectra.losses import CUMULATIVE_WEIGHT, GRADIENT_WEIGHT
 
 
 class LowRankHypers(TypedDict):

@@ -18,16 +18,12 @@ from metatrain.utils.per_atom import average_by_num_atoms
 from electrain.interface.quantities import quantity_of
 from electrain.spectra.alignment import fermi_level_after_alignment
 from electrain.spectra.axis import EnergyAxis
-from electrain.spectra.losses import mean_loss, spectral_loss_terms
+from electrain.spectra.losses import CUMULATIVE_WEIGHT, GRADIENT_WEIGHT, mean_loss, spectral_loss_terms
 from electrain.spectra.metrics import electrons_in_target
 
 from .errors import PointwiseErrors, SpectrumErrors
 from .processes import Process
 from .terms import Evaluated, LossTerm, Maps
-
-# See docs/training.md for the scan behind the default of the cumulative weight (beta).
-GRADIENT_WEIGHT = 1e-4  # alpha, eV^2
-CUMULATIVE_WEIGHT = 2e-4  # beta, eV^-2
 
 
 class SelfAlignedLoss:

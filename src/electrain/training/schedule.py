@@ -10,17 +10,18 @@ from torch.optim.lr_scheduler import LambdaLR
 from .hypers import TrainerHypers
 
 
-def make_optimizer(model: torch.nn.Module, hypers: TrainerHypers) -> Optimizer:
+def make_optimizer(model: Any, hypers: TrainerHypers) -> Optimizer:
     """Make Adam for the parameters that are trained, or AdamW with ``weight_decay``.
 
-    Weights decay; vectors, such as biases and the scales of norms, and spectra of elements do not.
+    Weights decay; vectors, such as biases and the scales of norms, and starting points of the network do not.
     """
-    trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     # fused: one pass over all parameters, which gives the same step
     if hypers["weight_decay"] == 0.0:
-        return torch.optim.Adam([p for _, p in trained], lr=hypers["learning_rate"], fused=True)
-    kept = [p for name, p in trained if p.dim() < 2 or name.endswith(".last.elements")]
-    decaying = [p for name, p in trained if not (p.dim() < 2 or name.endswith(".last.elements"))]
+        return torch.optim.Adam(trained, lr=hypers["learning_rate"], fused=True)
+    starting_points = {id(parameter) for parameter in model.network.starting_points()}
+    kept = [parameter for parameter in trained if parameter.dim() < 2 or id(parameter) in starting_points]
+    decaying = [parameter for parameter in trained if parameter.dim() >= 2 and id(parameter) not in starting_points]
     groups: list[dict[str, Any]] = [{"params": decaying}, {"params": kept, "weight_decay": 0.0}]
     rate, decay = hypers["learning_rate"], hypers["weight_decay"]
     return torch.optim.AdamW(groups, lr=rate, weight_decay=decay, fused=True)

@@ -55,6 +55,8 @@ def _start_spectra(model: Any, datasets: Datasets, name: str) -> None:
             continue
         elements = model.element_of_type.cpu()
         for system, target in zip(systems, targets[name].block().values, strict=True):
+            if len(system) == 0:
+                continue
             counts.append(torch.bincount(elements[system.types.long()], minlength=len(model.atomic_types)))
             spectra.append(target)
     if not spectra:

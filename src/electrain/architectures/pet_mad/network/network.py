@@ -159,6 +159,11 @@ class PointEdgeTransformer(Network):
         """See :meth:`Network.spectra_to_start`."""
         return [name for name, head in self.heads.items() if isinstance(head, ShiftedSpectraHead)]
 
+    def starting_points(self) -> list[nn.Parameter]:
+        """See :meth:`Network.starting_points`."""
+        heads: list[Any] = [self.head(name) for name in self.spectra_to_start()]
+        return [head.last.elements for head in heads]
+
     def start_spectra(self, name: str, spectra: torch.Tensor) -> None:
         """See :meth:`Network.start_spectra`."""
         head: Any = self.head(name)
