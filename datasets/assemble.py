@@ -15,6 +15,7 @@ not good enough to test on.
 import argparse
 import csv
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 from ase import Atoms
@@ -23,6 +24,7 @@ from ase.io import read, write
 HELD_OUT = Path(__file__).parent / "held_out.csv"
 
 
+@cache
 def held_out() -> dict[str, str]:
     """Return the part of each formula and each parent that is held out."""
     with HELD_OUT.open(newline="") as file:

@@ -37,8 +37,8 @@ class AxisSettings:
     :param smearing: standard deviation of the Gaussians.
     :param max_shift: how far a prediction may be shifted to match its target.
     :param targets: grid of the targets; ``None`` fits it to the data.
-    :param dos_start: energy of the first value of densities of states that come without their energies, on these
-        channels and with this smearing; ``None`` if there are none.
+    :param dos_start: energy of the first value of densities of states that come without their energies, with this step
+        and smearing; ``None`` if there are none. On other channels than those of ``targets``, they are moved to them.
     :raises SettingsError: for invalid settings, also for more than 20,000 channels.
     """
 
@@ -58,13 +58,6 @@ class AxisSettings:
             grid_to_labels(EnergyGrid(start, self.step, 2))  # refuses an energy that the files cannot represent
         if self.targets is not None:
             check_size(self.targets.stop - self.targets.start + self.max_shift, self.step)
-        if self.targets is not None and self.dos_start is not None:
-            given = EnergyGrid(self.dos_start, self.step, 1)
-            if self.targets.channel_of(given) is None:
-                raise ValueError(
-                    f"expected densities of states on the channels of the energy axis, {self.targets}, got "
-                    f"{self.dos_start:g} eV as the first energy"
-                )
 
     @property
     def origin(self) -> float:

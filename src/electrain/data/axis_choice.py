@@ -87,7 +87,7 @@ class AxisChoice(NamedTuple):
         return values
 
     def _as_in_model(self, model: Located) -> AxisSettings:
-        """Take the axis of a model, on which densities of states without energies must lie."""
+        """Take the axis of a model; densities of states without energies have its step and smearing."""
         name = model.name
         self._refuse("step", "max_shift", "grid", beside=f"the axis of {name}")
         axis = axis_of_model(model.path)
