@@ -1,17 +1,18 @@
-"""Tight-binding densities of states of many structures, as a data set for `mtt train`.
+"""Densities of states from tight binding for many structures, as a data set for `mtt train`.
 
     python pretraining/label.py structures.xyz data/options.yaml pretrained
     cd pretrained && mtt train options.yaml
 
-One target, `mtt::tight_binding`: per atom, the densities of states of its s, p and d orbitals in steps of 0.5 eV about
-the Fermi level, the Fermi level and the gap of the structure, each divided by its standard deviation over the first
-structures. Every 50th structure is for validation. `data/options.yaml`, from `electrain prepare`, has the network and the
-energy axis of the model to be fine-tuned later.
+Two targets, with values of every atom: densities of states of its s, p and d orbitals in steps of 0.5 eV about the Fermi
+level, and the Fermi level and the gap of its structure. `mtt::tight_binding` has them from Harrison's model for all
+structures, `mtt::xtb` from GFN1-xTB for those without periodicity (NaN for others). All are divided by their standard
+deviations over the first structures. Every 50th structure is for validation. `data/options.yaml`, from
+`electrain prepare`, has the network and the energy axis of the model to be fine-tuned later.
 """
 
 import argparse
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -21,59 +22,71 @@ from ase import Atoms
 from ase.io import iread
 from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatrain.utils.data.writers import MemmapWriter
-from tight_binding import tight_binding
+from tight_binding import ENERGIES, TightBinding, tight_binding
 from tqdm import tqdm
+from xtb import xtb
 
 from electrain.files.replacing import atomically
 from electrain.interface.ase_systems import to_system
 
-TARGET = "mtt::tight_binding"
+SOURCES: dict[str, Callable[[Atoms], TightBinding | None]] = {
+    "mtt::tight_binding": tight_binding,
+    "mtt::xtb": lambda atoms: None if atoms.pbc.any() else xtb(atoms),
+}
+NUM_VALUES = 3 * len(ENERGIES) + 2
 FOR_SCALES = 2000  # structures
 LEAST_SCALE = 0.05  # states/eV; channels that are nearly empty everywhere shall not count as much as others
-LARGEST_GAP = 10.0  # eV; gaps of noble gases
+LARGEST_GAP = 10.0  # eV, beyond those of all solids but noble gases
+LARGEST = 10.0  # standard deviations; a few clusters have levels far from all others
 EVERY = 50
 
 
-def values(atoms: Atoms) -> np.ndarray:
-    """Return what is learned of every atom, shape ``(num_atoms, num_values)``."""
-    found = tight_binding(atoms)
-    whole = np.tile([found.fermi_level, min(found.gap, LARGEST_GAP)], (len(atoms), 1))
-    return np.concatenate([found.local.reshape(len(atoms), -1), whole], axis=1)
+def values(found: TightBinding | None, num_atoms: int) -> np.ndarray:
+    """Return what is learned of every atom, shape ``(num_atoms, NUM_VALUES)``."""
+    if found is None:
+        return np.full((num_atoms, NUM_VALUES), np.nan)
+    whole = np.tile([found.fermi_level, min(found.gap, LARGEST_GAP)], (num_atoms, 1))
+    return np.concatenate([found.local.reshape(num_atoms, -1), whole], axis=1)
+
+
+def labels(atoms: Atoms) -> dict[str, np.ndarray]:
+    """Return the values of all targets."""
+    return {name: values(source(atoms), len(atoms)) for name, source in SOURCES.items()}
 
 
 def to_map(array: np.ndarray) -> TensorMap:
     """Label values of atoms."""
     atoms = torch.arange(len(array))
     samples = Labels(["system", "atom"], torch.stack([torch.zeros_like(atoms), atoms], dim=1))
-    properties = Labels.range("value", array.shape[1])
-    block = TensorBlock(torch.from_numpy(array), samples, [], properties)
+    block = TensorBlock(torch.from_numpy(array), samples, [], Labels.range("value", array.shape[1]))
     return TensorMap(Labels.single(), [block])
 
 
-def write(frames: Iterable[Atoms], folder: Path) -> tuple[int, list[int]]:
-    """Write training and validation set, and return the number of values of an atom and the elements that occur."""
+def write(frames: Iterable[Atoms], folder: Path) -> list[int]:
+    """Write training and validation set, and return the elements that occur."""
     frames = iter(frames)
     first = list(itertools.islice(frames, FOR_SCALES))
-    deviations = np.concatenate([values(atoms) for atoms in first]).std(axis=0)
-    scales = np.maximum(deviations, LEAST_SCALE)
+    examples = [labels(atoms) for atoms in first]
+    scales = {}
+    for name in SOURCES:
+        scales[name] = np.nanstd(np.concatenate([example[name] for example in examples]), axis=0).clip(LEAST_SCALE)
     elements: set[int] = set()
     writers = {part: MemmapWriter(folder / part) for part in ("train", "validation")}
     for index, atoms in enumerate(tqdm(itertools.chain(first, frames), unit="structures")):
         elements.update(int(number) for number in atoms.numbers)
-        part = "validation" if index % EVERY == EVERY - 1 else "train"
-        writers[part].write([to_system(atoms)], {TARGET: to_map(values(atoms) / scales)})
+        found = examples[index] if index < len(examples) else labels(atoms)
+        scaled = {name: to_map((array / scales[name]).clip(-LARGEST, LARGEST)) for name, array in found.items()}
+        writers["validation" if index % EVERY == EVERY - 1 else "train"].write([to_system(atoms)], scaled)
     for writer in writers.values():
         writer.finish()
-    return len(scales), sorted(elements)
+    return sorted(elements)
 
 
-def write_options(like: Path, elements: list[int], num_values: int, output: Path) -> None:
+def write_options(like: Path, elements: list[int], output: Path) -> None:
     """Write the options of the training, with the network and the elements of other options."""
     options = yaml.safe_load((Path(__file__).parent / "options.yaml").read_text())
     model = yaml.safe_load(like.read_text())["architecture"]["model"]
     options["architecture"] |= {"model": model, "atomic_types": elements}
-    for part in ("training_set", "validation_set"):
-        options[part]["targets"][TARGET]["num_subtargets"] = num_values
     output.write_text(yaml.safe_dump(options, sort_keys=False))
 
 
@@ -87,8 +100,8 @@ def main() -> None:
     if args.output.exists():
         parser.error(f"{args.output} exists")
     with atomically(args.output) as unfinished:
-        num_values, elements = write(iread(args.structures, ":"), unfinished)
-        write_options(args.options, elements, num_values, unfinished / "options.yaml")
+        elements = write(iread(args.structures, ":"), unfinished)
+        write_options(args.options, elements, unfinished / "options.yaml")
 
 
 if __name__ == "__main__":

@@ -286,7 +286,9 @@ class ElectronicStructureModel:
             requested[DENSITY_OF_STATES] = ModelOutput(sample_kind="atom")
         options = ModelEvaluationOptions(length_unit="angstrom", outputs=requested)
         # Neighbor lists store their results, so they also serve one thread at a time.
-        with torch.no_grad(), self._precision.in_use():
+        # Compiling an optimised version takes seconds in the first two predictions, and gains nothing on CPUs.
+        optimise = self.device.type != "cpu"
+        with torch.no_grad(), self._precision.in_use(), torch.jit.optimized_execution(optimise):
             systems = self._systems(batch)
             try:
                 predicted = self._model(systems, options, check_consistency=False)
