@@ -229,7 +229,9 @@ def test_it_is_moved_to_the_channels_of_a_model(ten, make_calculation, tmp_path)
             expected = smeared(make_calculation(seed=row.frame), energies)
             assert trusted.any() and not trusted.all()
             # a mean over two half channels: h^2 / 8 times the curvature, at most 1 / sigma^2 of the height
-            np.testing.assert_allclose(dos[trusted], expected[trusted], atol=(STEP / SMEARING) ** 2 / 8 * expected.max())
+            np.testing.assert_allclose(
+                dos[trusted], expected[trusted], atol=(STEP / SMEARING) ** 2 / 8 * expected.max()
+            )
             assert dos[trusted].sum() == pytest.approx(expected[trusted].sum(), rel=1e-4)
 
 

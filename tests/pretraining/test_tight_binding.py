@@ -9,7 +9,7 @@ from ase import Atoms
 from ase.build import bulk, molecule
 from scipy.spatial.transform import Rotation
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "pretraining"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "pretraining"))
 import tight_binding as tb
 
 ROTATION = Rotation.from_euler("xyz", [0.3, 1.1, -0.7]).as_matrix()
