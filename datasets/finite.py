@@ -3,8 +3,8 @@
     python finite.py finite.xyz [--seed 1] [--count 2000]
 
 Molecules are those of `structures.py` with elements replaced by others that behave alike, and distorted; clusters are
-grown atom by atom or cut from crystals. As in `substitutions.py`, of the
-compounds that are held out none is drawn. All have an even number of electrons.
+grown atom by atom or cut from crystals. None of the compounds that are held out is drawn. All have an even number of
+electrons.
 
 The keys in `info` are those of `structures.py`.
 """
@@ -33,7 +33,6 @@ from structures import (
     grown_cluster,
     parent_of,
     rattled,
-    too_close,
 )
 from substitutions import POOL, relatives
 
@@ -64,7 +63,7 @@ def substituted_g2(rng: np.random.Generator) -> Atoms:
 
 
 def cluster(solids: dict[str, tuple[Atoms, str]], rng: np.random.Generator) -> Atoms:
-    """Grow a cluster of two to five atoms, of one element, of any, or of light ones with any; or cut it from a crystal."""
+    """Grow a cluster of two to five atoms of one, two or many elements, or cut it from a crystal."""
     size = int(rng.integers(2, 6))
     kind = rng.integers(4)
     pool = sorted(set(POOL) - NOBLE)

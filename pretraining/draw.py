@@ -33,7 +33,7 @@ IMAGES = np.stack(np.meshgrid(*[[-1, 0, 1]] * 3), axis=-1).reshape(-1, 3)
 
 
 def random_cell(rng: np.random.Generator) -> Atoms | None:
-    """Put one to eight atoms of up to three elements at random into a random cell of about the volume of their radii."""
+    """Put one to eight atoms of up to three elements at random into a random cell; `None` if there is no room."""
     size = int(rng.integers(1, 9))
     symbols = [str(s) for s in rng.choice(rng.choice(POOL, min(3, size), replace=False), size)]
     radii = covalent_radii[[atomic_numbers[s] for s in symbols]]

@@ -3,10 +3,10 @@
     python pretraining/label.py structures.xyz data/options.yaml pretrained
     cd pretrained && mtt train options.yaml
 
-Two targets, with values of every atom: densities of states of its s, p and d orbitals in steps of 0.5 eV about the Fermi
-level, and the Fermi level and the gap of its structure. `mtt::tight_binding` has them from Harrison's model for all
-structures, `mtt::xtb` from GFN1-xTB for those without periodicity (NaN for others). All are divided by their standard
-deviations over the first structures. Every 50th structure is for validation. `data/options.yaml`, from
+Two targets, with values of every atom: densities of states of its s, p and d orbitals in steps of 0.5 eV about the
+Fermi level, and the Fermi level and the gap of its structure. `mtt::tight_binding` has them from Harrison's model for
+all structures, `mtt::xtb` from GFN1-xTB for those without periodicity (NaN for others). All are divided by their
+standard deviations over the first structures. Every 50th structure is for validation. `data/options.yaml`, from
 `electrain prepare`, has the network and the energy axis of the model to be fine-tuned later.
 """
 

@@ -1,11 +1,11 @@
-"""Harrison's universal tight binding: local densities of states of any structure in milliseconds, without any parameter fit.
+r"""Harrison's universal tight binding: local densities of states of any structure in milliseconds, without a fit.
 
 Orthogonal s, p and d orbitals with the energies of the free atom (``element_data.csv`` of electrain), and two-center
 hoppings that depend on the distance alone (W. A. Harrison, Elementary Electronic Structure, 1999):
 
-.. math:: V_{ll'm} = \\eta_{ll'm} \\frac{\\hbar^2}{m_e d^2}, \\quad
-    V_{ldm} = \\eta_{ldm} \\frac{\\hbar^2 r_d^{3/2}}{m_e d^{7/2}}, \\quad
-    V_{ddm} = \\eta_{ddm} \\frac{\\hbar^2 r_d^3}{m_e d^5}
+.. math:: V_{ll'm} = \eta_{ll'm} \frac{\hbar^2}{m_e d^2}, \quad
+    V_{ldm} = \eta_{ldm} \frac{\hbar^2 r_d^{3/2}}{m_e d^{7/2}}, \quad
+    V_{ddm} = \eta_{ddm} \frac{\hbar^2 r_d^3}{m_e d^5}
 
 cut off smoothly at 4.6 Angstrom and beyond 1.15 times the sum of the radii. It is no substitute for a calculation (no
 overlap, no charge transfer, no 4f), but it knows which levels are there, how they split and where gaps open: over

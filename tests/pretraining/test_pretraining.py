@@ -1,8 +1,9 @@
 """The structures and labels of pretraining/: seeded, physical, without held-out compounds, and read by `mtt train`."""
 
 import sys
-from pathlib import Path
 
+import draw
+import label
 import numpy as np
 import pytest
 import yaml
@@ -11,11 +12,6 @@ from ase.build import bulk, molecule
 from ase.data import covalent_radii
 from ase.io import write
 from metatrain.utils.data.dataset import MemmapDataset
-
-PRETRAINING = Path(__file__).parents[2] / "pretraining"
-sys.path.insert(0, str(PRETRAINING))
-import draw
-import label
 from tight_binding import tight_binding
 from xtb import xtb
 

@@ -1,16 +1,11 @@
 """The tight-binding model that pretraining/ learns from, against closed forms and symmetries."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
+import tight_binding as tb
 from ase import Atoms
 from ase.build import bulk, molecule
 from scipy.spatial.transform import Rotation
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "pretraining"))
-import tight_binding as tb
 
 ROTATION = Rotation.from_euler("xyz", [0.3, 1.1, -0.7]).as_matrix()
 

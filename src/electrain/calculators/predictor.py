@@ -288,7 +288,7 @@ class ElectronicStructureModel:
         # Neighbor lists store their results, so they also serve one thread at a time.
         # Compiling an optimised version takes seconds in the first two predictions, and gains nothing on CPUs.
         optimise = self.device.type != "cpu"
-        with torch.no_grad(), self._precision.in_use(), torch.jit.optimized_execution(optimise):
+        with torch.no_grad(), self._precision.in_use(), torch.jit.optimized_execution(optimise):  # type: ignore[attr-defined]
             systems = self._systems(batch)
             try:
                 predicted = self._model(systems, options, check_consistency=False)
