@@ -1,0 +1,190 @@
+"""Error against the number of training structures, and against the time of a prediction.
+
+    OMP_NUM_THREADS=1 python benchmarks/learning_curve.py STRUCTURES.xyz PRETRAINED.ckpt -o FOLDER
+        [--shares 0.125 0.25 0.5 1] [--epochs 16]
+
+STRUCTURES.xyz is from `datasets/assemble.py`. For each share of its training structures (drawn in one order, so that
+smaller sets are parts of larger ones), `pet_mad` learns densities of states and band gaps with the options that
+`electrain prepare` writes for all of them, from scratch and from the pre-trained checkpoint. It sees each structure
+`--epochs` times, or more often if the set is less than half of all. Beside it are the constant per element and the
+two-layer network of `electrain evaluate`. Nothing is selected on the test part, which every model predicts once.
+
+Writes FOLDER/learning_curve.csv and .png. What is in FOLDER already is not repeated.
+"""
+
+import argparse
+import csv
+import json
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import ase.io
+import matplotlib.pyplot as plt
+import numpy as np
+import yaml
+
+from electrain.calculators import ElectronicStructureModel
+from electrain.data.reading import PreparedPart
+from electrain.evaluation.network_baseline import NetworkBaseline, TrainingStructures
+from electrain.evaluation.summary import ALL
+from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES
+from electrain.plots.style import LINE, PREDICTED, REFERENCE, SERIES, save_figure
+
+GRID = ("-81.85", "34.7")  # eV, as in embedded/electrain-small/train.sh
+CONSTANT, TWO_LAYER, SCRATCH, PRETRAINED = (
+    "constant per element",
+    "two-layer network",
+    "pet_mad",
+    "pet_mad, pre-trained",
+)
+COLORS = {CONSTANT: REFERENCE, TWO_LAYER: SERIES[2], SCRATCH: LINE, PRETRAINED: PREDICTED}
+PARTS = ("validation", "test")
+ERRORS = {"dos_rmse_per_electron": "DOS, RMSE of eq. 10 (eV^-1/2)", "gap_head_mae": "gap, MAE (eV)"}
+
+
+def run(*command: Any, folder: Path) -> None:
+    """Run a command; its output is shown only if it fails."""
+    done = subprocess.run([str(word) for word in command], cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(map(str, command))}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+
+
+def prepared(structures: Path, share: float, folder: Path) -> Path:
+    """Prepare a share of the training structures with the other parts whole."""
+    output = folder / f"data-{share:g}"
+    if not output.exists():
+        frames = ase.io.read(structures, ":")
+        train = [i for i, atoms in enumerate(frames) if atoms.info["split"] == "train"]
+        drawn = np.random.default_rng(0).permutation(train)[: round(share * len(train))]
+        kept = set(drawn.tolist()) | (set(range(len(frames))) - set(train))
+        part = folder / f"structures-{share:g}.xyz"
+        ase.io.write(part, [atoms for i, atoms in enumerate(frames) if i in kept], format="extxyz")
+        run("electrain", "prepare", part.name, "-o", output.name, "--split", "given", "--grid", *GRID, folder=folder)
+    return output
+
+
+def trained(data: Path, share: float, pretrained: Path | None, network: dict[str, Any], epochs: int) -> Path:
+    """Train `pet_mad` on densities of states and gaps."""
+    name = "scratch" if pretrained is None else "pretrained"
+    model = data / f"{name}.pt"
+    if not model.exists():
+        options = yaml.safe_load((data / "options.yaml").read_text())
+        options["architecture"]["model"] = network
+        training = options["architecture"]["training"]
+        training["num_epochs"] = max(epochs, round(epochs * 0.5 / share))
+        training["num_workers"] = 0
+        training["loss"] = {name: training["loss"][name] for name in (DENSITY_OF_STATES, BAND_GAP)}
+        if pretrained is not None:
+            training["finetune"] = {"read_from": str(pretrained)}
+        for part in ("training_set", "validation_set", "test_set"):
+            targets = options[part]["targets"]
+            options[part]["targets"] = {name: targets[name] for name in (DENSITY_OF_STATES, BAND_GAP)}
+        (data / f"{name}.yaml").write_text(yaml.safe_dump(options))
+        run("mtt", "train", f"{name}.yaml", "-r", "seed=0", "-o", model.name, folder=data)
+    return model
+
+
+def evaluated(data: Path, models: list[Path], part: str) -> dict[str, dict[str, float]]:
+    """Errors of the models and of the baselines."""
+    output = data / f"report-{part}"
+    if not (output / "summary.json").exists():
+        flags = [word for model in models for word in ("-m", model.name)]
+        command = ["electrain", "evaluate", ".", "--part", part, *flags, "--network-baseline", "--rotations", 0]
+        run(*command, "-o", output.name, folder=data)
+    report = json.loads((output / "summary.json").read_text())
+    found = {name: report["baselines"][name][ALL] for name in report["baselines"]}
+    return found | {model["model"]: model["subsets"][ALL] for model in report["models"]}
+
+
+def milliseconds_per_atom(predict: Any, structures: list[Any]) -> float:
+    """Time of a prediction, neighbor lists included, one structure after the other."""
+    for atoms in structures[:3]:
+        predict(atoms)
+    begin = time.process_time()
+    for atoms in structures:
+        predict(atoms)
+    return 1000 * (time.process_time() - begin) / sum(len(atoms) for atoms in structures)
+
+
+def times(data: Path) -> dict[str, float]:
+    """Time per atom of each kind of model on the validation structures."""
+    part = PreparedPart(data, "validation")
+    structures = [labelled.atoms for labelled in part.structures()]
+    model = ElectronicStructureModel(data / "pretrained.pt", device="cpu")
+    network = NetworkBaseline(
+        TrainingStructures.read(PreparedPart(data, "train")), part.axis, seed=0, advance=lambda _: None
+    )
+    found = {TWO_LAYER: milliseconds_per_atom(network.predict, structures)}
+    found[SCRATCH] = found[PRETRAINED] = milliseconds_per_atom(model.predict, structures)
+    return found
+
+
+def plot(rows: list[dict[str, Any]], costs: dict[str, float], path: Path) -> None:
+    """Learning curves of both errors, and the Pareto plot."""
+    figure, axes = plt.subplots(1, 3, figsize=(11.0, 3.4), layout="constrained")
+    for axis, error in zip(axes, ERRORS, strict=False):
+        for kind, color in COLORS.items():
+            for part, style in zip(PARTS, ("--", "-"), strict=True):
+                points = [
+                    (row["structures"], row[error]) for row in rows if (row["model"], row["part"]) == (kind, part)
+                ]
+                label = kind if part == "test" else None
+                axis.plot(*zip(*points, strict=True), style, marker="o", ms=4, color=color, label=label)
+        axis.set_xscale("log")
+        axis.set_xlabel("training structures (lines: test, dashed: validation)")
+        axis.set_ylabel(ERRORS[error])
+        axis.set_ylim(bottom=0)
+    axes[0].legend(fontsize=8, frameon=False)
+    largest = max(row["structures"] for row in rows)
+    for kind, cost in costs.items():
+        row = next(r for r in rows if (r["model"], r["part"], r["structures"]) == (kind, "test", largest))
+        axes[2].plot(cost, row["dos_rmse_per_electron"], "o", color=COLORS[kind], label=kind)
+        axes[2].annotate(kind, (cost, row["dos_rmse_per_electron"]), (5, 5), textcoords="offset points", fontsize=8)
+    axes[2].set_xlabel("time (ms per atom)")
+    axes[2].set_ylabel(ERRORS["dos_rmse_per_electron"] + ", test")
+    axes[2].set_xlim(left=0)
+    axes[2].set_ylim(bottom=0)
+    save_figure(figure, path)
+
+
+def main() -> None:
+    """Train, evaluate, and write the table and the figure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("structures", type=Path)
+    parser.add_argument("pretrained", type=Path)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--shares", type=float, nargs="+", default=[0.125, 0.25, 0.5, 1.0])
+    parser.add_argument("--epochs", type=int, default=16)
+    args = parser.parse_args()
+    folder = args.output.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    everything = prepared(args.structures.resolve(), 1.0, folder)
+    network = yaml.safe_load((everything / "options.yaml").read_text())["architecture"]["model"]
+    rows = []
+    for share in args.shares:
+        data = prepared(args.structures.resolve(), share, folder)
+        names = {}
+        for kind, start in ((SCRATCH, None), (PRETRAINED, args.pretrained.resolve())):
+            names[trained(data, share, start, network, args.epochs)] = kind
+        number = len(PreparedPart(data, "train"))
+        for part in PARTS:
+            found = evaluated(data, list(names), part)
+            for name, errors in found.items():
+                kind = {model.name: kind for model, kind in names.items()}.get(name, name)
+                if kind in COLORS:
+                    row = {"structures": number, "model": kind, "part": part}
+                    rows.append(row | {error: round(errors[error], 4) for error in ERRORS})
+                    print(*rows[-1].values(), flush=True)
+    with (folder / "learning_curve.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    costs = times(everything)
+    print({kind: f"{cost:.2f} ms/atom" for kind, cost in costs.items()})
+    plot(rows, costs, folder / "learning_curve.png")
+
+
+if __name__ == "__main__":
+    main()
