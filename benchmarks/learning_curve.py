@@ -1,12 +1,12 @@
 """Error against the number of training structures, and against the time of a prediction.
 
     OMP_NUM_THREADS=1 python benchmarks/learning_curve.py STRUCTURES.xyz PRETRAINED.ckpt -o FOLDER
-        [--shares 0.125 0.25 0.5 1] [--epochs 16]
+        [--shares 0.125 0.25 0.5 1] [--epochs 16] [--seeds 0 1 2]
 
 STRUCTURES.xyz is from `datasets/assemble.py`. For each share of its training structures (drawn in one order, so that
 smaller sets are parts of larger ones), `pet_mad` learns densities of states and band gaps with the options that
 `electrain prepare` writes for all of them, from scratch and from the pre-trained checkpoint. It sees each structure
-`--epochs` times, or more often if the set is less than half of all. Beside it are the constant per element and the
+`--epochs` times, or more often if the set is less than half of all. With several seeds, errors are means over them. Beside it are the constant per element and the
 two-layer network of `electrain evaluate`. Nothing is selected on the test part, which every model predicts once.
 
 Writes FOLDER/learning_curve.csv and .png. What is in FOLDER already is not repeated.
@@ -65,9 +65,9 @@ def prepared(structures: Path, share: float, folder: Path) -> Path:
     return output
 
 
-def trained(data: Path, share: float, pretrained: Path | None, network: dict[str, Any], epochs: int) -> Path:
+def trained(data: Path, share: float, pretrained: Path | None, network: dict[str, Any], epochs: int, seed: int) -> Path:
     """Train `pet_mad` on densities of states and gaps."""
-    name = "scratch" if pretrained is None else "pretrained"
+    name = f"{'scratch' if pretrained is None else 'pretrained'}-{seed}"
     model = data / f"{name}.pt"
     if not model.exists():
         options = yaml.safe_load((data / "options.yaml").read_text())
@@ -82,7 +82,7 @@ def trained(data: Path, share: float, pretrained: Path | None, network: dict[str
             targets = options[part]["targets"]
             options[part]["targets"] = {name: targets[name] for name in (DENSITY_OF_STATES, BAND_GAP)}
         (data / f"{name}.yaml").write_text(yaml.safe_dump(options))
-        run("mtt", "train", f"{name}.yaml", "-r", "seed=0", "-o", model.name, folder=data)
+        run("mtt", "train", f"{name}.yaml", "-r", f"seed={seed}", "-o", model.name, folder=data)
     return model
 
 
@@ -112,7 +112,7 @@ def times(data: Path) -> dict[str, float]:
     """Time per atom of each kind of model on the validation structures."""
     part = PreparedPart(data, "validation")
     structures = [labelled.atoms for labelled in part.structures()]
-    model = ElectronicStructureModel(data / "pretrained.pt", device="cpu")
+    model = ElectronicStructureModel(next(data.glob("pretrained-*.pt")), device="cpu")
     network = NetworkBaseline(
         TrainingStructures.read(PreparedPart(data, "train")), part.axis, seed=0, advance=lambda _: None
     )
@@ -121,15 +121,22 @@ def times(data: Path) -> dict[str, float]:
     return found
 
 
+def curve(rows: list[dict[str, Any]], kind: str, part: str, error: str) -> list[tuple[int, float]]:
+    """Numbers of structures and mean errors over seeds."""
+    found: dict[int, list[float]] = {}
+    for row in rows:
+        if (row["model"], row["part"]) == (kind, part):
+            found.setdefault(row["structures"], []).append(row[error])
+    return [(number, float(np.mean(errors))) for number, errors in sorted(found.items())]
+
+
 def plot(rows: list[dict[str, Any]], costs: dict[str, float], path: Path) -> None:
     """Learning curves of both errors, and the Pareto plot."""
     figure, axes = plt.subplots(1, 3, figsize=(11.0, 3.4), layout="constrained")
     for axis, error in zip(axes, ERRORS, strict=False):
         for kind, color in COLORS.items():
             for part, style in zip(PARTS, ("--", "-"), strict=True):
-                points = [
-                    (row["structures"], row[error]) for row in rows if (row["model"], row["part"]) == (kind, part)
-                ]
+                points = curve(rows, kind, part, error)
                 label = kind if part == "test" else None
                 axis.plot(*zip(*points, strict=True), style, marker="o", ms=4, color=color, label=label)
         axis.set_xscale("log")
@@ -137,11 +144,10 @@ def plot(rows: list[dict[str, Any]], costs: dict[str, float], path: Path) -> Non
         axis.set_ylabel(ERRORS[error])
         axis.set_ylim(bottom=0)
     axes[0].legend(fontsize=8, frameon=False)
-    largest = max(row["structures"] for row in rows)
     for kind, cost in costs.items():
-        row = next(r for r in rows if (r["model"], r["part"], r["structures"]) == (kind, "test", largest))
-        axes[2].plot(cost, row["dos_rmse_per_electron"], "o", color=COLORS[kind], label=kind)
-        axes[2].annotate(kind, (cost, row["dos_rmse_per_electron"]), (5, 5), textcoords="offset points", fontsize=8)
+        height = curve(rows, kind, "test", "dos_rmse_per_electron")[-1][1]
+        axes[2].plot(cost, height, "o", color=COLORS[kind])
+        axes[2].annotate(kind, (cost, height), (5, 5), textcoords="offset points", fontsize=8)
     axes[2].set_xlabel("time (ms per atom)")
     axes[2].set_ylabel(ERRORS["dos_rmse_per_electron"] + ", test")
     axes[2].set_xlim(left=0)
@@ -157,6 +163,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--shares", type=float, nargs="+", default=[0.125, 0.25, 0.5, 1.0])
     parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     args = parser.parse_args()
     folder = args.output.resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -167,7 +174,8 @@ def main() -> None:
         data = prepared(args.structures.resolve(), share, folder)
         names = {}
         for kind, start in ((SCRATCH, None), (PRETRAINED, args.pretrained.resolve())):
-            names[trained(data, share, start, network, args.epochs)] = kind
+            for seed in args.seeds:
+                names[trained(data, share, start, network, args.epochs, seed)] = kind
         number = len(PreparedPart(data, "train"))
         for part in PARTS:
             found = evaluated(data, list(names), part)
