@@ -6,8 +6,9 @@
 STRUCTURES.xyz is from `datasets/assemble.py`. For each share of its training structures (drawn in one order, so that
 smaller sets are parts of larger ones), `pet_mad` learns densities of states and band gaps with the options that
 `electrain prepare` writes for all of them, from scratch and from the pre-trained checkpoint. It sees each structure
-`--epochs` times, or more often if the set is less than half of all. With several seeds, errors are means over them. Beside it are the constant per element and the
-two-layer network of `electrain evaluate`. Nothing is selected on the test part, which every model predicts once.
+`--epochs` times, or more often if the set is less than half of all. With several seeds, errors are means over them.
+Beside it are the constant per element and the two-layer network of `electrain evaluate`. Nothing is selected on the
+test part, which every model predicts once.
 
 Writes FOLDER/learning_curve.csv and .png. What is in FOLDER already is not repeated.
 """
