@@ -1,5 +1,5 @@
 # The embedded model electrain-small, from the data in this repository: bash embedded/electrain-small/train.sh FOLDER
-# From parts 1 to 11, two hours on one idle core. GPUs are used where there are any, but give other numbers.
+# From parts 1 to 11, two hours on one idle core (the extra `pretrain` is needed). GPUs are used where there are any, but give other numbers.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 here=$root/embedded/electrain-small
@@ -16,7 +16,8 @@ python "$root/pretraining/label.py" drawn.xyz data/options.yaml pretrained
 (cd pretrained && mtt train options.yaml -r seed=0 -o model.pt)
 
 cd data
-mtt train options.yaml -r seed=0 -r architecture.training.finetune.read_from=../pretrained/model.ckpt -o model.pt
+mtt train options.yaml -r seed=0 -r architecture.training.num_epochs=30 \
+    -r architecture.training.finetune.read_from=../pretrained/model.ckpt -o model.pt
 python "$here/uncertainties.py" options.yaml options-llpr.yaml
 mtt train options-llpr.yaml -r seed=0 -o model-llpr.pt
 python "$here/pack.py" model.ckpt model-llpr.pt "$root/src/electrain/pretrained/electrain-small"
