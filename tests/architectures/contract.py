@@ -57,6 +57,15 @@ ROWS = {
         "spectrum_head": "shifted_parts",
         "dropout": 0.0,  # random numbers of two processes differ
     },
+    "dos_transformer": {
+        "cutoff": 3.0,
+        "width": 8,
+        "energy_width": 8,
+        "num_message_passing_layers": 2,
+        "num_gaussians": 10,
+        "num_heads": 2,
+        "feedforward_width": 8,
+    },
     "toy": {"cutoff": 3.0, "width": 8},
 }
 
