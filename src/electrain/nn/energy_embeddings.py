@@ -10,6 +10,14 @@ from .attention import attend
 from .layers import LayerNorm, Linear
 from .perceptron import Perceptron
 
+# Without gradients, so many features of energies are computed at once, to save memory.
+_FEATURES_AT_ONCE = 2**22
+
+
+def spectra_at_once(num_energies: int, width: int) -> int:
+    """How many spectra are computed at once without gradients."""
+    return max(1, _FEATURES_AT_ONCE // (num_energies * width))
+
 
 class CrossAttention(nn.Module):
     r"""One layer of the transformer from energies to atoms, equation 2.
@@ -96,6 +104,7 @@ class EnergyDecoder(nn.Module):
 
     def __init__(self, num_energies: int, width: int, pooled_width: int, dropout: float) -> None:
         super().__init__()
+        self.at_once: int = spectra_at_once(num_energies, width)
         self.embeddings = nn.Parameter(torch.randn(num_energies, width))
         self.alpha = nn.Parameter(torch.ones(1))
         self.project = nn.Identity() if width == pooled_width else Linear(pooled_width, width)
@@ -110,3 +119,12 @@ class EnergyDecoder(nn.Module):
         """
         shifted = energies + (self.alpha * self.project(pooled)).unsqueeze(1)
         return self.network(shifted).squeeze(2)  # type: ignore[no-any-return]
+
+    @torch.jit.export
+    def spectra(self, pooled: torch.Tensor) -> torch.Tensor:
+        """Decode the embeddings of energies as they are, (rows, pooled_width) -> (rows, num_energies)."""
+        rows = max(1, len(pooled)) if pooled.requires_grad else self.at_once
+        parts: list[torch.Tensor] = []
+        for part in pooled.split(rows):
+            parts.append(self(self.embeddings.unsqueeze(0), part))
+        return torch.cat(parts)

@@ -184,7 +184,7 @@ def test_parts_are_the_whole(name):
     batch = batch_of(*many())
     whole = network.predict(network(batch), {name: "system"}, [], select(batch)).values[name]
     assert whole.requires_grad
-    network.head(name).sets_at_once = 2
+    network.head(name).decoder.at_once = 2
     torch.testing.assert_close(predict(network, batch, name), whole.detach(), rtol=1e-12, atol=1e-12)
 
 

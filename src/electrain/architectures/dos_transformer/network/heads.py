@@ -12,9 +12,6 @@ from electrain.nn.pooled_head import PooledHead
 from electrain.nn.pooling import of_nodes, pool_nodes
 from electrain.nn.selection import Selection, of_samples
 
-# Without gradients, so many features of energies are computed at once, to save memory.
-_FEATURES_AT_ONCE = 2**22
-
 
 class Features(NamedTuple):
     """Input of all heads."""
@@ -64,7 +61,6 @@ class EnergyHead(nn.Module):
         super().__init__()
         self.size = size
         self.mean_pooling = pooling == "mean"
-        self.sets_at_once: int = max(1, _FEATURES_AT_ONCE // (size * shape.energy_width))
         self.layers = nn.ModuleList(
             CrossAttention(shape.energy_width, width, shape.num_heads, shape.feedforward_width, shape.dropout)
             for _ in range(shape.num_attention_layers)
@@ -108,7 +104,7 @@ class EnergyHead(nn.Module):
         numbers: list[torch.Tensor] = [torch.zeros_like(sets.sets[:0])]
         spectra: list[torch.Tensor] = [nodes.new_zeros(0, self.size)]
         for bucket in bucketed(sets):
-            rows = len(bucket.sets) if nodes.requires_grad else self.sets_at_once
+            rows = len(bucket.sets) if nodes.requires_grad else self.decoder.at_once
             parts = zip(bucket.sets.split(rows), bucket.atoms.split(rows), bucket.bias.split(rows))  # noqa: B905
             for own, atoms, bias in parts:
                 energies = self.attended(keys, values, atoms, bias)
