@@ -47,8 +47,9 @@ class ModelHypers(SpectralModelHypers):
     """Number of layers in which energies attend to atoms."""
     num_heads: Annotated[Count, divisor_of("energy_width")] = 1
     """Number of attention heads, a divisor of ``energy_width``."""
-    feedforward_width: Annotated[int, Ge(0)] = 512
-    """Number of hidden features of the feed-forward network after each attention; 0 for none."""
+    feedforward_width: Annotated[int, Ge(0)] = 0
+    """Number of hidden features of a feed-forward network after each attention, as in other transformers; 0, as in the
+    equations of the paper, for none."""
     dropout: Annotated[float, Ge(0.0), Lt(1.0)] = 0.0
     """Share of the hidden features and attention weights that is left out in training."""
     pooling: Literal["mean", "sum"] = "mean"
