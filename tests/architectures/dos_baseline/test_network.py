@@ -91,6 +91,18 @@ def test_against_loops(name, embeddings):
             torch.testing.assert_close(predict(network, batch, target)[system], values, rtol=1e-10, atol=1e-10)
 
 
+def test_linear_last_layers():
+    """Those of uncertainties: what enters the last map is known for each atom, unless features are pooled before."""
+    plain, embedded = make_network("graph", energy_embeddings=False), make_network("graph")
+    assert [plain.last_layer(name) for name in KINDS] == [[], ["heads.sum.last.weight"], ["heads.spectrum.last.weight"]]
+    assert [embedded.last_layer(name) for name in KINDS] == [[], [], []]
+    assert embedded.last_layer("number") == ["heads.number.last.weight"]
+    batch = batch_of(STRUCTURES["bulk"])
+    found = plain.predict(plain(batch), {"sum": "system"}, ["sum"], select(batch))
+    head, rows = plain.head("sum"), found.features["sum"].values
+    torch.testing.assert_close(found.values["sum"][0], head.last.weight @ rows.sum(dim=0) + len(rows) * head.last.bias)
+
+
 def test_sum_pooling():
     network, batch = make_network("mlp", pooling="sum"), batch_of(STRUCTURES["molecule"])
     expected = of_pooled(network.head("mean"), network(batch).nodes.sum(dim=0))

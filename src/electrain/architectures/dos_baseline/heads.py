@@ -21,8 +21,8 @@ class Features(NamedTuple):
     num_systems: int
 
 
-class AdditiveHead(PooledHead):
-    """Values of atoms, summed up or averaged over structures."""
+class NumberHead(PooledHead):
+    """A number for each atom, summed up or averaged over structures."""
 
     @torch.jit.export
     def predict(self, features: Features, kind: str, averaged: bool, selection: Selection) -> torch.Tensor:
@@ -31,8 +31,11 @@ class AdditiveHead(PooledHead):
         return self(of_samples(pooled, kind, averaged, selection))  # type: ignore[no-any-return]
 
 
-class WholeHead(PooledHead):
-    r"""Values of a whole structure, :math:`\phi'(g)`, with the pooled features g; each of its atoms has the same ones.
+class SpectrumHead(PooledHead):
+    r"""All values of a spectrum at once.
+
+    A spectrum that a structure has as a whole (a mean) is :math:`\phi'(g)`, with the pooled features g of its atoms;
+    each of them has the same one. One that adds up is the sum of :math:`\phi'(h_i)`.
 
     :param width: number of features of an atom, and of the hidden layer.
     :param size: number of predicted values.
@@ -47,14 +50,17 @@ class WholeHead(PooledHead):
     @torch.jit.export
     def predict(self, features: Features, kind: str, averaged: bool, selection: Selection) -> torch.Tensor:
         """Predictions for structures, or for the selected atoms, (num_samples, size); zero without atoms."""
-        pooled = pool_nodes(features.nodes, features.system_of_atom, features.num_systems, self.mean_pooling)
-        return _of_samples(self(of_nodes(self.last_features(pooled))), features, kind, selection)
+        if averaged:
+            pooled = pool_nodes(features.nodes, features.system_of_atom, features.num_systems, self.mean_pooling)
+            return _of_samples(self(of_nodes(self.last_features(pooled))), features, kind, selection)
+        of_atoms = of_nodes(self.last_features(features.nodes[selection.atoms]))
+        return self(of_samples(of_atoms, kind, False, selection))  # type: ignore[no-any-return]
 
 
 class EnergyHead(nn.Module):
-    r"""Values from embeddings of energies, :math:`\phi(E_j + \alpha g)`, with g as in :class:`WholeHead`.
+    r"""A spectrum from embeddings of its energies, :math:`\phi(E_j + \alpha g)`, with g as in :class:`SpectrumHead`.
 
-    For values that are sums over atoms, g are the features of an atom.
+    For a spectrum that adds up, g are the features of an atom.
 
     :param width: number of features of an atom and of an energy.
     :param size: number of predicted values.
@@ -106,7 +112,7 @@ class ShiftedSpectraHead(nn.Module):
         """Spectra of the selected atoms or of structures made of them, (num_samples, size)."""
         spectra = self.last.of_atoms(features.nodes[selection.atoms], features.elements[selection.atoms])
         if kind == "system":
-            spectra = pool_nodes(spectra, selection.system_of_atom, len(selection.num_atoms), False)
+            spectra = pool_nodes(spectra, selection.system_of_atom, len(selection.num_atoms), averaged)
         return self.last.broadened(spectra)
 
 

@@ -21,7 +21,7 @@ from electrain.nn.selection import Selection
 from electrain.nn.shifted_spectra import SpectrumChannels
 from electrain.nn.two_layer import TwoLayers
 
-from .heads import AdditiveHead, EnergyHead, Features, ShiftedSpectraHead, WholeHead
+from .heads import EnergyHead, Features, NumberHead, ShiftedSpectraHead, SpectrumHead
 
 
 class HeadShape(NamedTuple):
@@ -53,15 +53,17 @@ class BaselineNetwork(Network):
     def make_head(self, size: int, kind: str) -> nn.Module:
         """See :meth:`Network.make_head`."""
         width, dropout, pooling = self.shape.width, self.shape.dropout, self.shape.pooling
-        if size > 1 and self.shape.energy_embeddings:
+        if size == 1:
+            return NumberHead(width, size, dropout)
+        if self.shape.energy_embeddings:
             return EnergyHead(width, size, dropout, pooling)
-        if size > 1 and kind == "mean":
-            return WholeHead(width, size, dropout, pooling)
-        return AdditiveHead(width, size, dropout)
+        return SpectrumHead(width, size, dropout, pooling)
 
     def last_layer(self, name: str) -> list[str]:
         """See :meth:`Network.last_layer`."""
-        return [f"heads.{name}.last.weight"] if isinstance(self.head(name), AdditiveHead) else []
+        head = self.head(name)
+        is_linear = isinstance(head, NumberHead) or (isinstance(head, SpectrumHead) and name not in self.averaged)
+        return [f"heads.{name}.last.weight"] if is_linear else []
 
     def has_last_features(self, name: str) -> bool:
         """See :meth:`Network.has_last_features`."""
@@ -177,9 +179,15 @@ class DescriptorBaseline(BaselineNetwork):
 
     def make_head(self, size: int, kind: str) -> nn.Module:
         """See :meth:`Network.make_head`."""
-        if kind == "spectrum" and self.channels is not None and not self.shape.energy_embeddings:
-            return ShiftedSpectraHead(self.shape.width, self.num_elements, self.channels)
+        if kind == "spectrum" and self.channels is not None:
+            return self.make_spectrum_head(self.channels)
         return super().make_head(size, kind)
+
+    def make_spectrum_head(self, channels: SpectrumChannels) -> nn.Module:
+        """Make the head of a density of states."""
+        if self.shape.energy_embeddings:
+            return super().make_head(channels.size, "spectrum")
+        return ShiftedSpectraHead(self.shape.width, self.num_elements, channels)
 
     def spectra_to_start(self) -> list[str]:
         """See :meth:`Network.spectra_to_start`."""
