@@ -122,9 +122,15 @@ class EnergyDecoder(nn.Module):
 
     @torch.jit.export
     def spectra(self, pooled: torch.Tensor) -> torch.Tensor:
-        """Decode the embeddings of energies as they are, (rows, pooled_width) -> (rows, num_energies)."""
+        """Decode the embeddings of energies as they are, (rows, pooled_width) -> (rows, num_energies).
+
+        The first layer is linear, so it runs once for each energy and once for each row instead of for all pairs.
+        """
+        first = self.network.first
+        of_energies = first(self.embeddings)
+        of_rows = first(self.alpha * self.project(pooled)) - first.bias  # which `of_energies` has already
         rows = max(1, len(pooled)) if pooled.requires_grad else self.at_once
         parts: list[torch.Tensor] = []
-        for part in pooled.split(rows):
-            parts.append(self(self.embeddings.unsqueeze(0), part))
+        for part in of_rows.split(rows):
+            parts.append(self.network.after_first(of_energies + part.unsqueeze(1)).squeeze(2))
         return torch.cat(parts)

@@ -29,5 +29,9 @@ class Perceptron(nn.Module):
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
         """(..., in_width) -> (..., out_width)."""
-        hidden = self.dropout(functional.silu(self.first(values)))
-        return self.normalize(self.second(hidden))  # type: ignore[no-any-return]
+        return self.after_first(self.first(values))
+
+    @torch.jit.export
+    def after_first(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Results of the first layer (..., width) -> (..., out_width)."""
+        return self.normalize(self.second(self.dropout(functional.silu(hidden))))  # type: ignore[no-any-return]
