@@ -11,18 +11,21 @@ from typing import Any, NamedTuple, get_args, get_origin
 
 from typing_extensions import get_original_bases, is_typeddict
 
+from electrain.architectures.dos_baseline import documentation as dos_baseline
+from electrain.architectures.dos_transformer import documentation as dos_transformer
 from electrain.architectures.pet_mad.documentation import ModelHypers, TrainerHypers
-from electrain.interface.option_types import describe, options_of
+from electrain.interface.option_types import describe, options_of, tables_in
 from electrain.interface.options import MODEL_SECTION, TRAINING_SECTION
 
 PAGE = Path(__file__).with_name("options.md")
 
 HEAD = """\
-# Options of `pet_mad`
+# Options
 
 <!-- Written by docs/make_options.py from the definitions of the options. Change those, and run it again. -->
 
-All options of the architecture in `options.yaml`, from which `mtt train options.yaml` trains a model.
+All options of the architecture `pet_mad` in `options.yaml`, from which `mtt train options.yaml` trains a model, and at
+the end those of [`dos_transformer`](#dos_transformer) and [`dos_baseline`](#dos_baseline).
 `electrain prepare` writes this file with the data. An option that is not in it has its default, which is that of the
 published models. A wrong option stops the command before it computes anything, with a message that says what was
 expected.
@@ -41,6 +44,8 @@ precision, seeds.
 is the name of a target, such as `mtt::dos` or `energy`.
 """
 
+OTHERS = {"dos_transformer": dos_transformer, "dos_baseline": dos_baseline}
+
 
 class Section(NamedTuple):
     """A table of options and its place in the options file."""
@@ -54,7 +59,20 @@ def page() -> str:
     known: list[Section] = []
     for section in (Section(MODEL_SECTION, ModelHypers), Section(TRAINING_SECTION, TrainerHypers)):
         known += _sections(section, known)
-    return HEAD + "".join(_text(section, known) for section in known)
+    others = "".join(_other(name, documentation) for name, documentation in OTHERS.items())
+    return HEAD + "".join(_text(section, known) for section in known) + others
+
+
+def _other(name: str, documentation: Any) -> str:
+    """Return what another architecture has of its own, or with other defaults."""
+    text = (
+        f"\n## `{name}`\n\nThe options of all architectures, which are `energy_grid`, `band_gap_from`, `zbl` and those "
+    )
+    text += f"of `{TRAINING_SECTION}` but `cuda_graphs`, are above. [{name}.md]({name}.md) explains the rest.\n"
+    for section, table in ((MODEL_SECTION, documentation.ModelHypers), (TRAINING_SECTION, documentation.TrainerHypers)):
+        own = [option for option in _own_meanings(table) if not tables_in(options_of(table)[option])]
+        text += f"\n`{section}`:\n\n" + _table(table, own, [])
+    return text
 
 
 def _sections(section: Section, known: list[Section]) -> list[Section]:
@@ -77,17 +95,20 @@ def _tables(option: Any, name: str) -> Iterator[Section]:
 
 
 def _text(section: Section, known: list[Section]) -> str:
-    meanings, defaults = _meanings(section.table), _defaults(section.table)
-    lines = [f"\n## `{section.name}`\n", _prose(section.table.__doc__), ""]
-    lines += ["| option | default | values | meaning |", "|---|---|---|---|"]
-    for name, option in options_of(section.table).items():
-        values = describe(option).replace("|", "\\|")
-        for inner in _tables(option, ""):
+    table = section.table
+    return f"\n## `{section.name}`\n\n{_prose(table.__doc__)}\n\n" + _table(table, list(options_of(table)), known)
+
+
+def _table(table: Any, names: list[str], known: list[Section]) -> str:
+    meanings, defaults, options = _meanings(table), _defaults(table), options_of(table)
+    lines = ["| option | default | values | meaning |", "|---|---|---|---|"]
+    for name in names:
+        values = describe(options[name]).replace("|", "\\|")
+        for inner in _tables(options[name], ""):
             place = next(other.name for other in known if other.table is inner.table)
             link = f"[options](#{place.replace('.', '').lower()})"
             values = re.sub("a table( of options)?", f"a table of {link}", values)
-        default = _default(name, section.table, defaults)
-        lines.append(f"| `{name}` | {default} | {values} | {_prose(meanings[name])} |")
+        lines.append(f"| `{name}` | {_default(name, table, defaults)} | {values} | {_prose(meanings[name])} |")
     return "\n".join(lines) + "\n"
 
 
@@ -108,7 +129,11 @@ def _defaults(table: Any) -> dict[str, Any]:
 
 def _meanings(table: Any) -> dict[str, str]:
     """Docstrings below the options, with those of the bases."""
-    found = {name: text for base in _bases(table) for name, text in _meanings(base).items()}
+    return {name: text for base in _bases(table) for name, text in _meanings(base).items()} | _own_meanings(table)
+
+
+def _own_meanings(table: Any) -> dict[str, str]:
+    found = {}
     (definition,) = ast.parse(textwrap.dedent(inspect.getsource(table))).body
     assert isinstance(definition, ast.ClassDef)
     for option, text in zip(definition.body, definition.body[1:], strict=False):

@@ -57,6 +57,23 @@ ROWS = {
         "spectrum_head": "shifted_parts",
         "dropout": 0.0,  # random numbers of two processes differ
     },
+    "dos_baseline": {"cutoff": 3.0, "width": 8, "num_message_passing_layers": 2, "num_gaussians": 10},
+    "dos_baseline, two layers": {
+        "network": "two_layer",
+        "energy_embeddings": False,
+        "neighbor_masses": True,
+        "cutoff": 3.0,
+        "width": 8,
+    },
+    "dos_transformer": {
+        "cutoff": 3.0,
+        "width": 8,
+        "energy_width": 8,
+        "num_message_passing_layers": 2,
+        "num_gaussians": 10,
+        "num_heads": 2,
+        "feedforward_width": 8,
+    },
     "toy": {"cutoff": 3.0, "width": 8},
 }
 

@@ -69,7 +69,11 @@ def train(name: str, folder: Path, rows: dict | None = None, seed: int = 1):
         model = model.restart(DatasetInfo("angstrom", model.atomic_types, infos()), {})
         trainer = trainer_from_checkpoint(checkpoint, "restart", options)
     else:
-        info = DatasetInfo("angstrom", [1, 6, 7, 8, 14], infos())
+        targets = infos()
+        if getattr(architecture.__model__, "scalars_only", False):
+            targets = {name: target for name, target in targets.items() if target.is_scalar}
+            options["loss"] = {name: loss for name, loss in options["loss"].items() if name in targets}
+        info = DatasetInfo("angstrom", [1, 6, 7, 8, 14], targets)
         model = architecture.__model__({**defaults["model"], "energy_grid": GRID_HYPERS, **rows[chosen]}, info)
         model.to(torch.float64)
         trainer = architecture.__trainer__(options)

@@ -280,7 +280,7 @@ def test_the_schema_of_metatrain_has_the_ranges():
 
 
 def _is_ours(table):
-    return {"cutoff", "feedforward_width"} <= set(table.get("properties", {}))
+    return {"cutoff", "spectrum_head"} <= set(table.get("properties", {}))
 
 
 def test_defaults_of_metatrain():

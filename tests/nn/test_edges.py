@@ -7,7 +7,8 @@ import torch
 from structures import example_structures, to_batch
 
 from electrain.architectures.pet_mad.network import Batch
-from electrain.architectures.pet_mad.network.buckets import bucket_limits, make_buckets
+from electrain.architectures.pet_mad.network.buckets import make_buckets
+from electrain.nn.buckets import bucket_limits
 from electrain.nn.cutoff import Cutoff
 from electrain.nn.edges import edge_vectors, find_edges, sort_pairs
 

@@ -43,8 +43,8 @@ def batch():
 
 def test_against_the_formula(network, batch):
     found = network(batch)
-    descriptors, table = network.descriptors(batch), network.embedding.table()
-    first, second = network.hidden[0], network.hidden[3]
+    descriptors, table = network.descriptors(batch), network.atoms.embedding.table()
+    first, second = network.atoms.first, network.atoms.second
     spectra, sums = torch.zeros(3, CHANNELS.size, dtype=torch.float64), torch.zeros(3, 12, dtype=torch.float64)
     for atom, (element, system) in enumerate(zip(batch.elements, batch.system_of_atom, strict=True)):
         known = torch.cat([table[element], descriptors[atom]])

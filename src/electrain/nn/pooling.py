@@ -40,6 +40,18 @@ def average_systems(features: PooledFeatures) -> PooledFeatures:
     )
 
 
+def of_nodes(values: torch.Tensor) -> PooledFeatures:
+    """Features of atoms (num_atoms, num_features) for a network that sums over no edges."""
+    ones = torch.ones_like(values[:, 0])
+    return PooledFeatures(values=values, num_nodes=ones, edge_weight=torch.zeros_like(ones))
+
+
+def pool_nodes(values: torch.Tensor, system_of_atom: torch.Tensor, num_systems: int, averaged: bool) -> torch.Tensor:
+    """Sums or means of rows of atoms over each structure, (num_systems, num_features); zero without atoms."""
+    summed = pool_systems(of_nodes(values), system_of_atom, num_systems)
+    return average_systems(summed).values if averaged else summed.values
+
+
 def select_atoms(features: PooledFeatures, atoms: torch.Tensor) -> PooledFeatures:
     """The features of some atoms, (num_selected,) indices."""
     return PooledFeatures(features.values[atoms], features.num_nodes[atoms], features.edge_weight[atoms])

@@ -10,6 +10,7 @@ from torch.nn import functional
 from .batch import Batch
 from .element_embedding import ElementEmbedding
 from .element_properties import element_properties, neighbor_weights
+from .layers import Linear
 from .radial_descriptors import RadialDescriptors
 from .shifted_spectra import ShiftedSpectra, SpectrumChannels
 
@@ -27,18 +28,43 @@ class TwoLayerPrediction(NamedTuple):
     level: torch.Tensor  # (num_systems,) | eV, Fermi level relative to the reference channel of the spectra
 
 
-class TwoLayerNetwork(nn.Module):
-    r"""A network of two layers on what each atom is and what it sees.
+class TwoLayers(nn.Module):
+    r"""Features of atoms, :math:`h_i = f(f([e_{z_i}, d_i]))`, from what each of them is and what it sees.
 
-    .. math::
-        h_i &= f(f([e_{z_i}, d_i])) \\
-        y(E) &= \sum_i y_i(E; h_i, z_i)
-
-    with the embedding e of the element, which is made from its properties
+    There are the embedding e of the element, which is made from its properties
     (:class:`~electrain.nn.element_embedding.ElementEmbedding`), the standardised descriptors d
-    (:class:`~electrain.nn.radial_descriptors.RadialDescriptors`), layers f with SiLU and dropout, and the spectra of
-    atoms of :class:`~electrain.nn.shifted_spectra.ShiftedSpectra`. Whether there is a gap, its size and the Fermi level
-    come from the mean of h over the atoms, by one more layer.
+    (:class:`~electrain.nn.radial_descriptors.RadialDescriptors`), and layers f with SiLU and dropout.
+
+    :param numbers: atomic numbers; elements are indices into this list.
+    :param num_descriptors: number of descriptors of an atom.
+    :param width: number of features in both layers.
+    :param dropout: share of them that is left out in training.
+    :raises ValueError: for an element whose properties are not known.
+    """
+
+    LOW_RANK_LAYERS = ("first", "second")
+
+    def __init__(self, numbers: Sequence[int], num_descriptors: int, *, width: int, dropout: float) -> None:
+        super().__init__()
+        self.embedding = ElementEmbedding(len(numbers), _EMBEDDING_WIDTH, element_properties(numbers))
+        self.first = Linear(_EMBEDDING_WIDTH + num_descriptors, width)
+        self.second = Linear(width, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, elements: torch.Tensor, descriptors: torch.Tensor) -> torch.Tensor:
+        """Elements (num_atoms,) and descriptors (num_atoms, num_descriptors) -> features (num_atoms, width)."""
+        known = torch.cat([self.embedding(elements), descriptors], dim=1)
+        hidden = self.dropout(functional.silu(self.first(known)))
+        return self.dropout(functional.silu(self.second(hidden)))  # type: ignore[no-any-return]
+
+
+class TwoLayerNetwork(nn.Module):
+    r"""Electronic structure from the features :math:`h_i` of :class:`TwoLayers`.
+
+    .. math:: y(E) = \sum_i y_i(E; h_i, z_i)
+
+    with the spectra of atoms of :class:`~electrain.nn.shifted_spectra.ShiftedSpectra`. Whether there is a gap, its size
+    and the Fermi level come from the mean of h over the atoms, by one more layer.
 
     :param numbers: atomic numbers; elements are indices into this list.
     :param channels: channels of the spectra.
@@ -52,15 +78,7 @@ class TwoLayerNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.descriptors = RadialDescriptors(neighbor_weights(numbers), RADIUS)
-        self.embedding = ElementEmbedding(len(numbers), _EMBEDDING_WIDTH, element_properties(numbers))
-        self.hidden = nn.Sequential(
-            nn.Linear(_EMBEDDING_WIDTH + self.descriptors.size, width),
-            nn.SiLU(),
-            nn.Dropout(dropout),
-            nn.Linear(width, width),
-            nn.SiLU(),
-            nn.Dropout(dropout),
-        )
+        self.atoms = TwoLayers(numbers, self.descriptors.size, width=width, dropout=dropout)
         self.spectra = ShiftedSpectra(width, len(numbers), channels)
         self.levels = nn.Sequential(nn.Linear(width, _LEVELS_WIDTH), nn.SiLU(), nn.Linear(_LEVELS_WIDTH, 3))
 
@@ -79,7 +97,7 @@ class TwoLayerNetwork(nn.Module):
         :param system_of_atom: (num_atoms,) int64.
         :param num_systems: number of structures, each with at least one atom.
         """
-        features = self.hidden(torch.cat([self.embedding(elements), descriptors], dim=1))
+        features = self.atoms(elements, descriptors)
         spectra = _summed(self.spectra.of_atoms(features, elements), system_of_atom, num_systems)
         num_atoms = _summed(torch.ones_like(features[:, :1]), system_of_atom, num_systems)
         levels = self.levels(_summed(features, system_of_atom, num_systems) / num_atoms)

@@ -7,9 +7,10 @@ from typing import NamedTuple
 import torch
 
 from electrain.nn.batch import Batch, Edges
+from electrain.nn.buckets import choose_rows
 
 from .batch import Buckets, PreparedBatch
-from .buckets import choose_rows, count_slots, place_tokens
+from .buckets import count_slots, place_tokens
 from .network import prepare
 
 

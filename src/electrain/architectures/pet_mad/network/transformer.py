@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from electrain.nn.attention import attend
 from electrain.nn.element_embedding import ElementEmbedding
 from electrain.nn.layers import LayerNorm, Linear, OverwritingSiLU, RMSNorm
 
@@ -95,22 +96,9 @@ class Attention(nn.Module):
             rows, length = buckets.num_atoms[bucket], buckets.lengths[bucket]
             block = blocks[bucket].reshape(rows, length, 3, self.num_heads, self.head_width).permute(2, 0, 3, 1, 4)
             queries, keys, values = block.unbind(0)
-            outputs.append(self._attend(queries, keys, values, biases[bucket].reshape(rows, 1, 1, length)))
+            mixed = attend(queries, keys, values, biases[bucket].reshape(rows, 1, 1, length), self.scale)
+            outputs.append(mixed.reshape(-1, self.num_heads * self.head_width))
         return self.output_linear(torch.cat(outputs))
-
-    def _attend(
-        self, queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, bias: torch.Tensor
-    ) -> torch.Tensor:
-        """(rows, heads, length, head_width) each and a bias (rows, 1, 1, length) -> (rows * length, width)."""
-        if bias.requires_grad or (queries.dtype == torch.bfloat16 and not queries.is_cuda):
-            # Fused kernels give no gradient of the bias (forces) and no second derivative (training on forces); torch
-            # then uses a slower implementation. On CPUs they are also slow in bfloat16.
-            logits = torch.matmul(queries, (keys * self.scale).transpose(-2, -1)).to(bias.dtype) + bias
-            mixed = torch.matmul(logits.softmax(dim=-1).to(values.dtype), values)
-        else:
-            mask = bias.to(queries.dtype)
-            mixed = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask, scale=self.scale)
-        return mixed.transpose(1, 2).reshape(-1, self.num_heads * self.head_width)
 
 
 def attention_bias(

@@ -1,0 +1,83 @@
+"""The baselines: the shared model around small networks."""
+
+from typing import Any
+
+import torch
+from ase.data import atomic_masses
+from metatomic.torch import ModelMetadata
+from metatrain.utils.data import TargetInfo
+
+from electrain.architectures.base.model import SpectralModel
+from electrain.nn.atom_inputs import AtomInputs
+from electrain.nn.cutoff import Cutoff
+from electrain.nn.element_properties import neighbor_weights
+from electrain.nn.shifted_spectra import SpectrumChannels
+from electrain.spectra.axis import EnergyAxis
+
+from .network import BaselineNetwork, DescriptorBaseline, ElementNetwork, GraphBaseline, HeadShape
+
+# Masses in the descriptors of neighbors are of the order of the other weights in these units.
+_MASS_UNIT = 100.0  # u
+
+
+class DOSBaseline(SpectralModel):
+    """Small networks for spectra and numbers, to compare others with.
+
+    :param hypers: see :class:`~electrain.architectures.dos_baseline.documentation.ModelHypers`.
+    :param dataset_info: elements and targets.
+    :raises ValueError: for targets that are inconsistent with the hyperparameters, and for vectors and tensors.
+    """
+
+    architecture = "dos_baseline"
+    scalars_only = True  # the networks read distances, which do not turn with a structure
+
+    __checkpoint_version__ = 1
+    __default_metadata__ = ModelMetadata(references={"architecture": ["https://arxiv.org/abs/2303.07000"]})
+
+    @staticmethod
+    def make_network(hypers: Any, atomic_types: list[int], axis: EnergyAxis | None) -> BaselineNetwork:
+        """Make the network with these hyperparameters."""
+        cutoff = Cutoff(radius=float(hypers["cutoff"]), width=float(hypers["cutoff_width"]))
+        heads = HeadShape(**{name: hypers[name] for name in HeadShape._fields})
+        masses = torch.from_numpy(atomic_masses[atomic_types])
+        if hypers["network"] == "two_layer":
+            return _descriptor_baseline(hypers, cutoff, heads, atomic_types, masses, axis)
+        inputs = AtomInputs(hypers["atom_features"], masses, hypers["width"])
+        if hypers["network"] == "mlp":
+            return ElementNetwork(cutoff, heads, inputs)
+        return GraphBaseline(
+            cutoff,
+            heads,
+            inputs,
+            num_layers=hypers["num_message_passing_layers"],
+            num_gaussians=hypers["num_gaussians"],
+        )
+
+    def add_output(self, name: str, info: TargetInfo) -> None:
+        """Add a target, see :meth:`SpectralModel.add_output`.
+
+        :raises ValueError: for a vector or tensor, which turns with the structure; the networks only know distances.
+        """
+        if self.scalars_only and not info.is_scalar:
+            raise ValueError(
+                f"target {name!r} is a vector or tensor, which turns with the structure, but {self.architecture!r} "
+                "reads distances only, so it can predict scalars and spectra; use 'pet_mad'"
+            )
+        super().add_output(name, info)
+
+
+def _descriptor_baseline(
+    hypers: Any,
+    cutoff: Cutoff,
+    heads: HeadShape,
+    atomic_types: list[int],
+    masses: torch.Tensor,
+    axis: EnergyAxis | None,
+) -> DescriptorBaseline:
+    weights = neighbor_weights(atomic_types)
+    if hypers["neighbor_masses"]:
+        weights = torch.cat([weights, masses.unsqueeze(1) / _MASS_UNIT], dim=1)
+    channels = None
+    if axis is not None:
+        channels = SpectrumChannels(axis.grid.size, axis.grid.step, axis.middle_reference, axis.smearing)
+    return DescriptorBaseline(cutoff, heads, numbers=atomic_types, neighbor_weights=weights, channels=channels)

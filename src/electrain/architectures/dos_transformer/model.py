@@ -1,0 +1,56 @@
+"""DOSTransformer: the shared model around a graph network and energies that attend to atoms."""
+
+from typing import Any
+
+import torch
+from ase.data import atomic_masses
+from metatomic.torch import ModelMetadata
+from metatrain.utils.data import TargetInfo
+
+from electrain.architectures.base.model import SpectralModel
+from electrain.nn.atom_inputs import AtomInputs
+from electrain.nn.cutoff import Cutoff
+from electrain.spectra.axis import EnergyAxis
+
+from .network import DOSTransformerNetwork, EnergyTransformerShape
+
+
+class DOSTransformer(SpectralModel):
+    """The network of the DOSTransformer paper for spectra and numbers.
+
+    :param hypers: see :class:`~electrain.architectures.dos_transformer.documentation.ModelHypers`.
+    :param dataset_info: elements and targets.
+    :raises ValueError: for targets that are inconsistent with the hyperparameters, and for vectors and tensors.
+    """
+
+    architecture = "dos_transformer"
+    scalars_only = True  # the network reads distances, which do not turn with a structure
+
+    __checkpoint_version__ = 1
+    __default_metadata__ = ModelMetadata(references={"architecture": ["https://arxiv.org/abs/2303.07000"]})
+
+    @staticmethod
+    def make_network(hypers: Any, atomic_types: list[int], axis: EnergyAxis | None) -> DOSTransformerNetwork:
+        """Make the network with these hyperparameters."""
+        masses = torch.from_numpy(atomic_masses[atomic_types])
+        return DOSTransformerNetwork(
+            Cutoff(radius=float(hypers["cutoff"]), width=float(hypers["cutoff_width"])),
+            AtomInputs(hypers["atom_features"], masses, hypers["width"]),
+            width=hypers["width"],
+            num_layers=hypers["num_message_passing_layers"],
+            num_gaussians=hypers["num_gaussians"],
+            shape=EnergyTransformerShape(**{name: hypers[name] for name in EnergyTransformerShape._fields}),
+            pooling=hypers["pooling"],
+        )
+
+    def add_output(self, name: str, info: TargetInfo) -> None:
+        """Add a target, see :meth:`SpectralModel.add_output`.
+
+        :raises ValueError: for a vector or tensor, which turns with the structure; the network only knows distances.
+        """
+        if self.scalars_only and not info.is_scalar:
+            raise ValueError(
+                f"target {name!r} is a vector or tensor, which turns with the structure, but {self.architecture!r} "
+                "reads distances only, so it can predict scalars and spectra; use 'pet_mad'"
+            )
+        super().add_output(name, info)
