@@ -200,8 +200,11 @@ def test_wrong_options_of_the_model(changes, expected):
         ({"num_workers": -1}, "num_workers: expected a whole number >= 0 or null, got -1"),
         ({"distributed_port": 70000}, "distributed_port: expected a whole number, 1 to 65535, got 70000"),
         ({"edge_width": 8}, "edge_width: there is no such option here; it belongs under architecture.model"),
-        ({"loss": "msse"}, 'loss: expected mse, mae or huber, or a table, got "msse"'),
-        ({"loss": {"energy": 3}}, "loss.energy: expected a table of options, or mse, mae or huber, got 3"),
+        ({"loss": "msse"}, 'loss: expected mse, mae, huber, rmse or wasserstein, or a table, got "msse"'),
+        (
+            {"loss": {"energy": 3}},
+            "loss.energy: expected a table of options, or mse, mae, huber, rmse or wasserstein, got 3",
+        ),
         ({"loss": {"mtt::dos": {"weight": -1}}}, "loss.mtt::dos.weight: expected a number >= 0, got -1"),
         ({"loss": {"mtt::dos": {"weight": math.nan}}}, "loss.mtt::dos.weight: expected a finite number >= 0, got nan"),
         (

@@ -47,6 +47,14 @@ def check_not_negative(name: str, axis: FixedAxis) -> None:
         )
 
 
+def learned_axis(name: str, axis: FixedAxis) -> FixedAxis:
+    """Return the axis of a target in the unit in which it is learned, eV for electrons and THz for phonons.
+
+    In these units, spectra are of the order of one per atom, and peaks move by about one from structure to structure.
+    """
+    return axis.in_unit("eV" if quantity_of(name).fixed_axis == "energy" else "THz")
+
+
 def fixed_axis_to_labels(axis: FixedAxis) -> Labels:
     """Return the property labels of a spectrum, a row for each channel, as integers.
 

@@ -129,6 +129,7 @@ def _on_fixed_axis(name: str, label: str, axis: Literal["energy", "frequency"], 
         intensive=intensive,
         has_baseline=False,
         is_scaled=False,
+        loss="channelwise",
     )
 
 

@@ -192,7 +192,8 @@ class SpectralTrainer(TrainerInterface[TrainerHypers]):
         """Return the terms of the loss, those of spectra first; default: those in the table of quantities."""
         targets = model.dataset_info.targets
         per_structure = intensive_targets(targets, self.hypers["per_structure_targets"])
-        return default_losses(targets, self.hypers["loss"], model.axis, per_structure, model.scaler)
+        axes = {name: model.fixed_axes.get(name, model.axis) for name in targets}
+        return default_losses(targets, self.hypers["loss"], axes, per_structure, model.scaler)
 
     def wrap(self, model: Any) -> torch.nn.Module:
         """Return the module called in training steps: the model, or a wrapper around it."""

@@ -8,7 +8,7 @@ from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatrain.utils.data import DatasetInfo, TargetInfo
 
 from electrain.interface.axis_labels import grid_to_labels, labels_to_grid
-from electrain.interface.fixed_axes import check_labels, fixed_axis, fixed_axis_to_labels
+from electrain.interface.fixed_axes import check_labels, fixed_axis, fixed_axis_to_labels, learned_axis
 from electrain.interface.quantities import BAND_GAP, Quantity, quantity_of
 from electrain.nn.shifted_spectra import EDGES, SpectrumChannels
 from electrain.spectra.axis import EnergyAxis
@@ -46,11 +46,7 @@ class HeadOptions(NamedTuple):
 
 
 def head_options(name: str, axis: EnergyAxis | None, fixed_axes: Mapping[str, FixedAxis]) -> HeadOptions:
-    """Return the options of a target's head.
-
-    Spectra on fixed axes are learned in states/eV (electrons) or states/THz (phonons), where they are of the order of
-    one per atom, and their parts move by the order of one eV or THz.
-    """
+    """Return the options of a target's head."""
     quantity = quantity_of(name)
     kind = "mean" if quantity.intensive else "sum"
     if not quantity.is_spectrum:
@@ -61,7 +57,7 @@ def head_options(name: str, axis: EnergyAxis | None, fixed_axes: Mapping[str, Fi
             kind, SpectrumChannels(axis.grid.size, axis.grid.step, axis.middle_reference, axis.smearing), 1.0
         )
     known = fixed_axes[name]
-    own = known.in_unit("eV" if quantity.fixed_axis == "energy" else "THz")
+    own = learned_axis(name, known)
     # phonons have no gap that could open between two parts
     edges = EDGES if quantity.fixed_axis == "energy" else ()
     channels = SpectrumChannels(own.size, own.step, -own.start / own.step, None, edges)
