@@ -34,7 +34,9 @@ class FixedAxis:
     unit: str
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "unit", known_unit(self.unit))
+        # plain numbers, also from numpy's, for files
+        for name, value in (("start", float(self.start)), ("step", float(self.step)), ("unit", known_unit(self.unit))):
+            object.__setattr__(self, name, value)
         if not (math.isfinite(self.start) and math.isfinite(self.step) and self.step > 0):
             raise ValueError(
                 f"expected an axis with a finite start and a positive step, got start {self.start:g} and step "
