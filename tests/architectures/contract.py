@@ -54,6 +54,7 @@ from electrain.interface.quantities import (
 )
 from electrain.nn.low_rank import find_low_rank
 from electrain.spectra.fixed_axis import FixedAxis
+from electrain.spectra.units import conversion_factor
 from electrain.uncertainty.model import SpectralUncertainty
 
 SMALL_PET = {name: value for name, value in SMALL.items() if name != "energy_grid"}
@@ -580,6 +581,16 @@ def test_sums_and_means(architecture):
     torch.testing.assert_close(local.sum(dim=0, keepdim=True), alone[1][PHONON_DOS])
     with pytest.raises(ValueError, match="mtt::phonon_dos_normalized is a property of a whole structure"):
         predict(model, [frames[1]], [PHONON_DOS_NORMALIZED], "atom")
+
+
+def test_the_unit_of_the_axis_does_not_matter(architecture):
+    """The same weights predict the same states, per THz as many as per cm^-1 times the factor between them."""
+    found = []
+    for unit in ("cm^-1", "THz"):
+        axes = {name: AXIS.in_unit(unit).to_dict() for name in PHONON_TARGETS}
+        found.append(predict(make_phonon_model(architecture, fixed_axes=axes), FRAMES, PHONON_TARGETS))
+    factor = conversion_factor("cm^-1", "THz")
+    assert_equal(found[0], {**found[1], PHONON_DOS: found[1][PHONON_DOS] * factor})
 
 
 def test_exported_with_its_axis(architecture, tmp_path):
