@@ -107,7 +107,7 @@ def _table(table: Any, names: list[str], known: list[Section]) -> str:
         for inner in _tables(options[name], ""):
             place = next(other.name for other in known if other.table is inner.table)
             link = f"[options](#{place.replace('.', '').lower()})"
-            values = re.sub("a table( of options)?", f"a table of {link}", values)
+            values = re.sub("a table of options|a table(?!, each)", f"a table of {link}", values)
         lines.append(f"| `{name}` | {_default(name, table, defaults)} | {values} | {_prose(meanings[name])} |")
     return "\n".join(lines) + "\n"
 

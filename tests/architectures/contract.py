@@ -5,6 +5,7 @@ options that change much, named after it and, behind a comma, the options.
 """
 
 import copy
+import json
 import pickle
 import re
 
@@ -19,9 +20,10 @@ from metatomic.torch import ModelOutput, System, load_atomistic_model
 from metatomic_ase import MetatomicCalculator
 from metatrain.llpr.model import LLPRUncertaintyModel
 from metatrain.utils.architectures import get_default_hypers, import_architecture
-from metatrain.utils.data import Dataset, DatasetInfo
+from metatrain.utils.data import Dataset, DatasetInfo, TargetInfo
 from metatrain.utils.io import model_from_checkpoint, trainer_from_checkpoint
 from metatrain.utils.neighbor_lists import get_system_with_neighbor_lists
+from phonons import AXIS, FIXED_AXES, PHONON_TARGETS, phonon_dataset, phonon_info, phonon_rows
 from tiny_models import (
     ALL_TARGETS,
     ELEMENTS,
@@ -37,14 +39,22 @@ from tiny_models import (
     training_structures,
 )
 
+from electrain.files.models import fixed_axes_of
+from electrain.interface.fixed_axes import fixed_axis_to_labels
 from electrain.interface.quantities import (
     BAND_GAP,
     DENSITY_OF_STATES,
+    ELECTRONIC_DOS,
+    ELECTRONIC_DOS_NORMALIZED,
     FERMI_LEVEL,
+    PHONON_DOS,
+    PHONON_DOS_NORMALIZED,
     last_layer_features_name,
     uncertainty_name,
 )
 from electrain.nn.low_rank import find_low_rank
+from electrain.spectra.fixed_axis import FixedAxis
+from electrain.spectra.units import conversion_factor
 from electrain.uncertainty.model import SpectralUncertainty
 
 SMALL_PET = {name: value for name, value in SMALL.items() if name != "energy_grid"}
@@ -106,7 +116,7 @@ def name_of(architecture):
     return architecture.partition(",")[0]
 
 
-def make_model(architecture, dtype=torch.float64, **options):
+def make_model(architecture, dtype=torch.float64, info=None, varied=True, **options):
     """A model whose random weights are large enough for predictions to differ from structure to structure."""
     torch.manual_seed(0)
     model_hypers = {
@@ -115,7 +125,9 @@ def make_model(architecture, dtype=torch.float64, **options):
         **ROWS[architecture],
         **options,
     }
-    model = import_architecture(name_of(architecture)).__model__(copy.deepcopy(model_hypers), dataset_info())
+    model = import_architecture(name_of(architecture)).__model__(copy.deepcopy(model_hypers), info or dataset_info())
+    if not varied:
+        return model.to(dtype).eval()
     with torch.no_grad():
         for parameter in model.network.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
@@ -537,3 +549,146 @@ def test_uncertainties(architecture, tmp_path):
     )
     for name in names:
         torch.testing.assert_close(exported[name].block().values, outputs[name].block().values, rtol=1e-8, atol=1e-8)
+
+
+# --- spectra on a fixed axis -----------------------------------------------------------------------------------
+
+
+def make_phonon_model(architecture, **options):
+    return make_model(architecture, **{"info": phonon_info(), "fixed_axes": FIXED_AXES, **options})
+
+
+def with_axis(info, axis):
+    """The target with the labels of an axis, as in data sets of TensorMaps."""
+    block = info.layout.block()
+    labelled = TensorBlock(
+        torch.zeros(0, axis.size, dtype=torch.float64), block.samples, [], fixed_axis_to_labels(axis)
+    )
+    return TargetInfo(TensorMap(info.layout.keys, [labelled]), info.quantity, info.unit, info.description)
+
+
+def test_sums_and_means(architecture):
+    """A density of states grows with the structure, a normalised one does not; a batch is its structures."""
+    model = make_phonon_model(architecture)
+    frames = [structures()["bulk"], structures()["molecule"], structures()["isolated atom"]]
+    alone = [predict(model, [atoms], PHONON_TARGETS) for atoms in frames]
+    together = predict(model, frames, PHONON_TARGETS)
+    assert_equal(together, {name: torch.cat([one[name] for one in alone]) for name in PHONON_TARGETS})
+    assert all(values.shape == (3, AXIS.size) and values.std(dim=0).min() > 1e-4 for values in together.values())
+    large = predict(model, [make_supercell(frames[0], 2 * np.eye(3))], PHONON_TARGETS)
+    assert_equal(large, {PHONON_DOS: 8 * alone[0][PHONON_DOS], PHONON_DOS_NORMALIZED: alone[0][PHONON_DOS_NORMALIZED]})
+    local = predict(model, [frames[1]], [PHONON_DOS], "atom")[PHONON_DOS]
+    torch.testing.assert_close(local.sum(dim=0, keepdim=True), alone[1][PHONON_DOS])
+    with pytest.raises(ValueError, match="mtt::phonon_dos_normalized is a property of a whole structure"):
+        predict(model, [frames[1]], [PHONON_DOS_NORMALIZED], "atom")
+
+
+def test_the_unit_of_the_axis_does_not_matter(architecture):
+    """The same weights predict the same states, per THz as many as per cm^-1 times the factor between them."""
+    found = []
+    for unit in ("cm^-1", "THz"):
+        axes = {name: AXIS.in_unit(unit).to_dict() for name in PHONON_TARGETS}
+        found.append(predict(make_phonon_model(architecture, fixed_axes=axes), FRAMES, PHONON_TARGETS))
+    factor = conversion_factor("cm^-1", "THz")
+    assert_equal(found[0], {**found[1], PHONON_DOS: found[1][PHONON_DOS] * factor})
+
+
+def test_exported_with_its_axis(architecture, tmp_path):
+    model = make_phonon_model(architecture)
+    model.export().save(tmp_path / "model.pt")
+    exported = load_atomistic_model(tmp_path / "model.pt")
+    atoms = list(structures().values())
+    outputs = exported.module(to_systems(atoms, model), request(PHONON_TARGETS), None)
+    found = {name: outputs[name].block().values for name in PHONON_TARGETS}
+    assert_equal(found, predict(model, atoms, PHONON_TARGETS))
+    assert outputs[PHONON_DOS].block().properties == fixed_axis_to_labels(AXIS)
+    assert fixed_axes_of(exported) == dict.fromkeys(PHONON_TARGETS, AXIS)
+    assert json.loads(exported.metadata().extra["fixed_axes"])[PHONON_DOS]["unit"] == "cm^-1"
+
+
+def test_spectra_are_learned(architecture, hypers, tmp_path):
+    """Spectra of both kinds come nearer; half of a training and the rest of it are the whole one, bit for bit."""
+    hypers |= {"num_epochs": 10, "learning_rate": 1e-2, "rotational_augmentation": False}
+    whole, half = make_phonon_model(architecture, varied=False), make_phonon_model(architecture, varied=False)
+    expected, data = phonon_rows(FRAMES), phonon_dataset(FRAMES)
+    before = predict(whole, FRAMES, PHONON_TARGETS)
+    train(architecture, whole, hypers, tmp_path, dataset=data)
+    after = predict(whole.eval(), FRAMES, PHONON_TARGETS)
+    for name in PHONON_TARGETS:
+        errors = [(values[name] - expected[name]).square().mean() for values in (before, after)]
+        assert errors[1] < 0.7 * errors[0], name
+    trainer = train(architecture, half, {**hypers, "num_epochs": 5}, tmp_path, dataset=data)
+    trainer.save_checkpoint(half, tmp_path / "half.ckpt")
+    checkpoint = torch.load(tmp_path / "half.ckpt", weights_only=False)
+    again = model_from_checkpoint(checkpoint, "restart").restart(phonon_info(), {})
+    train(architecture, again, hypers, tmp_path, trainer_from_checkpoint(checkpoint, "restart", hypers), data)
+    assert_equal(predict(again.eval(), FRAMES, PHONON_TARGETS), after, rtol=0, atol=0)
+
+
+def test_missing_targets_and_channels(architecture, hypers, tmp_path):
+    """Structures without a spectrum, and channels without a value, train nothing."""
+    rows = phonon_rows(FRAMES)
+    for values in rows.values():
+        values[1] = torch.nan
+        values[2, 40:] = torch.nan
+    dataset = phonon_dataset(FRAMES, rows=rows)
+    model = make_phonon_model(architecture, varied=False)
+    trainer = train(architecture, model, hypers, tmp_path, dataset=dataset)
+    assert np.isfinite(trainer.best_metric)
+    assert all(parameter.isfinite().all() for parameter in model.parameters())
+
+
+def test_a_further_axis_for_a_trained_model(architecture, hypers, tmp_path):
+    """A model of electrons learns phonons; their axis is then part of it."""
+    model = make_model(architecture)
+    torch.save(model.get_checkpoint(), tmp_path / "base.ckpt")
+    before = predict(model, FRAMES, [DENSITY_OF_STATES])
+    info = phonon_info((PHONON_DOS,))
+    model.restart(info, {"fixed_axes": {PHONON_DOS: AXIS.to_dict()}})
+    hypers |= {"finetune": {"read_from": str(tmp_path / "base.ckpt"), "method": "heads"}}
+    train(architecture, model, hypers, tmp_path, dataset=phonon_dataset(FRAMES, (PHONON_DOS,)))
+    again = model_from_checkpoint(copy.deepcopy(model.get_checkpoint()), "export").eval()
+    assert again.fixed_axes == {PHONON_DOS: AXIS}
+    assert_equal(predict(again, FRAMES, [DENSITY_OF_STATES]), before)
+    assert_equal(predict(again, FRAMES, [PHONON_DOS]), predict(model.eval(), FRAMES, [PHONON_DOS]), rtol=0, atol=0)
+    again.restart(info, {"fixed_axes": {PHONON_DOS: AXIS.to_dict()}})
+    with pytest.raises(ValueError, match=r"(?s)differ; remove them.*fixed_axes.*'step': 20.0.*'step': 10.0"):
+        again.restart(info, {"fixed_axes": {PHONON_DOS: {**AXIS.to_dict(), "step": 10.0}}})
+
+
+@pytest.mark.parametrize("axis", [FixedAxis(0.0, 10.0, 51, "cm^-1"), FixedAxis(0.0, 20.0, 51, "meV")])
+def test_data_on_another_axis(architecture, axis):
+    """At the start of a training, and when a checkpoint is continued."""
+    name = PHONON_DOS
+    info = DatasetInfo("angstrom", ELEMENTS, {name: with_axis(scalar_info(name, AXIS.size, ""), axis)})
+    came = rf"got 0 \.\.\. {axis.stop:g} {axis.unit.replace('^', '.')} \(51 channels\) in the dataset"
+    expected = rf"expected target 'mtt::phonon_dos' on the axis in .*0 \.\.\. 1000 cm\^-1 in steps of 20 cm\^-1.*{came}"
+    with pytest.raises(ValueError, match=expected):
+        make_model(architecture, info=info, fixed_axes=FIXED_AXES)
+    with pytest.raises(ValueError, match=expected):
+        make_phonon_model(architecture).restart(info, {})
+
+
+def test_other_numbers_of_channels(architecture):
+    with pytest.raises(ValueError, match=r"expected 51 channels of target 'mtt::phonon_dos'.*, got 64 in the dataset"):
+        make_phonon_model(architecture, info=phonon_info((PHONON_DOS,), 64))
+
+
+def test_an_axis_is_needed(architecture):
+    with pytest.raises(ValueError, match=r"target 'mtt::phonon_dos' needs an axis; set `fixed_axes`") as error:
+        make_phonon_model(architecture, fixed_axes={})
+    assert "mtt::phonon_dos: {start: 0.0, step: 20.0, size: 51, unit: cm^-1}" in str(error.value)
+
+
+def test_electrons(architecture, tmp_path):
+    """Relative to the Fermi level, on negative energies too, in eV and meV."""
+    axes = {
+        ELECTRONIC_DOS: {"start": -5.0, "step": 0.25, "size": 41, "unit": "eV"},
+        ELECTRONIC_DOS_NORMALIZED: {"start": -50.0, "step": 2.5, "size": 41, "unit": "meV"},
+    }
+    infos = {name: scalar_info(name, 41, "") for name in axes}
+    model = make_model(architecture, info=DatasetInfo("angstrom", ELEMENTS, infos), fixed_axes=axes)
+    model.export().save(tmp_path / "model.pt")
+    found = fixed_axes_of(load_atomistic_model(tmp_path / "model.pt"))
+    assert {name: axis.to_dict() for name, axis in found.items()} == axes
+    assert predict(model, FRAMES, list(axes))[ELECTRONIC_DOS].shape == (len(FRAMES), 41)

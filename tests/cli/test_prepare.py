@@ -86,7 +86,7 @@ def test_a_given_split(ten_frames, write_frames, tmp_path):
     rows = csv.DictReader((tmp_path / "data" / "structures.csv").read_text().splitlines())
     assert [(row["part"], int(row["frame"])) for row in rows] == [(part, i) for i, part in enumerate(parts[:8])]
     manifest = json.loads((tmp_path / "data" / "manifest.json").read_text())
-    assert "--split given" in manifest["command"]
+    assert "--split given" in manifest["command"] and "--seed" not in manifest["command"]  # which would be refused
     assert manifest["split"]["grouped_by"] == "given"
 
 

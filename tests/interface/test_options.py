@@ -24,6 +24,9 @@ def check(section, **changes):
     check_architecture_options("pet_mad", options)
 
 
+PHONON_AXIS = {"start": 0.0, "step": 20.0, "size": 51, "unit": "cm^-1"}
+
+
 def message(section, **changes) -> list[str]:
     """The lines of the error, without its head."""
     with pytest.raises(OptionsError) as error:
@@ -39,6 +42,7 @@ def message(section, **changes) -> list[str]:
     [
         {},
         {"energy_grid": AXIS},
+        {"fixed_axes": {"mtt::phonon_dos": PHONON_AXIS}},
         {"energy_grid": {**AXIS, "smearing": None, "valence_electrons": None}},
         {
             "energy_grid": {
@@ -108,6 +112,21 @@ def test_right_options_of_the_training(changes):
         (
             {"energy_grid": {"start": 0.0, "step": 0.05, "size": 760}},
             "energy_grid.max_shift: expected a whole number >= 0 (channels), but it is missing",
+        ),
+        (
+            {"fixed_axes": {"mtt::phonon_dos": {**PHONON_AXIS, "unit": "Hartree"}}},
+            'fixed_axes.mtt::phonon_dos.unit: expected eV, meV, THz or "cm^-1", got "Hartree"',
+        ),
+        (
+            {"fixed_axes": {"mtt::phonon_dos": {**PHONON_AXIS, "start": -100.0}}},
+            "fixed_axes: expected frequencies from 0 on for 'mtt::phonon_dos', got an axis that begins at -100 cm^-1; "
+            "negative frequencies stand for imaginary ones, of which there are no states in a stable crystal",
+        ),
+        (
+            {"fixed_axes": {"mtt::dos": PHONON_AXIS}},
+            "fixed_axes: expected the axis of a target that has a fixed one (mtt::electronic_dos, "
+            "mtt::electronic_dos_normalized, mtt::phonon_dos, mtt::phonon_dos_normalized), got 'mtt::dos'; its axis is "
+            "`energy_grid`",
         ),
         ({"energy_grid": "data"}, 'energy_grid: expected a table of options or null, got "data"'),
         (
@@ -181,8 +200,11 @@ def test_wrong_options_of_the_model(changes, expected):
         ({"num_workers": -1}, "num_workers: expected a whole number >= 0 or null, got -1"),
         ({"distributed_port": 70000}, "distributed_port: expected a whole number, 1 to 65535, got 70000"),
         ({"edge_width": 8}, "edge_width: there is no such option here; it belongs under architecture.model"),
-        ({"loss": "msse"}, 'loss: expected mse, mae or huber, or a table, got "msse"'),
-        ({"loss": {"energy": 3}}, "loss.energy: expected a table of options, or mse, mae or huber, got 3"),
+        ({"loss": "msse"}, 'loss: expected mse, mae, huber, rmse or wasserstein, or a table, got "msse"'),
+        (
+            {"loss": {"energy": 3}},
+            "loss.energy: expected a table of options, or mse, mae, huber, rmse or wasserstein, got 3",
+        ),
         ({"loss": {"mtt::dos": {"weight": -1}}}, "loss.mtt::dos.weight: expected a number >= 0, got -1"),
         ({"loss": {"mtt::dos": {"weight": math.nan}}}, "loss.mtt::dos.weight: expected a finite number >= 0, got nan"),
         (
@@ -259,9 +281,9 @@ def numbers():
 
 @pytest.mark.parametrize("option", list(numbers()))
 def test_every_number_has_a_range(option):
-    """But for the start of the energy axis, which is finite."""
+    """But for the start of an axis, which is finite."""
     accepted = describe(option)
-    assert ">" in accepted or " to " in accepted or accepted == "a number (eV)"
+    assert ">" in accepted or " to " in accepted or accepted in ("a number", "a number (eV)")
 
 
 def test_long_range_features_need_a_package(monkeypatch):

@@ -16,14 +16,17 @@ from electrain.training.losses import SPECTRAL_LOSSES
 @pytest.mark.parametrize("name", QUANTITIES)
 def test_rows(name):
     quantity = QUANTITIES[name]
-    assert quantity.name == name and quantity.label and quantity.unit
+    assert quantity.name == name and quantity.label
+    assert bool(quantity.unit) == (quantity.fixed_axis is None)  # that of a spectrum comes from its axis
     for other in (quantity.read_from, quantity.on_axis_of):
         assert other is None or QUANTITIES[other].is_spectrum
     if quantity.gradient_of is not None:
         assert QUANTITIES[quantity.gradient_of].shape == () and quantity.shape
     assert quantity.loss == "pointwise" or quantity.loss in SPECTRAL_LOSSES
     if quantity.intensive:
-        assert quantity.shape == () and quantity.per == "structure" and not quantity.has_baseline
+        assert (
+            (quantity.shape == () or quantity.fixed_axis) and quantity.per == "structure" and not quantity.has_baseline
+        )
 
 
 def test_keys_are_unique():

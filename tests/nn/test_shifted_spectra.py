@@ -113,3 +113,14 @@ def test_shifts_are_continuous_and_have_gradients():
 def test_scripted():
     spectra, arguments = make(), inputs()
     torch.testing.assert_close(torch.jit.script(spectra)(*arguments), spectra(*arguments), rtol=0, atol=0)
+
+
+def test_a_single_part():
+    """Spectra of phonons: nothing divides them, and they begin with those of the elements."""
+    channels = SpectrumChannels(size=51, step=0.6, reference=0.0, smearing=None, edges=())
+    spectra = ShiftedSpectra(NUM_FEATURES, NUM_ELEMENTS, channels).double()
+    assert spectra.num_parts == 1
+    known = torch.rand(NUM_ELEMENTS, 51, dtype=torch.float64)
+    spectra.start_from(known)
+    features, elements = inputs()
+    torch.testing.assert_close(spectra(features, elements), known[elements], rtol=0, atol=2e-5)

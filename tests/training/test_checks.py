@@ -22,6 +22,7 @@ from tiny_models import ALL_TARGETS, ELEMENTS, dataset_info, make_dataset, make_
 from electrain.architectures.base.checkpoints import write_model
 from electrain.architectures.pet_mad.trainer import Trainer
 from electrain.data import prepare_dataset
+from electrain.spectra.fixed_axis import FixedAxis
 from electrain.training import trainer as training_module
 
 FRAMES = training_structures()
@@ -158,6 +159,35 @@ def test_a_manifest_of_another_program(prepared, tmp_path):
         ValueError, match=r"of the model to continue with is not .*(.|\n)*\n\nprepare the data on the axis"
     ):
         check(other, "mtt::dos", tmp_path, of_checkpoint=True)
+
+
+def test_fixed_axes_of_manifests(tmp_path):
+    """Data sets of extended XYZ files lack the channels, which the manifest beside them has."""
+    name, axis = "mtt::phonon_dos", FixedAxis(0.0, 20.0, 51, "cm^-1")
+    options = {"training_set": [{"systems": {"read_from": str(tmp_path / "train.xyz")}, "targets": {name: {}}}]}
+    (tmp_path / "options_restart.yaml").write_text(yaml.safe_dump(options), encoding="utf-8")
+    manifest = {"electrain_version": "0.1.0", "fixed_axes": {name: axis.to_dict()}}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    check = training_module.check_fixed_axes
+    check({name: axis}, tmp_path, of_checkpoint=True)
+    check({}, tmp_path, of_checkpoint=True)
+    other = {name: axis.in_unit("THz")}
+    for of_checkpoint, expected in (
+        (
+            True,
+            r"the axis of 'mtt::phonon_dos' in the model to continue with .*--unit THz --grid 0 29.9792 --step 0.599",
+        ),
+        (
+            False,
+            r"in `fixed_axes` in .* is not that of the data:.*model: 0 \.\.\. 29.9792 THz .*data:  0 \.\.\. 1000 cm",
+        ),
+    ):
+        with pytest.raises(ValueError, match=f"(?s){expected}"):
+            check(other, tmp_path, of_checkpoint=of_checkpoint)
+    manifest["fixed_axes"][name] = {"start": 0.0}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"manifest.json is damaged: expected a manifest"):
+        check(other, tmp_path, of_checkpoint=False)
 
 
 # --- the trainer itself ----------------------------------------------------------------------------------------

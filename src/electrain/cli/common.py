@@ -6,7 +6,7 @@ that fails, and 130 or 143 for a command that was stopped (see :mod:`~electrain.
 
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -15,6 +15,9 @@ import typer
 
 if TYPE_CHECKING:
     from electrain.calculators import ElectronicStructureModel
+    from electrain.data import Rejected
+
+_NUM_SHOWN = 5  # of many
 
 Device = Annotated[str | None, typer.Option(metavar="NAME", help="cpu, cuda, ...; default: the best available device.")]
 BatchSize = Annotated[
@@ -156,3 +159,14 @@ def check_device(device: str | None, matmul_precision: str) -> None:
         torch.device(device or "cpu")
     except RuntimeError:
         usage(f"expected a device such as cpu, cuda or cuda:1, got {device!r}")
+
+
+def show_rejected(rejected: "Sequence[Rejected]", *, where: str) -> None:
+    """Show what was left out, and why."""
+    if not rejected:
+        return
+    typer.echo(f"\n{len(rejected)} {'frame' if len(rejected) == 1 else 'frames'} left out{where}:")
+    for frame in rejected[:_NUM_SHOWN]:
+        typer.echo(f"  {frame.source}: {frame.reason}")
+    if len(rejected) > _NUM_SHOWN:
+        typer.echo(f"  ... and {len(rejected) - _NUM_SHOWN} more")

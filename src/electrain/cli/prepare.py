@@ -1,49 +1,34 @@
 """``electrain prepare``: turn DFT calculations into a data set for training."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import fail, usage
+from .common import fail, show_rejected, usage
+from .prepare_choices import Format, Layout, MissingBands, Normalize, Spectra, Unit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from electrain.data import PreparedDataset, Rejected
+    from electrain.data import PreparedDataset
     from electrain.data.table import Row
 
-_NUM_SHOWN = 5
 _FEW_HELD_OUT = 0.7  # of what was requested
-
-
-class MissingBands(StrEnum):
-    """What to do with structures that have too few bands."""
-
-    DROP = "drop"
-    KEEP = "keep"
-
-
-class Format(StrEnum):
-    """Formats of a data set."""
-
-    XYZ = "xyz"
-    ZIP = "zip"
-    MEMMAP = "memmap"
-
-
-class Layout(StrEnum):
-    """Layouts of published data sets."""
-
-    MAD = "mad"
+_OF_SPECTRA = {"unit", "source_unit", "columns", "normalize"}
+_OF_CALCULATIONS = {"smearing", "max_shift", "dos_grid", "layout", "like", "missing_bands", "workers", "dask"}
 
 
 def prepare(
     context: typer.Context,
     sources: Annotated[
         list[Path],
-        typer.Argument(metavar="SOURCE...", exists=True, help="DFT output files, or folders to search for them."),
+        typer.Argument(
+            metavar="SOURCE...",
+            exists=True,
+            help="DFT output files, or folders to search for them; with --spectra tables (CSV, JSON) of structures and "
+            "spectra, phonopy's total_dos.dat, or pymatgen's phonon densities of states.",
+        ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", file_okay=False, help="Folder to write to.")],
     smearing: Annotated[
@@ -55,12 +40,16 @@ def prepare(
             show_default="0.3",
         ),
     ] = None,
-    step: Annotated[float | None, typer.Option(help="Spacing of the energy grid, in eV.", show_default="0.05")] = None,
+    step: Annotated[
+        float | None,
+        typer.Option(help="Spacing of the energy grid, in eV (with --spectra in --unit).", show_default="0.05"),
+    ] = None,
     grid: Annotated[
         tuple[float, float] | None,
         typer.Option(
             metavar="LOW HIGH",
-            help="Energy range of the targets, in eV relative to the Fermi level; default: from the data.",
+            help="Energy range of the targets, in eV relative to the Fermi level (with --spectra in --unit); default: "
+            "from the data.",
         ),
     ] = None,
     max_shift: Annotated[
@@ -87,6 +76,35 @@ def prepare(
             "of a model, see `electrain models`.",
         ),
     ] = None,
+    spectra: Annotated[
+        Spectra | None,
+        typer.Option(help="Read spectra on a fixed axis instead of calculations; see the second example."),
+    ] = None,
+    source_unit: Annotated[
+        Unit | None,
+        typer.Option(
+            help="With --spectra: unit of the axis in the files, which tables need.",
+            show_default="THz for phonopy and pymatgen",
+        ),
+    ] = None,
+    unit: Annotated[
+        Unit | None,
+        typer.Option(help="With --spectra: unit of the axis of the data set.", show_default="that of the files"),
+    ] = None,
+    columns: Annotated[
+        tuple[str, str, str] | None,
+        typer.Option(
+            metavar="STRUCTURE AXIS SPECTRUM",
+            help="With --spectra: columns of a table; default: known names, such as structure, phfreq and phdos.",
+        ),
+    ] = None,
+    normalize: Annotated[
+        Normalize | None,
+        typer.Option(
+            help="With --spectra: divide each by its maximum, or smooth it first (Savitzky-Golay filter of 17 "
+            "channels, order 1, cut off at zero). Default: states per unit in the whole structure, as in the files.",
+        ),
+    ] = None,
     missing_bands: Annotated[
         MissingBands | None,
         typer.Option(
@@ -95,7 +113,12 @@ def prepare(
         ),
     ] = None,
     split: Annotated[
-        str, typer.Option(help="Shares of training:validation:test set, or `given` to use the key split of each frame.")
+        str,
+        typer.Option(
+            help="Shares of training:validation:test set, or `given` to use the key split of each frame; with "
+            "--spectra also three files, such as train.txt:validation.txt:test.txt, with the number of a row (from 0) "
+            "in each line."
+        ),
     ] = "8:1:1",
     seed: Annotated[int, typer.Option(help="Seed of the split.")] = 0,
     form: Annotated[
@@ -125,8 +148,29 @@ def prepare(
     If the command is interrupted, run it again to continue.
 
     Example:  electrain prepare calculations/ -o data
+
+    Example:  electrain prepare phonons.csv -o data --spectra phonon --source-unit cm^-1 --normalize maximum
     """
     _check_pairs(context, split=split, dask=dask)
+    if spectra is not None:
+        from .spectra import prepare_and_show
+
+        prepare_and_show(
+            sources,
+            output,
+            kind=spectra.value,
+            unit=None if unit is None else unit.value,
+            source_unit=None if source_unit is None else source_unit.value,
+            columns=columns,
+            normalize=None if normalize is None else normalize.value,
+            grid=grid,
+            step=step,
+            split=_index_files(split) or _shares(split),
+            seed=seed,
+            form=None if form is None else form.value,
+            overwrite=overwrite,
+        )
+        return
     from electrain.data import NothingUsableError, prepare_dataset  # imports torch, which takes seconds
     from electrain.data.axis import SettingsError
 
@@ -152,7 +196,7 @@ def prepare(
         )
     except NothingUsableError as error:
         typer.echo(f"error: {error}", err=True)
-        _show_rejected(error.rejected, where="")
+        show_rejected(error.rejected, where="")
         raise typer.Exit(1) from None
     except FileExistsError as error:
         fail(f"{error}; --overwrite replaces a data set")
@@ -167,10 +211,22 @@ def _check_pairs(context: typer.Context, *, split: str, dask: str | None) -> Non
     """Refuse options that would do nothing beside another one."""
     sources = {name: context.get_parameter_source(name) for name in context.params}
     given = {name for name, source in sources.items() if source is not None and source.name != "DEFAULT"}
-    if "seed" in given and split == "given":
+    alone = _OF_CALCULATIONS if "spectra" in given else _OF_SPECTRA
+    for name in sorted(alone & given):
+        option = "--" + name.replace("_", "-")
+        usage(f"{option} is an option {'of calculations, not of' if 'spectra' in given else 'of'} --spectra")
+    if "seed" in given and (split == "given" or _index_files(split)):
         usage("--seed is the seed of a random split, but --split is given")
+    if "spectra" not in given and _index_files(split):
+        usage(f"expected shares such as 8:1:1, or 'given', for --split without --spectra, got {split!r}")
     if "workers" in given and dask is not None:
         usage("--workers are processes on this machine, but --dask names a scheduler with workers of its own")
+
+
+def _index_files(text: str) -> list[str] | None:
+    """Three files; ``None`` for anything else."""
+    names = text.split(":")
+    return names if len(names) == 3 and any(Path(name).is_file() for name in names) else None
 
 
 def _shares(text: str) -> tuple[float, float, float] | None:
@@ -219,7 +275,7 @@ def _show_summary(prepared: "PreparedDataset", shares: tuple[float, float, float
         typer.echo(f"warning: {why}; the training set is also the validation set")
     elif shares is not None:
         _compare_shares(prepared, shares)
-    _show_rejected(prepared.rejected, where=f" ({prepared.folder / 'report.csv'} lists all of them)")
+    show_rejected(prepared.rejected, where=f" ({prepared.folder / 'report.csv'} lists all of them)")
     typer.echo(f"\nOverview:       {prepared.folder / 'summary.png'}")
     typer.echo(f"Train a model:  cd {prepared.folder} && mtt train options.yaml")
 
@@ -252,13 +308,3 @@ def _also_written(prepared: "PreparedDataset", rows: "Sequence[Row]") -> str:
         plural, number = quantity_of(name).plural_label, sum(name in row.known for row in rows)
         found.append(plural if number == len(rows) else f"{plural} ({number} of {len(rows)} structures)")
     return ", ".join(found) or "no energies"
-
-
-def _show_rejected(rejected: "Sequence[Rejected]", *, where: str) -> None:
-    if not rejected:
-        return
-    typer.echo(f"\n{len(rejected)} {'frame' if len(rejected) == 1 else 'frames'} left out{where}:")
-    for frame in rejected[:_NUM_SHOWN]:
-        typer.echo(f"  {frame.source}: {frame.reason}")
-    if len(rejected) > _NUM_SHOWN:
-        typer.echo(f"  ... and {len(rejected) - _NUM_SHOWN} more")

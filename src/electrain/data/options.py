@@ -149,7 +149,7 @@ def options_yaml(
     recipe = recipe_for(num_train)
     text = (_HEAD + _TARGETS).format(
         energy_grid="".join(f"      {line}\n" for line in _energy_grid(axis)),
-        network="".join(f"    {line}\n" for line in _network(recipe, num_train)) if base_model is None else "",
+        network="".join(f"    {line}\n" for line in network_lines(recipe, num_train)) if base_model is None else "",
         training=_training(recipe, num_train, learned, contents, base_model),
         suffix=SUFFIXES[form],
     )
@@ -178,18 +178,24 @@ def options_yaml(
     return text
 
 
-def _network(recipe: Recipe, num_train: int) -> Iterator[str]:
+def network_lines(recipe: Recipe, num_train: int) -> Iterator[str]:
+    """Return the lines with the options of the network, none for the default."""
     if recipe.network:
         yield f"# A network for few data, here {num_train} training structures; the published one is wider."
         yield from (f"{name}: {json.dumps(value)}" for name, value in recipe.network.items())
+
+
+def recipe_lines(recipe: Recipe, num_train: int) -> str:
+    """Return the lines with the options of the training."""
+    decrease = _COSINE if recipe.halving_epochs is None else _HALVING.format(recipe.halving_epochs)
+    return _RECIPE.format(num_train=num_train, recipe=recipe, decrease=decrease)
 
 
 def _training(
     recipe: Recipe, num_train: int, energies: Sequence[str], contents: Sequence[str], base_model: str | None
 ) -> str:
     if base_model is None:
-        decrease = _COSINE if recipe.halving_epochs is None else _HALVING.format(recipe.halving_epochs)
-        text = _RECIPE.format(num_train=num_train, recipe=recipe, decrease=decrease)
+        text = recipe_lines(recipe, num_train)
     else:
         text = _FINE_TUNING.format(
             base_model=json.dumps(base_model), batch_size=recipe.batch_size, num_epochs=_FINE_TUNING_EPOCHS

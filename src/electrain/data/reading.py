@@ -78,6 +78,11 @@ class PreparedPart:
             )
         self.folder, self.part = folder, part
         settings = read_json("a manifest", manifest, REMEDY)
+        if isinstance(settings, dict) and "fixed_axes" in settings:
+            raise ValueError(
+                f"expected a data set of calculations, but {folder} has spectra on a fixed axis "
+                f"({', '.join(settings['fixed_axes'])}), whose errors are in the log of their training"
+            )
         with expecting("a manifest", manifest, REMEDY):
             self.form: str = settings["format"]
             self._read = _READERS[self.form]

@@ -18,7 +18,7 @@ from .settings import Settings
 from .splits import PARTS
 from .targets import ELECTRONIC
 
-_FORMAT_VERSION = 2
+FORMAT_VERSION = 2
 
 
 def write_manifest(
@@ -33,7 +33,7 @@ def write_manifest(
     units = {name: QUANTITIES[name].unit for name in ELECTRONIC} | {"positions": "angstrom"}
     units |= {name: QUANTITIES[name].unit for name in plan.contents}
     manifest = {
-        "format_version": _FORMAT_VERSION,
+        "format_version": FORMAT_VERSION,
         "electrain_version": __version__,
         "command": command,
         "format": plan.form,
@@ -41,9 +41,9 @@ def write_manifest(
         "spin": "both spin channels are summed",
         "units": units,
         "codes": dict(sorted(Counter(row.code or "unknown" for row in plan.rows).items())),
-        "sources": {"table": _table(folder / "sources.csv"), "number": len(files)},
-        "structures": {"table": _table(folder / "structures.csv"), "number": len(plan.rows)},
-        "dropped": {"table": _table(folder / "report.csv"), "number": len(plan.dropped)},
+        "sources": {"table": table_entry(folder / "sources.csv"), "number": len(files)},
+        "structures": {"table": table_entry(folder / "structures.csv"), "number": len(plan.rows)},
+        "dropped": {"table": table_entry(folder / "report.csv"), "number": len(plan.dropped)},
         "unknown_smearing": sum(row.has_unknown_smearing for row in plan.rows),
         "missing_bands": {"policy": settings.missing_bands, "number": plan.num_missing_bands},
         "split": {
@@ -62,13 +62,13 @@ def write_sources(path: Path, files: Sequence[SourceFile], plan: DatasetPlan) ->
     """Write the table of source files."""
     used = Counter(row.source for row in plan.rows)
     header = ("source", "sha256", "frames", "used")
-    _write(path, header, ((file.name, file.sha256, file.num_frames, used[i]) for i, file in enumerate(files)))
+    write_table(path, header, ((file.name, file.sha256, file.num_frames, used[i]) for i, file in enumerate(files)))
 
 
 def write_report(path: Path, files: Sequence[SourceFile], plan: DatasetPlan) -> None:
     """Write the table of frames that were left out, and why."""
     rows = ((files[frame.source].name, frame.frame, frame.reason) for frame in plan.dropped)
-    _write(path, ("source", "frame", "reason"), rows)
+    write_table(path, ("source", "frame", "reason"), rows)
 
 
 def write_structures(path: Path, files: Sequence[SourceFile], plan: DatasetPlan) -> None:
@@ -91,16 +91,18 @@ def write_structures(path: Path, files: Sequence[SourceFile], plan: DatasetPlan)
                     row.code,
                 )
 
-    _write(path, header, rows())
+    write_table(path, header, rows())
 
 
-def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+def write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a table as CSV."""
     with atomically(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)
 
 
-def _table(path: Path) -> dict[str, str]:
+def table_entry(path: Path) -> dict[str, str]:
+    """Return name and checksum of a table for the manifest."""
     with path.open("rb") as file:
         return {"file": path.name, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}

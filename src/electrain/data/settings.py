@@ -45,7 +45,7 @@ class Settings:
         options: dict[str, Sequence[object]] = {
             **axis_words,
             "--split": [":".join(f"{share:g}" for share in self.shares) if self.shares else "given"],
-            "--seed": [self.seed],
+            "--seed": [self.seed] if self.shares else [],
             "--missing-bands": [self.missing_bands],
             "--format": [self.form] if self.form else [],
         }

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,11 +58,19 @@ class Damage(NamedTuple):
     reason: str
 
 
-def find_sources(paths: Sequence[Path], output: Path | None = None) -> list[Source]:
+def find_sources(
+    paths: Sequence[Path],
+    output: Path | None = None,
+    *,
+    accepts: Callable[[Path], bool] = is_source,
+    what: str = "DFT output files",
+) -> list[Source]:
     """List files without repetition; those in folders are sorted by name.
 
     :param paths: files, or folders that are searched recursively, except for hidden files and links to folders.
     :param output: folder to leave out of the search.
+    :param accepts: whether a file in a folder can be read.
+    :param what: what is looked for, for messages.
     :raises FileNotFoundError: if a path does not exist.
     :raises ValueError: if a folder contains no file that can be read, or is the output folder.
     """
@@ -71,9 +79,9 @@ def find_sources(paths: Sequence[Path], output: Path | None = None) -> list[Sour
         if path.is_dir():
             if output is not None and output.resolve() == path.resolve():
                 raise ValueError(f"expected an output folder other than {path}, which is searched for calculations")
-            found = [os.path.abspath(path / name) for name in _visible_files(path, output) if is_source(path / name)]
+            found = [os.path.abspath(path / name) for name in _visible_files(path, output) if accepts(path / name)]
             if not found:
-                raise ValueError(f"expected DFT output files in the folder {path}, got none that can be read")
+                raise ValueError(f"expected {what} in the folder {path}, got none that can be read")
             files.update(dict.fromkeys(found))
         elif path.exists():
             files[os.path.abspath(path)] = None

@@ -13,7 +13,6 @@ from electrain.files.replacing import atomically, remove
 from electrain.interface import manifests
 from electrain.jobs.folder import JobFolder
 
-from .settings import Settings
 from .sources import Damage, Piece, Source, cut_into_pieces, has_frames
 from .splits import PARTS
 from .writing import FORMATS, part_name
@@ -38,14 +37,14 @@ class WorkFolder:
     """The unfinished data set, in a hidden folder inside the output folder.
 
     :param job: job in the hidden folder.
-    :param settings: settings that determine the content of the data set.
+    :param settings: settings that determine the content of the data set, by their ``repr``.
     :param sources: files from which it is made.
     :param overwrite: whether to replace a data set, or the preparation of another one, in the folder.
     :raises FileExistsError: if there are files in the folder.
     :raises ValueError: if files would be replaced that are a source or do not belong to a data set.
     """
 
-    def __init__(self, job: JobFolder, settings: Settings, sources: Sequence[Source], *, overwrite: bool) -> None:
+    def __init__(self, job: JobFolder, settings: object, sources: Sequence[Source], *, overwrite: bool) -> None:
         self.folder = job.path.parent
         self._job = job
         self._sources = sources
@@ -164,7 +163,7 @@ def _names_of_data_set(folder: Path) -> list[str]:
     return [*(part_name(part, form) for part in PARTS), *_DOCUMENTS]
 
 
-def _fingerprint(settings: Settings, sources: Sequence[Source]) -> dict[str, Any]:
+def _fingerprint(settings: object, sources: Sequence[Source]) -> dict[str, Any]:
     """What must be unchanged for an unfinished preparation to continue."""
     digest = hashlib.sha256()
     for source in sources:

@@ -15,7 +15,7 @@ from vesin.metatomic import NeighborList
 from electrain.data.reading import PreparedPart
 from electrain.interface.ase_systems import to_system
 from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES
-from electrain.interface.systems import systems_to_batch
+from electrain.interface.systems import element_table, systems_to_batch
 from electrain.nn.batch import Batch
 from electrain.nn.shifted_spectra import SpectrumChannels
 from electrain.nn.two_layer import RADIUS, TwoLayerNetwork, TwoLayerPrediction
@@ -90,8 +90,7 @@ class NetworkBaseline:
     ) -> None:
         self._axis = axis
         self._numbers = sorted({int(number) for atoms in training.atoms for number in atoms.numbers})
-        self._element_of_type = torch.full((max(self._numbers) + 2,), -1)
-        self._element_of_type[self._numbers] = torch.arange(len(self._numbers))
+        self._element_of_type = element_table(self._numbers)
         self._options = NeighborListOptions(RADIUS, full_list=True, strict=True)
         self._neighbors = NeighborList(self._options, "angstrom", skin=0.0)
         channels = SpectrumChannels(axis.grid.size, axis.grid.step, axis.middle_reference, axis.smearing)

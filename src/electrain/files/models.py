@@ -12,6 +12,7 @@ from metatomic.torch import AtomisticModel, ModelCapabilities, ModelMetadata, lo
 
 from electrain.interface.quantities import DENSITY_OF_STATES, ENERGY, base_quantity
 from electrain.spectra.axis import EnergyAxis
+from electrain.spectra.fixed_axis import FixedAxis
 
 from .archives import archive_entries
 from .extensions import check_extensions
@@ -115,6 +116,18 @@ def _axis_in(metadata: ModelMetadata) -> EnergyAxis | None:
         return EnergyAxis.from_dict(json.loads(text))
     except ValueError as error:
         raise ModelFileError(f"the metadata of the model have no complete energy_grid: {error}") from error
+
+
+def fixed_axes_of(model: AtomisticModel) -> dict[str, FixedAxis]:
+    """Return the axes of spectra that are not shifted, by target, which are in the metadata of an exported model.
+
+    :raises ModelFileError: if one is incomplete.
+    """
+    content = json.loads(model.metadata().extra.get("fixed_axes", "{}"))
+    try:
+        return {name: FixedAxis.from_dict(axis) for name, axis in content.items()}
+    except ValueError as error:
+        raise ModelFileError(f"the metadata of the model have no complete fixed_axes: {error}") from error
 
 
 def smearing_of(model: AtomisticModel) -> float | None:

@@ -1,10 +1,11 @@
-"""The energy axis in the manifest of a data set: `electrain prepare` writes it, trainings compare it with their own."""
+"""The axes in the manifest of a data set: `electrain prepare` writes them, trainings compare them with their own."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from electrain.spectra.axis import EnergyAxis
+from electrain.spectra.fixed_axis import FixedAxis
 
 MANIFEST = "manifest.json"
 REMEDY = "make the data set again with `electrain prepare`, in another folder"  # if one of its files is damaged
@@ -32,3 +33,13 @@ def axis_from_manifest(manifest: Mapping[str, Any]) -> EnergyAxis:
     """Read the energy axis from a manifest: the inverse of :func:`axis_to_manifest`."""
     smearing, channels = manifest["smearing"]["value"], manifest["max_shift"]["channels"]
     return EnergyAxis.from_dict({**manifest["energy_grid"], "max_shift": channels, "smearing": smearing})
+
+
+def fixed_axes_to_manifest(axes: Mapping[str, FixedAxis]) -> dict[str, Any]:
+    """Return the entry of a manifest for the axes of spectra that are not shifted, by target."""
+    return {name: axis.to_dict() for name, axis in axes.items()}
+
+
+def fixed_axes_from_manifest(manifest: Mapping[str, Any]) -> dict[str, FixedAxis]:
+    """Read the fixed axes from a manifest, none from one without: the inverse of :func:`fixed_axes_to_manifest`."""
+    return {name: FixedAxis.from_dict(axis) for name, axis in manifest.get("fixed_axes", {}).items()}

@@ -11,6 +11,10 @@ from typing import Literal
 DENSITY_OF_STATES = "mtt::dos"
 BAND_GAP = "mtt::bandgap"
 FERMI_LEVEL = "mtt::efermi"
+ELECTRONIC_DOS = "mtt::electronic_dos"
+ELECTRONIC_DOS_NORMALIZED = "mtt::electronic_dos_normalized"
+PHONON_DOS = "mtt::phonon_dos"
+PHONON_DOS_NORMALIZED = "mtt::phonon_dos_normalized"
 ENERGY = "energy"
 FORCES = "forces"
 STRESS = "stress"
@@ -33,11 +37,13 @@ class Quantity:
     :param description: description in options files and exported models.
     :param comment: comment above it in options files.
     :param shape: shape of a value: ``()`` for a number, ``(3,)``, ``(3, 3)``; ``None`` for a spectrum, which has a
-        value for each channel of the energy axis.
+        value for each channel of an axis.
     :param per: whether it has a value per structure or per atom in data sets.
     :param gradient_of: the energy of which forces and stress are gradients; they are not separate targets.
-    :param intensive: whether it is a number of the whole structure that does not grow with its size, so that it is not
-        a sum over atoms, and errors are per structure.
+    :param fixed_axis: for a spectrum on an axis of its own (``fixed_axes`` in the options), which is never shifted:
+        what is on the axis, an ``"energy"`` or a ``"frequency"``; ``None`` for a spectrum on ``energy_grid``.
+    :param intensive: whether it belongs to the whole structure and does not grow with its size, so that it is not a sum
+        over atoms, and errors are per structure.
     :param per_volume: whether it is predicted as a sum over atoms and divided by the volume of the cell.
     :param has_baseline: whether a constant per element is subtracted before training.
     :param is_scaled: whether it is learned in units of its standard deviation.
@@ -58,6 +64,7 @@ class Quantity:
     shape: tuple[int, ...] | None = ()
     per: Literal["structure", "atom"] = "structure"
     gradient_of: str | None = None
+    fixed_axis: Literal["energy", "frequency"] | None = None
     intensive: bool = False
     per_volume: bool = False
     has_baseline: bool = True
@@ -74,8 +81,13 @@ class Quantity:
 
     @property
     def is_spectrum(self) -> bool:
-        """Whether it has a value for each channel of the energy axis."""
+        """Whether it has a value for each channel of an axis."""
         return self.shape is None
+
+    @property
+    def is_on_energy_grid(self) -> bool:
+        """Whether it is a spectrum on the energy axis that all spectra of electrons share, ``energy_grid``."""
+        return self.is_spectrum and self.fixed_axis is None
 
     @property
     def sample_kind(self) -> str:
@@ -102,6 +114,23 @@ class Quantity:
         """
         rows = (num_atoms,) if self.per == "atom" else ()
         return rows + (spectrum if self.shape is None else self.shape)
+
+
+def _on_fixed_axis(name: str, label: str, axis: Literal["energy", "frequency"], *, intensive: bool = False) -> Quantity:
+    """Return a row of a density of states that is compared channel by channel."""
+    return Quantity(
+        name,
+        label,
+        plural=label.replace("density", "densities"),
+        description=label
+        + (" (largest value 1)" if intensive else " of the whole cell in states per unit of its axis"),
+        shape=None,
+        fixed_axis=axis,
+        intensive=intensive,
+        has_baseline=False,
+        is_scaled=False,
+        loss="channelwise",
+    )
 
 
 QUANTITIES = {
@@ -145,6 +174,10 @@ QUANTITIES = {
             read_from=DENSITY_OF_STATES,
             on_axis_of=DENSITY_OF_STATES,
         ),
+        _on_fixed_axis(ELECTRONIC_DOS, "electronic density of states", "energy"),
+        _on_fixed_axis(ELECTRONIC_DOS_NORMALIZED, "normalised electronic density of states", "energy", intensive=True),
+        _on_fixed_axis(PHONON_DOS, "phonon density of states", "frequency"),
+        _on_fixed_axis(PHONON_DOS_NORMALIZED, "normalised phonon density of states", "frequency", intensive=True),
         Quantity(ENERGY, "energy", "energies", unit="eV", key="energy", description="energy"),
         Quantity(FORCES, "forces", unit="eV/angstrom", key="forces", shape=(3,), per="atom", gradient_of=ENERGY),
         Quantity(STRESS, "stress", "stresses", "eV/angstrom^3", key="stress", shape=(3, 3), gradient_of=ENERGY),
@@ -153,8 +186,6 @@ QUANTITIES = {
         Quantity(DIRECT_STRESS, "direct stress", unit="eV/Angstrom^3", shape=(3, 3), per_volume=True),
     )
 }
-
-INTENSIVE = tuple(quantity.name for quantity in QUANTITIES.values() if quantity.intensive)
 
 
 def in_data_sets() -> list[Quantity]:

@@ -24,6 +24,16 @@ def check_elements(types: torch.Tensor, elements: torch.Tensor, known: list[int]
         )
 
 
+def element_table(atomic_types: list[int]) -> torch.Tensor:
+    """Return the index of every atomic number among ascending types, (largest type + 2,) int64, -1 for all others.
+
+    The last entry stays -1, for all atomic numbers beyond the table.
+    """
+    elements = torch.full((max(atomic_types) + 2,), -1, dtype=torch.int64)
+    elements[torch.tensor(atomic_types)] = torch.arange(len(atomic_types))
+    return elements
+
+
 class Gathered(NamedTuple):
     """Tensors and sizes of several systems."""
 

@@ -9,6 +9,7 @@ from .batch import Batch
 from .cutoff import Cutoff
 from .pooling import PooledFeatures
 from .selection import Selection
+from .shifted_spectra import SpectrumChannels
 
 
 class Predictions(NamedTuple):
@@ -69,9 +70,13 @@ class Network(nn.Module):
         """All parameters that belong to one target alone.
 
         :param size: predicted values per atom or structure.
-        :param kind: see :meth:`add_output`.
+        :param kind: ``"sum"`` or ``"mean"``, see :meth:`add_output`, or ``"spectrum"``.
         """
         raise NotImplementedError
+
+    def make_spectrum_head(self, channels: SpectrumChannels) -> nn.Module:
+        """All parameters that belong to one spectrum alone; by default, :meth:`make_head` makes them."""
+        return self.make_head(channels.size, "spectrum")
 
     def last_layer(self, name: str) -> List[str]:
         """Names of the weights that map a target's last features linearly; none where the map is not linear."""
@@ -84,15 +89,15 @@ class Network(nn.Module):
         """
         return bool(self.last_layer(name))
 
-    def add_output(self, name: str, size: int, kind: str) -> None:
+    def add_output(self, name: str, size: int, kind: str, channels: SpectrumChannels | None = None) -> None:
         """Make room for a target.
 
         :param name: of the target.
         :param size: predicted values per atom or structure.
-        :param kind: how a structure's values come from those of its atoms: ``"sum"``, ``"mean"``, or ``"spectrum"``, a
-            sum whose values are channels of the energy axis.
+        :param kind: how a structure's values come from those of its atoms: as their ``"sum"`` or their ``"mean"``.
+        :param channels: those of a spectrum, whose values they are.
         """
-        self._heads()[name] = self.make_head(size, kind)
+        self._heads()[name] = self.make_head(size, kind) if channels is None else self.make_spectrum_head(channels)
         self.averaged += [name] * (kind == "mean")
 
     def remove_output(self, name: str) -> None:

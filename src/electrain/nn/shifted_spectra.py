@@ -22,9 +22,10 @@ class SpectrumChannels(NamedTuple):
     """The channels of a predicted spectrum."""
 
     size: int
-    step: float  # eV
+    step: float  # eV, or THz for phonons
     reference: float  # channel on which the reference of a target falls at the start of a training, the middle shift
     smearing: float | None  # of the targets, in eV
+    edges: tuple[float, ...] = EDGES  # where spectra are divided into parts; none for a single part
 
 
 class ShiftedSpectra(nn.Module):
@@ -32,10 +33,10 @@ class ShiftedSpectra(nn.Module):
 
     .. math:: y_i(E) = \sum_m \big(W_m h_i + b_{z_i m}\big)^2 (E - s_{im})
 
-    with features h, one spectrum b for each element and part m (semicore, deep valence, upper valence and empty
-    states), and shifts s of the parts that are linear in the features: levels move and gaps open without a change of
-    any channel. Untrained, W and s are zero and b is the square root of the element's spectrum times a window
-    (:meth:`start_from`).
+    with features h, one spectrum b for each element and part m (semicore, deep valence, upper valence and empty states
+    of electrons; spectra of phonons have a single part), and shifts s of the parts that are linear in the features:
+    levels move and gaps open without a change of any channel. Untrained, W and s are zero and b is the square root of
+    the element's spectrum times a window (:meth:`start_from`).
 
     The squares are on channels of the width w = 2/3 of the smearing of the targets, and then broadened with Gaussians
     of this standard deviation, because no target has finer details. If the smearing is not known, they are on the
@@ -55,7 +56,7 @@ class ShiftedSpectra(nn.Module):
         self.stride: int = max(1, math.floor(_CHANNEL_IN_WIDTHS * width / channels.step + 1e-6))
         self.step: float = channels.step * self.stride
         self.size: int = channels.size
-        self.num_parts: int = len(EDGES) + 1
+        self.num_parts: int = len(channels.edges) + 1
         self.num_channels: int = math.ceil((channels.size - 1) / self.stride) + 1
         self.linear = nn.Linear(num_features, self.num_parts * self.num_channels, bias=False)
         self.shifts = nn.Linear(num_features, self.num_parts)
@@ -119,7 +120,7 @@ def moved(spectra: torch.Tensor, shifts: torch.Tensor) -> torch.Tensor:
 def _windows(num_channels: int, step: float, channels: SpectrumChannels) -> torch.Tensor:
     """Shares of the parts in each channel, (num_parts, num_channels); they add up to one."""
     energies = step * torch.arange(num_channels, dtype=torch.float64) - channels.step * channels.reference
-    above = [torch.sigmoid((energies - edge) / _EDGE_WIDTH) for edge in EDGES]
+    above = [torch.sigmoid((energies - edge) / _EDGE_WIDTH) for edge in channels.edges]
     shares, left = [], torch.ones_like(energies)
     for share in above:
         shares.append(left * (1.0 - share))

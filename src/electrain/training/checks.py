@@ -9,9 +9,10 @@ from metatrain.utils.data import get_atomic_types
 from omegaconf import OmegaConf
 
 from electrain.files.own_files import expecting, read_json
-from electrain.interface.manifests import MANIFEST, REMEDY, axis_from_manifest
+from electrain.interface.manifests import MANIFEST, REMEDY, axis_from_manifest, fixed_axes_from_manifest
 from electrain.interface.option_types import did_you_mean
 from electrain.spectra.axis import EnergyAxis
+from electrain.spectra.fixed_axis import FixedAxis
 
 from .composition import Datasets
 from .hypers import TrainerHypers
@@ -172,6 +173,34 @@ def check_axis(axis: EnergyAxis, spectrum: str, folder: Path, *, of_checkpoint: 
         )
 
 
+def check_fixed_axes(axes: Mapping[str, FixedAxis], folder: Path, *, of_checkpoint: bool) -> None:
+    """Compare the fixed axes of a model with those of the data sets that `electrain prepare` has written.
+
+    :param axes: axes of the model, by target.
+    :param folder: folder of checkpoints.
+    :param of_checkpoint: whether they are those of a trained model, rather than in the options.
+    :raises ValueError: if they differ, with both axes and what to do.
+    """
+    for name, axis in axes.items():
+        for path in _manifests(_complete_options(folder), name):
+            with expecting("a manifest", path, REMEDY):
+                found = fixed_axes_from_manifest(_content(path) or {}).get(name)
+            if found is None or axis.is_close(found):
+                continue
+            where = "the model to continue with" if of_checkpoint else "`fixed_axes` in `architecture.model`"
+            remedy = (
+                "prepare the data on the axis of the model: `electrain prepare --spectra ... --unit "
+                f"{axis.unit} --grid {axis.start:g} {axis.stop:g} --step {axis.step:g}`"
+                if of_checkpoint
+                else f"write `{{start: {found.start!r}, step: {found.step!r}, size: {found.size}, unit: "
+                f"{found.unit}}}` there, or prepare the data on the other axis"
+            )
+            raise ValueError(
+                f"the axis of {name!r} in {where} is not that of the data:\n\n"
+                f"  model: {axis}\n  data:  {found}, according to {path}\n\n{remedy}"
+            )
+
+
 def _complete_options(folder: Path) -> dict[str, Any]:
     """All options, none for a trainer that was not called by metatrain's command line."""
     path = folder / _COMPLETE_OPTIONS
@@ -193,11 +222,16 @@ def _manifests(options: Mapping[str, Any], spectrum: str) -> list[Path]:
 
 def _read(path: Path) -> EnergyAxis | None:
     """Energy axis in a manifest, ``None`` for one of another program."""
-    content = read_json("a manifest", path, REMEDY)
-    if not (isinstance(content, dict) and "electrain_version" in content):
+    content = _content(path)
+    if content is None:
         return None
     with expecting("a manifest", path, REMEDY):
         return axis_from_manifest(content)
+
+
+def _content(path: Path) -> dict[str, Any] | None:
+    content = read_json("a manifest", path, REMEDY)
+    return content if isinstance(content, dict) and "electrain_version" in content else None
 
 
 def _is_same(axis: EnergyAxis, data: EnergyAxis) -> bool:

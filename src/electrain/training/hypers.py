@@ -42,6 +42,7 @@ class FinetuneHypers(TypedDict):
 
 
 LossName = Literal["mse", "mae", "huber"]
+TargetLossName = Literal["mse", "mae", "huber", "rmse", "wasserstein"]
 
 
 class GradientLossHypers(TypedDict):
@@ -60,8 +61,10 @@ class GradientLossHypers(TypedDict):
 class LossHypers(GradientLossHypers):
     """Loss of a target."""
 
-    type: NotRequired[Literal["mse", "mae", "huber", "self_aligning"]] = "mse"
-    """Mean squared error, mean absolute error, or Huber loss. ``mtt::dos`` always has the loss ``self_aligning``."""
+    type: NotRequired[Literal["mse", "mae", "huber", "rmse", "wasserstein", "self_aligning"]] = "mse"
+    """Mean squared error, mean absolute error, or Huber loss. Spectra on a fixed axis have no ``huber``, but ``rmse``
+    (mean over structures of the root of the mean squared error of each) and ``wasserstein`` (distance of cumulative
+    spectra). ``mtt::dos`` always has the loss ``self_aligning``."""
     forces: NotRequired[GradientLossHypers | LossName]
     """Loss of the forces that are gradients of this energy."""
     stress: NotRequired[GradientLossHypers | LossName]
@@ -122,7 +125,7 @@ class TrainerHypers(TypedDict):
     grad_clip_norm: Annotated[float, Gt(0)] = 1.0
     """Gradients with a larger norm are scaled down to this norm, separately for the network and for each head that
     reads the density of states; ``.inf`` for no limit."""
-    loss: LossName | dict[str, LossHypers | LossName] = "mse"
+    loss: TargetLossName | dict[str, LossHypers | TargetLossName] = "mse"
     """Loss of all targets, or of each target, by its name; PET-MAD uses weights of 0.1 for energies and 1 for forces.
     ``mtt::dos`` always uses the self-aligning loss."""
     atomic_baseline: dict[str, Finite | dict[AtomicNumber, Finite]] | str = {}

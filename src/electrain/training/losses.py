@@ -21,6 +21,7 @@ from electrain.spectra.axis import EnergyAxis
 from electrain.spectra.losses import CUMULATIVE_WEIGHT, GRADIENT_WEIGHT, mean_loss, spectral_loss_terms
 from electrain.spectra.metrics import electrons_in_target
 
+from .channelwise import ChannelwiseLoss
 from .errors import PointwiseErrors, SpectrumErrors
 from .processes import Process
 from .terms import Evaluated, LossTerm, Maps
@@ -183,7 +184,7 @@ def check_pointwise(target: str, options: Mapping[str, Any]) -> None:
     :raises ValueError: for a type or options that only the loss of spectra has, and ``delta`` without ``huber``.
     """
     kind = options.get("type", "mse")
-    if kind == "self_aligning":
+    if kind not in ("mse", "mae", "huber"):
         raise ValueError(f"the loss of {target!r} must be 'mse', 'mae' or 'huber'; {kind!r} is for spectra")
     for name in ("gradient_weight", "cumulative_weight", "per"):
         if name in options:
@@ -206,16 +207,18 @@ def _count(loss: LossInterface, targets: Maps) -> torch.Tensor:
     return count
 
 
-# By the name in the table of quantities: function of a target, the axis and the target's entry in the options -> term.
-SPECTRAL_LOSSES: dict[str, Callable[[str, EnergyAxis, Mapping[str, Any]], LossTerm]] = {
-    "self_aligning": SelfAlignedLoss.from_options,
+# By the name in the table of quantities: function of a target, its axis, its entry in the options, and whether errors
+# are per structure instead of per atom -> term.
+SPECTRAL_LOSSES: dict[str, Callable[[str, Any, Mapping[str, Any], bool], LossTerm]] = {
+    "self_aligning": lambda target, axis, options, _: SelfAlignedLoss.from_options(target, axis, options),
+    "channelwise": ChannelwiseLoss.from_options,
 }
 
 
 def default_losses(
     targets: Mapping[str, TargetInfo],
     options: str | Mapping[str, Any],
-    axis: EnergyAxis | None,
+    axes: Mapping[str, Any],
     per_structure: list[str],
     scaler: Scaler,
 ) -> list[LossTerm]:
@@ -223,7 +226,7 @@ def default_losses(
 
     :param targets: the targets.
     :param options: ``loss`` in the options file: an entry per target, or one type for all targets compared pointwise.
-    :param axis: the energy axis, if there is a spectrum among the targets.
+    :param axes: axis of each target that is a spectrum.
     :param per_structure: targets whose loss is not per atom.
     :param scaler: scaler of the model.
     :raises ValueError: for options that a loss does not have.
@@ -232,11 +235,11 @@ def default_losses(
     pointwise = {name: info for name, info in targets.items() if name not in spectra}
     if isinstance(options, str):
         kind = {"type": options, "weight": 1.0, "reduction": "mean", "gradients": {}}
-        options = dict.fromkeys(pointwise, kind)
+        options = dict.fromkeys(targets, kind)
     terms: list[LossTerm] = []
     for name in spectra:
-        assert axis is not None  # the model checks it
-        terms.append(SPECTRAL_LOSSES[quantity_of(name).loss](name, axis, options.get(name, {})))
+        loss = SPECTRAL_LOSSES[quantity_of(name).loss]
+        terms.append(loss(name, axes[name], options.get(name, {}), name in per_structure))
     if pointwise:
         for name in pointwise:
             check_pointwise(name, options.get(name, {}))

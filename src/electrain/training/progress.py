@@ -11,12 +11,31 @@ from metatrain.utils.data import DatasetInfo
 from metatrain.utils.logging import ROOT_LOGGER, MetricLogger
 from metatrain.utils.units import ev_to_mev, get_gradient_units
 
-from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, ENERGY, FERMI_LEVEL, base_quantity, quantity_of
+from electrain.interface.quantities import (
+    BAND_GAP,
+    DENSITY_OF_STATES,
+    ELECTRONIC_DOS,
+    ELECTRONIC_DOS_NORMALIZED,
+    ENERGY,
+    FERMI_LEVEL,
+    PHONON_DOS,
+    PHONON_DOS_NORMALIZED,
+    base_quantity,
+    quantity_of,
+)
 
 from .errors import ALIGNED_PER_ELECTRON
 
 WIDTH = 120  # characters in a line
-_SHORT = {DENSITY_OF_STATES: "DOS", BAND_GAP: "gap", FERMI_LEVEL: "E_F"}
+_SHORT = {
+    DENSITY_OF_STATES: "DOS",
+    BAND_GAP: "gap",
+    FERMI_LEVEL: "E_F",
+    ELECTRONIC_DOS: "electronic DOS",
+    ELECTRONIC_DOS_NORMALIZED: "normalised electronic DOS",
+    PHONON_DOS: "phonon DOS",
+    PHONON_DOS_NORMALIZED: "normalised phonon DOS",
+}
 
 
 class EpochLog:
@@ -118,6 +137,8 @@ def target_errors(errors: dict[str, float], info: DatasetInfo) -> list[TargetErr
         name, _, kind = key.partition(" ")
         if key.endswith(ALIGNED_PER_ELECTRON):
             found.append(TargetError(_label(name), value, "eV^-1/2"))
+        elif kind.startswith("MAE ["):
+            found.append(TargetError(_label(name), value, kind.removeprefix("MAE [").removesuffix("]")))
         elif kind.startswith("MAE"):
             target, parameter = name, ""
             if name.endswith("_gradients"):

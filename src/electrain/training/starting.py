@@ -11,6 +11,7 @@ from metatrain.utils.data import CollateFn, unpack_batch
 from metatrain.utils.neighbor_lists import get_requested_neighbor_lists, get_system_with_neighbor_lists_transform
 from torch.utils.data import DataLoader
 
+from electrain.interface.quantities import quantity_of
 from electrain.spectra.element_spectra import at_middle_shift, element_spectra
 
 from .composition import Datasets
@@ -50,6 +51,7 @@ def _standardise(model: Any, datasets: Datasets) -> None:
 
 def _start_spectra(model: Any, datasets: Datasets, name: str) -> None:
     counts, spectra = [], []
+    quantity = quantity_of(name)
     for systems, targets in _batches(datasets, [name]):
         if name not in targets:
             continue
@@ -58,13 +60,14 @@ def _start_spectra(model: Any, datasets: Datasets, name: str) -> None:
             if len(system) == 0:
                 continue
             counts.append(torch.bincount(elements[system.types.long()], minlength=len(model.atomic_types)))
-            spectra.append(target)
+            spectra.append((target * len(system) if quantity.intensive else target) / model.factors[name])
     if not spectra:
         raise ValueError(f"target {name!r} has no value in the training set, from which its spectra could begin")
-    values, trusted = model.axis.window(torch.stack(spectra))
+    rows = torch.stack(spectra)
+    values, trusted = model.axis.window(rows) if quantity.is_on_energy_grid else (rows, ~torch.isnan(rows))
     logging.info(f"Fitting a spectrum of each element to {len(values)} structures")
     found = element_spectra(torch.stack(counts), values, trusted)
-    model.network.start_spectra(name, at_middle_shift(found, model.axis))
+    model.network.start_spectra(name, at_middle_shift(found, model.axis) if quantity.is_on_energy_grid else found)
 
 
 def _batches(

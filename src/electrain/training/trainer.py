@@ -19,7 +19,7 @@ from electrain.interface.capabilities import check_names_and_units
 from electrain.nn.precision import MatmulPrecision
 
 from .batches import Loaders, fit_baselines, intensive_targets, make_loaders
-from .checks import check_axis, check_batches, check_elements, check_epochs, check_targets
+from .checks import check_axis, check_batches, check_elements, check_epochs, check_fixed_axes, check_targets
 from .composition import Datasets
 from .epoch import OptimizerStep, run_epoch
 from .errors import EpochErrors, selected_error
@@ -184,15 +184,17 @@ class SpectralTrainer(TrainerInterface[TrainerHypers]):
         check_elements(folder, train_datasets, val_datasets)
         check_batches(self.hypers, train_datasets, val_datasets)
         self.losses(model)  # refuses options that they do not have
+        continued = settings is not None or self.epoch is not None
+        check_fixed_axes(model.fixed_axes, folder, of_checkpoint=continued)
         if model.axis is not None:
-            continued = settings is not None or self.epoch is not None
             check_axis(model.axis, model.density_of_states, folder, of_checkpoint=continued)
 
     def losses(self, model: Any) -> list[LossTerm]:
         """Return the terms of the loss, those of spectra first; default: those in the table of quantities."""
         targets = model.dataset_info.targets
         per_structure = intensive_targets(targets, self.hypers["per_structure_targets"])
-        return default_losses(targets, self.hypers["loss"], model.axis, per_structure, model.scaler)
+        axes = {name: model.fixed_axes.get(name, model.axis) for name in targets}
+        return default_losses(targets, self.hypers["loss"], axes, per_structure, model.scaler)
 
     def wrap(self, model: Any) -> torch.nn.Module:
         """Return the module called in training steps: the model, or a wrapper around it."""

@@ -231,7 +231,7 @@ def _output_like(target: TensorMap) -> ModelOutput:
 def _present(model: Calibrated, name: str, target: TensorMap) -> torch.Tensor:
     """Which samples have a value."""
     values = target.block().values
-    if quantity_of(name).is_spectrum:  # the channels reserved for shifts contain no data
+    if quantity_of(name).is_on_energy_grid:  # the channels reserved for shifts contain no data
         values, _ = model.model.axis.window(values)
     return torch.isfinite(values).flatten(1).any(dim=1)
 
@@ -239,7 +239,7 @@ def _present(model: Calibrated, name: str, target: TensorMap) -> torch.Tensor:
 def _residuals(model: Calibrated, name: str, prediction: TensorMap, target: TensorMap) -> torch.Tensor:
     """Prediction minus target, (num_samples, num_components, num_properties); spectra are aligned."""
     predicted, expected = prediction.block().values.double(), target.block().values.double()
-    if quantity_of(name).is_spectrum:
+    if quantity_of(name).is_on_energy_grid:
         return aligned_residuals(predicted, expected, model.model.axis)[0].unsqueeze(1)
     residuals = predicted - expected
     return residuals.reshape(len(residuals), -1, residuals.shape[-1])

@@ -16,10 +16,11 @@ from tiny_models import (
 )
 
 from electrain.interface.axis_labels import labels_to_grid
-from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL, INTENSIVE
+from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL
 from electrain.interface.systems import systems_to_batch
 
 STRUCTURES = structures()
+INTENSIVE = (BAND_GAP, FERMI_LEVEL)
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ from tiny_models import (
 )
 
 from electrain.interface.axis_labels import labels_to_grid
-from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL, INTENSIVE
+from electrain.interface.quantities import BAND_GAP, DENSITY_OF_STATES, FERMI_LEVEL
 
 ATOMS = list(structures().values())
 DTYPES = [torch.float32, torch.float64]
@@ -115,7 +115,7 @@ def test_selected_atoms_are_summed(exported, systems, dtype, selection):
 
 
 def test_gap_and_fermi_level_without_atoms_are_unknown(exported, systems):
-    wanted = options(INTENSIVE, selection=[[0, 1]])
+    wanted = options((BAND_GAP, FERMI_LEVEL), selection=[[0, 1]])
     for result in exported(systems, wanted, check_consistency=True).values():
         known = torch.isfinite(result.block().values).flatten().tolist()
         assert known == [True] + [False] * (len(systems) - 1)

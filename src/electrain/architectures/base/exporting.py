@@ -15,7 +15,7 @@ from electrain.training.silencing import silence_warnings
 
 
 def export_model(model: Any, metadata: Optional[ModelMetadata]) -> AtomisticModel:
-    """Convert a model to a metatomic model, with merged low-rank updates and the energy axis in the metadata.
+    """Convert a model to a metatomic model, with merged low-rank updates and the axes of spectra in the metadata.
 
     :raises ValueError: for a model in an unsupported precision.
     """
@@ -41,6 +41,9 @@ def export_model(model: Any, metadata: Optional[ModelMetadata]) -> AtomisticMode
     merged = copy.deepcopy(merge_metadata(model.metadata, metadata))
     if model.axis is not None:
         merged.extra = {**merged.extra, "energy_grid": json.dumps(model.axis.to_dict())}
+    if model.fixed_axes:
+        axes = {name: axis.to_dict() for name, axis in model.fixed_axes.items()}
+        merged.extra = {**merged.extra, "fixed_axes": json.dumps(axes)}
     return AtomisticModel(model.eval(), merged, capabilities)
 
 

@@ -11,6 +11,7 @@ from pydantic import AfterValidator
 from typing_extensions import NotRequired, TypedDict
 
 from electrain.interface.axis_labels import grid_to_labels
+from electrain.interface.fixed_axes import fixed_axis
 from electrain.interface.option_types import Finite, Positive, ValenceElectrons
 from electrain.spectra.axis import EnergyAxis
 
@@ -45,11 +46,39 @@ def valid_axis(settings: Optional[EnergyAxisHypers]) -> Optional[EnergyAxisHyper
     return settings
 
 
+class FixedAxisHypers(TypedDict):
+    """Axis of a spectrum that is not shifted: of a phonon or electronic density of states on given channels."""
+
+    start: Finite
+    """First channel, in ``unit``: of electrons relative to the Fermi level; of phonons at least 0."""
+    step: Positive
+    """Spacing of the channels, in ``unit``."""
+    size: Annotated[int, Ge(2)]
+    """Number of channels."""
+    unit: Literal["eV", "meV", "THz", "cm^-1"]
+    """Unit of the axis; a density of states is in states per this unit."""
+
+
+def valid_fixed_axes(settings: dict[str, FixedAxisHypers]) -> dict[str, FixedAxisHypers]:
+    """Return the settings of fixed axes.
+
+    :raises ValueError: for a target that has none, and for an invalid axis.
+    """
+    for name, axis in settings.items():
+        fixed_axis(name, axis)
+    return settings
+
+
 class SpectralModelHypers(TypedDict):
     """Hyperparameters of the model around the network."""
 
     energy_grid: Annotated[Optional[EnergyAxisHypers], AfterValidator(valid_axis)] = None
     """Energy axis of the density of states; needed if ``mtt::dos`` is a target."""
+    fixed_axes: Annotated[dict[str, FixedAxisHypers], AfterValidator(valid_fixed_axes)] = {}
+    """Axes of spectra that are compared channel by channel, without any shift, by the name of their target:
+    ``mtt::phonon_dos`` or ``mtt::electronic_dos`` (states per unit of the axis in the whole structure, a sum over
+    atoms), ``mtt::phonon_dos_normalized`` or ``mtt::electronic_dos_normalized`` (from 0 to 1, or any other spectrum
+    that does not grow with the structure; a mean over atoms)."""
     band_gap_from: Literal["density_of_states", "atoms"] = "density_of_states"
     """Source of the band gap: ``density_of_states`` uses the convolutional network of the PET-MAD-DOS paper, ``atoms``
     a head like that of any other target, which reads features of the atoms averaged over the structure and also trains

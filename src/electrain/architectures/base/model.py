@@ -17,7 +17,7 @@ from electrain.interface.capabilities import check_outputs_exist
 from electrain.interface.layouts import OutputLayout, symmetric_stress
 from electrain.interface.quantities import DENSITY_OF_STATES, last_layer_features_name, quantity_of
 from electrain.interface.states import read_states, state_inputs
-from electrain.interface.systems import SampleLabels, features_output, select, systems_to_batch
+from electrain.interface.systems import SampleLabels, element_table, features_output, select, systems_to_batch
 from electrain.nn.batch import Batch
 from electrain.nn.network import Network
 from electrain.nn.selection import Selection, means_over_atoms, of_selected
@@ -31,7 +31,7 @@ from .element_spectra import ElementSpectra
 from .exporting import export_model
 from .long_range import LongRange
 from .restarts import remove_output, restart_model
-from .targets import axis_of, check_target_set, checked_dataset_info, spectrum_read_for
+from .targets import axis_of, check_target_set, checked_dataset_info, fixed_axes_of, head_options, spectrum_read_for
 
 
 class Request(NamedTuple):
@@ -63,6 +63,7 @@ class SpectralModel(ModelInterface):
     outputs: Dict[str, ModelOutput]
     feature_names: Dict[str, str]
     read_from: Dict[str, str]
+    factors: Dict[str, float]  # of the network's predictions
     per_volume: List[str]
     intensive: List[str]
     non_negative: List[str]
@@ -73,16 +74,13 @@ class SpectralModel(ModelInterface):
 
     def __init__(self, hypers: Any, dataset_info: DatasetInfo) -> None:
         check_no_atom_pair_targets(dataset_info.targets, self.__class__.__name__)
-        axis = axis_of(hypers)
-        dataset_info = checked_dataset_info(dataset_info, axis)
+        axis, fixed_axes = axis_of(hypers), fixed_axes_of(hypers)
+        dataset_info = checked_dataset_info(dataset_info, axis, fixed_axes)
         check_target_set(list(dataset_info.targets), hypers)
         super().__init__(hypers, dataset_info, self.__default_metadata__)
-        self.axis = axis
+        self.axis, self.fixed_axes = axis, fixed_axes
         self.atomic_types = sorted(dataset_info.atomic_types)
-        # The last entry stays -1, for all atomic numbers beyond the table.
-        elements = torch.full((max(self.atomic_types) + 2,), -1, dtype=torch.int64)
-        elements[torch.tensor(self.atomic_types)] = torch.arange(len(self.atomic_types))
-        self.register_buffer("element_of_type", elements)
+        self.register_buffer("element_of_type", element_table(self.atomic_types))
 
         self.network = self.make_network(hypers, self.atomic_types, axis)
         self.reads_states: bool = self.network.reads_states
@@ -92,7 +90,7 @@ class SpectralModel(ModelInterface):
             "feature": ModelOutput(sample_kind="atom", description="features of the last layers of the network")
         }
         self.feature_names, self.read_from, self.last_layer_parameter_names = {}, {}, {}
-        self.per_volume, self.intensive, self.non_negative = [], [], []
+        self.per_volume, self.intensive, self.non_negative, self.factors = [], [], [], {}
         for name, info in dataset_info.targets.items():
             self.add_output(name, info)
         self.last_layer_feature_size = self.network.num_features
@@ -135,8 +133,8 @@ class SpectralModel(ModelInterface):
             self.read_from[name] = spectrum
             self.spectrum_heads[name] = SpectrumConvolution(self.axis.grid.size)
             return
-        kind = "spectrum" if quantity.is_spectrum else "mean" if quantity.intensive else "sum"
-        self.network.add_output(name, layout.size, kind)
+        kind, channels, self.factors[name] = head_options(name, self.axis, self.fixed_axes)
+        self.network.add_output(name, layout.size, kind, channels)
         self.feature_names[name] = last_layer_features_name(name)
         self.outputs[self.feature_names[name]] = ModelOutput(
             sample_kind="atom", description=f"features that enter the last linear map for {name}"
@@ -243,7 +241,9 @@ class SpectralModel(ModelInterface):
         :param selection: the selected atoms.
         :raises ValueError: for a property of whole structures that was requested per atom.
         """
-        completed = values.copy()
+        completed: dict[str, torch.Tensor] = {}
+        for name, rows in values.items():
+            completed[name] = rows * self.factors[name]
         if self.element_spectra is not None and self.density_of_states in completed:
             added = self.element_spectra(elements[selection.atoms], selection, kinds[self.density_of_states])
             completed[self.density_of_states] = completed[self.density_of_states] + added

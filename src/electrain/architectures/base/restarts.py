@@ -16,7 +16,7 @@ from electrain.interface.quantities import DENSITY_OF_STATES
 from electrain.spectra.axis import EnergyAxis
 
 from .baselines import energies_of, fill_tables_of_types, with_baselines, with_scales
-from .targets import axis_of, check_target_set, checked_dataset_info
+from .targets import axis_of, check_target_set, checked_dataset_info, fixed_axes_of
 
 
 def restart_model(model: Any, dataset_info: DatasetInfo, options: Mapping[str, Any]) -> None:
@@ -28,9 +28,9 @@ def restart_model(model: Any, dataset_info: DatasetInfo, options: Mapping[str, A
     :raises ValueError: for elements the model does not know, other hyperparameters or another energy axis.
     """
     model.hypers = agreed_hypers(model.architecture, model.hypers, options)
-    model.axis = axis_of(model.hypers)
+    model.axis, model.fixed_axes = axis_of(model.hypers), fixed_axes_of(model.hypers)
     check_dataset_elements(dataset_info.atomic_types, model.atomic_types)
-    dataset_info = checked_dataset_info(dataset_info, model.axis)
+    dataset_info = checked_dataset_info(dataset_info, model.axis, model.fixed_axes)
     known = model.dataset_info.targets
     dataset_info = _described_as(known, dataset_info)
     merged = model.dataset_info.union(dataset_info)
@@ -65,7 +65,7 @@ def remove_output(model: Any, name: str) -> None:
     else:
         model.network.remove_output(name)
         model.outputs.pop(model.feature_names.pop(name))
-        del model.last_layer_parameter_names[name]
+        del model.last_layer_parameter_names[name], model.factors[name]
     del model.layouts[name]
     model.outputs.pop(name)
     if name == DENSITY_OF_STATES:
@@ -86,9 +86,10 @@ def remove_output(model: Any, name: str) -> None:
 def agreed_hypers(architecture: str, known: Any, options: Mapping[str, Any]) -> Any:
     """Return the hyperparameters of a model that continues with the given options.
 
-    The only change allowed is to add an energy axis to a model that has none, together with the source of the band gap,
-    so that it can learn the density of states later. Valence electrons are those in the options if an element is
-    there, otherwise those of the model. A smearing that one of them leaves out is the other's.
+    The only change allowed is to add axes to a model, so that it can learn spectra later: an energy axis if it has
+    none, together with the source of the band gap, and fixed axes of further targets. Valence electrons are those in
+    the options if an element is there, otherwise those of the model. A smearing that one of them leaves out is the
+    other's.
 
     :param architecture: name of the architecture.
     :param known: all hyperparameters of the model.
@@ -107,6 +108,9 @@ def agreed_hypers(architecture: str, known: Any, options: Mapping[str, Any]) -> 
         hypers["energy_grid"], plain["energy_grid"] = (
             replace(axis, smearing=axis.smearing or smearing, valence_electrons=electrons).to_dict() for axis in axes
         )
+    if plain.get("fixed_axes"):
+        hypers["fixed_axes"] = {**plain["fixed_axes"], **hypers["fixed_axes"]}
+        plain["fixed_axes"] = {**hypers["fixed_axes"], **plain["fixed_axes"]}
     different = get_hypers_diff(hypers, plain, get_default_hypers(architecture)["model"])
     if different:
         lines = [f"  {name}: {old} in the checkpoint, {new} in the options" for name, (old, new) in different.items()]

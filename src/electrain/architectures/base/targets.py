@@ -1,13 +1,18 @@
 """Targets that a model can have, checked against the table of quantities and the energy axis."""
 
 import math
+from collections.abc import Mapping
+from typing import NamedTuple
 
-from metatensor.torch import TensorBlock, TensorMap
+from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatrain.utils.data import DatasetInfo, TargetInfo
 
 from electrain.interface.axis_labels import grid_to_labels, labels_to_grid
+from electrain.interface.fixed_axes import check_labels, fixed_axis, fixed_axis_to_labels, learned_axis
 from electrain.interface.quantities import BAND_GAP, Quantity, quantity_of
+from electrain.nn.shifted_spectra import EDGES, SpectrumChannels
 from electrain.spectra.axis import EnergyAxis
+from electrain.spectra.fixed_axis import FixedAxis
 
 from .hypers import SpectralModelHypers
 
@@ -22,6 +27,41 @@ def axis_of(hypers: SpectralModelHypers) -> EnergyAxis | None:
     """
     settings = hypers["energy_grid"]
     return None if settings is None else EnergyAxis.from_dict(settings)
+
+
+def fixed_axes_of(hypers: SpectralModelHypers) -> dict[str, FixedAxis]:
+    """Return the fixed axes in the hyperparameters, by the names of their targets.
+
+    :raises ValueError: if one is invalid.
+    """
+    return {name: fixed_axis(name, settings) for name, settings in hypers["fixed_axes"].items()}
+
+
+class HeadOptions(NamedTuple):
+    """What the network has to know of a target, see :meth:`~electrain.nn.network.Network.add_output`."""
+
+    kind: str
+    channels: SpectrumChannels | None  # of a spectrum
+    factor: float  # by which predictions are multiplied, so that it does not matter in which unit the axis is
+
+
+def head_options(name: str, axis: EnergyAxis | None, fixed_axes: Mapping[str, FixedAxis]) -> HeadOptions:
+    """Return the options of a target's head."""
+    quantity = quantity_of(name)
+    kind = "mean" if quantity.intensive else "sum"
+    if not quantity.is_spectrum:
+        return HeadOptions(kind, None, 1.0)
+    if quantity.fixed_axis is None:
+        assert axis is not None  # see `check_target`
+        return HeadOptions(
+            kind, SpectrumChannels(axis.grid.size, axis.grid.step, axis.middle_reference, axis.smearing), 1.0
+        )
+    known = fixed_axes[name]
+    own = learned_axis(name, known)
+    # phonons have no gap that could open between two parts
+    edges = EDGES if quantity.fixed_axis == "energy" else ()
+    channels = SpectrumChannels(own.size, own.step, -own.start / own.step, None, edges)
+    return HeadOptions(kind, channels, 1.0 if quantity.intensive else own.step / known.step)
 
 
 def spectrum_read_for(name: str, hypers: SpectralModelHypers) -> str | None:
@@ -42,8 +82,10 @@ def check_target_set(names: list[str], hypers: SpectralModelHypers) -> None:
             )
 
 
-def checked_dataset_info(dataset_info: DatasetInfo, axis: EnergyAxis | None) -> DatasetInfo:
-    """Check all targets, and set the energy axis of spectra if the dataset's labels lack it.
+def checked_dataset_info(
+    dataset_info: DatasetInfo, axis: EnergyAxis | None, fixed_axes: Mapping[str, FixedAxis]
+) -> DatasetInfo:
+    """Check all targets, and set the axis of spectra if the dataset's labels lack it.
 
     :raises ValueError: for a target that no model can predict, or one that contradicts the axis.
     """
@@ -52,24 +94,46 @@ def checked_dataset_info(dataset_info: DatasetInfo, axis: EnergyAxis | None) -> 
     targets = {}
     for name, info in dataset_info.targets.items():
         quantity = quantity_of(name)
-        check_target(name, info, quantity, axis)
+        check_target(name, info, quantity, axis, fixed_axes)
         targets[name] = info
-        if quantity.is_spectrum and axis is not None:
-            block = info.layout.block()
-            with_axis = TensorBlock(block.values, block.samples, block.components, grid_to_labels(axis.grid))
-            layout = TensorMap(info.layout.keys, [with_axis])
-            targets[name] = TargetInfo(layout, info.quantity, info.unit, info.description)
+        if quantity.is_on_energy_grid and axis is not None:
+            targets[name] = _with_properties(info, grid_to_labels(axis.grid))
+        elif quantity.is_spectrum:
+            targets[name] = _with_properties(info, fixed_axis_to_labels(fixed_axes[name]))
     return DatasetInfo(
         dataset_info.length_unit, sorted(dataset_info.atomic_types), targets, extra_data=dataset_info.extra_data
     )
 
 
-def check_target(name: str, info: TargetInfo, quantity: Quantity, axis: EnergyAxis | None) -> None:
-    """Raise a ``ValueError`` for a target that no model can predict, or one that contradicts the axis."""
+def _with_properties(info: TargetInfo, properties: Labels) -> TargetInfo:
+    block = info.layout.block()
+    layout = TensorMap(info.layout.keys, [TensorBlock(block.values, block.samples, block.components, properties)])
+    return TargetInfo(layout, info.quantity, info.unit, info.description)
+
+
+def check_target(
+    name: str,
+    info: TargetInfo,
+    quantity: Quantity,
+    axis: EnergyAxis | None,
+    fixed_axes: Mapping[str, FixedAxis],
+) -> None:
+    """Raise a ``ValueError`` for a target that no model can predict, or one that contradicts its axis."""
     if info.is_atomic_basis:
         raise ValueError(f"target {name!r} is expanded in an atomic basis, which electrain does not support")
     if quantity.is_spectrum:
-        _check_spectrum(name, info, quantity, axis)
+        if not info.is_scalar or info.sample_kind != quantity.sample_kind:
+            raise ValueError(f"target {name!r} must be a list of scalars {_PER[quantity.sample_kind]}")
+        if quantity.fixed_axis is None:
+            _check_energy_grid(name, info, axis)
+        elif name not in fixed_axes:
+            raise ValueError(
+                f"target {name!r} needs an axis; set `fixed_axes` in `architecture.model`, such as\n\n"
+                f"  fixed_axes:\n    {name}: {{start: 0.0, step: 20.0, size: {len(info.layout.block().properties)}, "
+                f"unit: cm^-1}}"
+            )
+        else:
+            check_labels(name, info.layout.block().properties, fixed_axes[name], "`fixed_axes` of the model")
     elif quantity.shape:
         _check_cartesian(name, info, quantity)
     elif quantity.intensive:
@@ -93,9 +157,7 @@ def _check_cartesian(name: str, info: TargetInfo, quantity: Quantity) -> None:
         )
 
 
-def _check_spectrum(name: str, info: TargetInfo, quantity: Quantity, axis: EnergyAxis | None) -> None:
-    if not info.is_scalar or info.sample_kind != quantity.sample_kind:
-        raise ValueError(f"target {name!r} must be a list of scalars {_PER[quantity.sample_kind]}")
+def _check_energy_grid(name: str, info: TargetInfo, axis: EnergyAxis | None) -> None:
     properties = info.layout.block().properties
     labelled = labels_to_grid(properties)
     if axis is None:

@@ -8,7 +8,6 @@ from electrain.architectures.base.model import SpectralModel
 from electrain.nn.conditioning import StateRange
 from electrain.nn.cutoff import Cutoff
 from electrain.nn.element_properties import element_properties, neighbor_weights
-from electrain.nn.shifted_spectra import SpectrumChannels
 from electrain.spectra.axis import EnergyAxis
 
 from .network import FewData, PointEdgeTransformer
@@ -27,7 +26,7 @@ class PETMAD(SpectralModel):
     architecture = "pet_mad"
     upgrades = MODEL_UPGRADES
 
-    __checkpoint_version__ = 5
+    __checkpoint_version__ = 6
     __default_metadata__ = ModelMetadata(
         references={
             "architecture": [f"https://arxiv.org/abs/{key}" for key in ("2305.19302", "2503.14118", "2508.17418")]
@@ -57,21 +56,16 @@ class PETMAD(SpectralModel):
                 if hypers["system_conditioning"]
                 else None
             ),
-            few_data=_few_data(hypers, atomic_types, axis),
+            few_data=_few_data(hypers, atomic_types),
         )
 
 
-def _few_data(hypers: Any, atomic_types: list[int], axis: EnergyAxis | None) -> FewData:
+def _few_data(hypers: Any, atomic_types: list[int]) -> FewData:
     radius = hypers["radial_descriptors"]
-    shifted = hypers["spectrum_head"] == "shifted_parts" and axis is not None
     return FewData(
         properties=element_properties(atomic_types) if hypers["element_properties"] else None,
         neighbor_weights=None if radius is None else neighbor_weights(atomic_types),
         descriptor_radius=0.0 if radius is None else float(radius),
-        channels=(
-            SpectrumChannels(axis.grid.size, axis.grid.step, axis.middle_reference, axis.smearing)
-            if shifted and axis is not None
-            else None
-        ),
+        shifted_parts=hypers["spectrum_head"] == "shifted_parts",
         dropout=float(hypers["dropout"]),
     )

@@ -49,6 +49,12 @@ def _model_4_to_5(checkpoint: dict[str, Any]) -> None:
     data["model_hypers"] = {**data["model_hypers"], **added}
 
 
+def _model_5_to_6(checkpoint: dict[str, Any]) -> None:
+    """Add fixed axes, of which there are none."""
+    data = checkpoint["model_data"]
+    data["model_hypers"] = {**data["model_hypers"], "fixed_axes": {}}
+
+
 def _trainer_1_to_2(checkpoint: dict[str, Any]) -> None:
     """Add the trained parameters, and the choice of learning-rate schedule and precision of matrix products."""
     checkpoint["trainable_parameters"] = None
@@ -66,5 +72,11 @@ def _trainer_3_to_4(checkpoint: dict[str, Any]) -> None:
     checkpoint["train_hypers"] = {**checkpoint["train_hypers"], "weight_decay": 0.0}
 
 
-MODEL_UPGRADES: dict[int, Upgrade] = {1: _model_1_to_2, 2: _model_2_to_3, 3: _model_3_to_4, 4: _model_4_to_5}
+MODEL_UPGRADES: dict[int, Upgrade] = {
+    1: _model_1_to_2,
+    2: _model_2_to_3,
+    3: _model_3_to_4,
+    4: _model_4_to_5,
+    5: _model_5_to_6,
+}
 TRAINER_UPGRADES: dict[int, Upgrade] = {1: _trainer_1_to_2, 2: _trainer_2_to_3, 3: _trainer_3_to_4}

@@ -42,7 +42,7 @@ def read_pymatgen_dos(path: str | Path, *, highest_trusted: float = 0.0) -> Samp
             raise CalculationError(source, f"expected a CompleteDos, which has a structure, got {name}")
         densities = content["densities"]
         return SampledSpectrum(
-            atoms=_structure(content["structure"], source),
+            atoms=structure_from_pymatgen(content["structure"], source),
             energies=np.asarray(content["energies"], dtype=np.float64),
             values=np.stack(
                 [np.asarray(densities[spin], dtype=np.float64) for spin in ("1", "-1") if spin in densities]
@@ -58,8 +58,11 @@ def looks_like_pymatgen_dos(content: bytes) -> bool:
     return all(f'"{name}"'.encode() in content for name in ("densities", "energies", "efermi"))
 
 
-def _structure(content: dict[str, Any], source: str) -> Atoms:
-    """Lattice, elements and positions; nothing else of what a file says about its structure is used."""
+def structure_from_pymatgen(content: dict[str, Any], source: str) -> Atoms:
+    """Lattice, elements and positions; nothing else of what a file says about its structure is used.
+
+    :raises CalculationError: for a site that is not fully occupied by one element.
+    """
     symbols = []
     for number, site in enumerate(content["sites"]):
         species = site["species"]

@@ -69,6 +69,7 @@ def convert(
         targets[name] = _as_in_data_sets(name, get_generic_target_info(name, scalar))
     hypers: Any = {
         "energy_grid": _energy_grid(info, axis),
+        "fixed_axes": {},
         "band_gap_from": "density_of_states",
         **network_options(peer.hypers),
         "zbl": bool(peer.hypers["zbl"]),

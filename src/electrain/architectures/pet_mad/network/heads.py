@@ -181,4 +181,6 @@ class ShiftedSpectraHead(Trunks):
         if kind == "system":
             systems = spectra.new_zeros(len(selection.num_atoms), spectra.shape[1])
             spectra = systems.index_add(0, selection.system_of_atom, spectra)
+            if averaged:
+                spectra = spectra / selection.num_atoms.clamp_min(1)
         return self.last.broadened(spectra)

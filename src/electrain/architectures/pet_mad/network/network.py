@@ -46,7 +46,7 @@ class FewData(NamedTuple):
     properties: torch.Tensor | None = None  # (num_elements, num_properties) | for embeddings
     neighbor_weights: torch.Tensor | None = None  # (num_elements, num_weights) | for radial descriptors
     descriptor_radius: float = 0.0  # Angstrom
-    channels: SpectrumChannels | None = None  # of spectra with a head of shifted parts
+    shifted_parts: bool = False  # in the heads of spectra
     dropout: float = 0.0  # in that head
 
 
@@ -123,18 +123,6 @@ class PointEdgeTransformer(Network):
 
     def make_head(self, size: int, kind: str) -> nn.Module:
         """See :meth:`Network.make_head`."""
-        if kind == "spectrum" and self.few_data.channels is not None:
-            return ShiftedSpectraHead(
-                node_width=self.node_width,
-                edge_width=self.edge_width,
-                head_width=self.head_width,
-                num_readouts=self.num_readouts,
-                num_elements=self.num_elements,
-                properties=self.few_data.properties,
-                num_descriptors=0 if self.descriptors is None else self.descriptors.size,
-                channels=self.few_data.channels,
-                dropout=self.few_data.dropout,
-            )
         head = PooledHead(
             node_width=self.node_width,
             edge_width=self.edge_width,
@@ -146,6 +134,22 @@ class PointEdgeTransformer(Network):
             # With random initial weights, features that training does not change would add noise to all channels.
             head.start_from_zero()
         return head
+
+    def make_spectrum_head(self, channels: SpectrumChannels) -> nn.Module:
+        """See :meth:`Network.make_spectrum_head`."""
+        if not self.few_data.shifted_parts:
+            return super().make_spectrum_head(channels)
+        return ShiftedSpectraHead(
+            node_width=self.node_width,
+            edge_width=self.edge_width,
+            head_width=self.head_width,
+            num_readouts=self.num_readouts,
+            num_elements=self.num_elements,
+            properties=self.few_data.properties,
+            num_descriptors=0 if self.descriptors is None else self.descriptors.size,
+            channels=channels,
+            dropout=self.few_data.dropout,
+        )
 
     def last_layer(self, name: str) -> list[str]:
         """See :meth:`Network.last_layer`."""
