@@ -556,6 +556,9 @@ def test_selected_error():
     assert selected_error(errors, "loss") == 7.0
     errors[f"{DOS}_center RMSE (per atom)"] = 4.0
     assert selected_error(errors, "rmse_prod") == 2.0 * 3.0 * 5.0 * 0.5 * 4.0
+    perfect = {"gap RMSE": 0.0, "energy RMSE": 2.0}
+    better = {"gap RMSE": 0.0, "energy RMSE": 1.0}
+    assert selected_error(better, "rmse_prod") < selected_error(perfect, "rmse_prod")
 
 
 def test_the_best_model_has_the_lowest_aligned_error(monkeypatch, tmp_path):

@@ -12,6 +12,8 @@ from electrain.spectra.metrics import AlignedRMSE
 from .processes import Process
 from .terms import Errors, Evaluated, LossTerm
 
+_LEAST_ERROR = 1e-6  # for the product of errors
+
 
 class SpectrumErrors:
     """Root mean square of the alignment term of a spectrum.
@@ -113,11 +115,12 @@ def selected_error(errors: dict[str, float], metric: str) -> float:
     """Return the validation error that selects the best model.
 
     :param metric: ``"loss"``, or ``"rmse_prod"`` for the product of all targets' RMSEs, where a spectrum counts once,
-        with its aligned error per electron.
+        with its aligned error per electron. An error of zero, as of the gaps of metals that are all predicted to be
+        metals, counts as 1e-6 in its unit, so that the other targets still decide.
     """
     if metric == "loss":
         return errors["loss"]
     counted = [value for name, value in errors.items() if "RMSE" in name and not name.endswith(_NOT_SELECTING)]
     if not counted:
         raise ValueError("the validation set has no value of any target, so the best model cannot be selected")
-    return math.prod(counted)
+    return math.prod(max(value, _LEAST_ERROR) for value in counted)

@@ -22,6 +22,7 @@ CUTOFF = 3.0
 SMALL = {"cutoff": CUTOFF, "cutoff_width": 0.8, "width": 6, "num_message_passing_layers": 2, "num_gaussians": 5}
 NETWORKS = ("mlp", "graph", "two_layer")
 AXIS = EnergyAxis(EnergyGrid(-12.0, 0.1, 61), 4, smearing=0.3)
+CHANNELS = SpectrumChannels(AXIS.grid.size, AXIS.grid.step, AXIS.middle_reference, AXIS.smearing)
 KINDS = {"mean": 7, "sum": 7, "spectrum": AXIS.grid.size}
 FRAMES = list(STRUCTURES.values())
 MASSES = {1: 1.008, 6: 12.011, 8: 15.999, 14: 28.085, 79: 196.966569}
@@ -31,8 +32,9 @@ def make_network(network, **options):
     torch.manual_seed(0)
     hypers = {**get_default_hypers("dos_baseline")["model"], **SMALL, "network": network, **options}
     made = DOSBaseline.make_network(hypers, ELEMENTS, AXIS)
-    for kind, size in KINDS.items():
-        made.add_output(kind, size, kind)
+    for kind in ("mean", "sum"):
+        made.add_output(kind, KINDS[kind], kind)
+    made.add_output("spectrum", CHANNELS.size, "sum", CHANNELS)
     made.add_output("number", 1, "mean")
     if made.descriptors is not None:
         made.descriptors.deviation.fill_(3.0)
@@ -113,8 +115,7 @@ def test_sum_pooling():
 def test_two_layers_are_those_of_the_evaluation():
     """The same weights give the same density of states as the baseline of `electrain evaluate`."""
     network = make_network("two_layer", energy_embeddings=False, cutoff=6.0)
-    channels = SpectrumChannels(AXIS.grid.size, AXIS.grid.step, AXIS.middle_reference, AXIS.smearing)
-    other = TwoLayerNetwork(ELEMENTS, channels, width=6).double().eval()
+    other = TwoLayerNetwork(ELEMENTS, CHANNELS, width=6).double().eval()
     for mine, theirs in (
         (network.descriptors, other.descriptors),
         (network.layers, other.atoms),

@@ -11,7 +11,6 @@ from electrain.architectures.base.model import SpectralModel
 from electrain.nn.atom_inputs import AtomInputs
 from electrain.nn.cutoff import Cutoff
 from electrain.nn.element_properties import neighbor_weights
-from electrain.nn.shifted_spectra import SpectrumChannels
 from electrain.spectra.axis import EnergyAxis
 
 from .network import BaselineNetwork, DescriptorBaseline, ElementNetwork, GraphBaseline, HeadShape
@@ -41,7 +40,7 @@ class DOSBaseline(SpectralModel):
         heads = HeadShape(**{name: hypers[name] for name in HeadShape._fields})
         masses = torch.from_numpy(atomic_masses[atomic_types])
         if hypers["network"] == "two_layer":
-            return _descriptor_baseline(hypers, cutoff, heads, atomic_types, masses, axis)
+            return _descriptor_baseline(hypers, cutoff, heads, atomic_types, masses)
         inputs = AtomInputs(hypers["atom_features"], masses, hypers["width"])
         if hypers["network"] == "mlp":
             return ElementNetwork(cutoff, heads, inputs)
@@ -72,12 +71,8 @@ def _descriptor_baseline(
     heads: HeadShape,
     atomic_types: list[int],
     masses: torch.Tensor,
-    axis: EnergyAxis | None,
 ) -> DescriptorBaseline:
     weights = neighbor_weights(atomic_types)
     if hypers["neighbor_masses"]:
         weights = torch.cat([weights, masses.unsqueeze(1) / _MASS_UNIT], dim=1)
-    channels = None
-    if axis is not None:
-        channels = SpectrumChannels(axis.grid.size, axis.grid.step, axis.middle_reference, axis.smearing)
-    return DescriptorBaseline(cutoff, heads, numbers=atomic_types, neighbor_weights=weights, channels=channels)
+    return DescriptorBaseline(cutoff, heads, numbers=atomic_types, neighbor_weights=weights)

@@ -160,7 +160,6 @@ class DescriptorBaseline(BaselineNetwork):
     :param heads: what the heads have in common.
     :param numbers: atomic numbers; elements are indices into this list.
     :param neighbor_weights: (num_elements, num_weights) of the descriptors.
-    :param channels: channels of the density of states, if there is one.
     """
 
     def __init__(
@@ -170,23 +169,16 @@ class DescriptorBaseline(BaselineNetwork):
         *,
         numbers: list[int],
         neighbor_weights: torch.Tensor,
-        channels: SpectrumChannels | None,
     ) -> None:
         super().__init__(cutoff, heads)
-        self.num_elements, self.channels = len(numbers), channels
+        self.num_elements = len(numbers)
         self.descriptors = RadialDescriptors(neighbor_weights, cutoff.radius)
         self.layers = TwoLayers(numbers, self.descriptors.size, width=heads.width, dropout=heads.dropout)
 
-    def make_head(self, size: int, kind: str) -> nn.Module:
-        """See :meth:`Network.make_head`."""
-        if kind == "spectrum" and self.channels is not None:
-            return self.make_spectrum_head(self.channels)
-        return super().make_head(size, kind)
-
     def make_spectrum_head(self, channels: SpectrumChannels) -> nn.Module:
-        """Make the head of a density of states."""
+        """See :meth:`Network.make_spectrum_head`."""
         if self.shape.energy_embeddings:
-            return super().make_head(channels.size, "spectrum")
+            return super().make_spectrum_head(channels)
         return ShiftedSpectraHead(self.shape.width, self.num_elements, channels)
 
     def spectra_to_start(self) -> list[str]:
