@@ -1,5 +1,7 @@
 """What helps with few data: the start of a network, the loss per electron, gaps of metals, decaying weights."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -64,6 +66,24 @@ def test_nothing_known_is_started_again(started):
     start_network(started, [make_dataset((DOS,), FRAMES[:2])], [], with_descriptors=False)
     after = started.state_dict()
     assert all(torch.equal(after[name], value) for name, value in before.items())
+
+
+def test_elements_of_other_calculations_begin_again(started):
+    """With other valence electrons, those that are in the data; all others stay."""
+    model = copy.deepcopy(started)
+    chosen = [atoms for atoms in FRAMES if set(atoms.numbers) == set(FRAMES[0].numbers)]
+    present = torch.tensor([number in FRAMES[0].numbers for number in ELEMENTS])
+    assert present.any() and not present.all()
+    before = model.network.head(DOS).last.elements.detach().clone()
+    rows = {DOS: 2.0 * target_rows(chosen)[DOS]}
+    start_network(model, [make_dataset((DOS,), chosen, rows=rows)], [], with_descriptors=False, again=True)
+    after = model.network.head(DOS).last.elements.detach()
+    assert torch.equal(after[~present], before[~present])
+    found = model(to_systems(chosen, model), request([DOS]))[DOS].block().values.sum(dim=1).detach()
+    values, trusted = model.axis.window(rows[DOS])
+    counts = torch.tensor([[int((atoms.numbers == number).sum()) for number in ELEMENTS] for atoms in chosen])
+    expected = counts.double() @ at_middle_shift(element_spectra(counts, values, trusted), model.axis)
+    torch.testing.assert_close(found, expected.sum(dim=1), rtol=0.02, atol=0.0)
 
 
 @pytest.mark.parametrize("per", ["atom", "electron"])

@@ -54,11 +54,12 @@ class Network(nn.Module):
         """Targets whose predictions begin with a spectrum of each element, fitted to the training set."""
         return []
 
-    def start_spectra(self, name: str, spectra: torch.Tensor) -> None:
+    def start_spectra(self, name: str, spectra: torch.Tensor, chosen: torch.Tensor | None = None) -> None:
         """Begin with a spectrum for each element.
 
         :param name: one of :meth:`spectra_to_start`.
         :param spectra: (num_elements, size), not negative, per atom.
+        :param chosen: indices of the elements that begin with it; default: all.
         """
         raise NotImplementedError
 

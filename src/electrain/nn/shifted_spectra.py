@@ -68,11 +68,16 @@ class ShiftedSpectra(nn.Module):
 
     @torch.jit.unused
     @torch.no_grad()
-    def start_from(self, spectra: torch.Tensor) -> None:
-        """Begin with a spectrum for each element, (num_elements, size) in states/eV, none of them negative."""
+    def start_from(self, spectra: torch.Tensor, chosen: torch.Tensor | None = None) -> None:
+        """Begin with a spectrum for each element, (num_elements, size) in states/eV, none of them negative.
+
+        :param spectra: of all elements.
+        :param chosen: indices of the elements that begin with them; default: all.
+        """
         coarse = spectra[:, :: self.stride]
         coarse = functional.pad(coarse, (0, self.num_channels - coarse.shape[1]), mode="replicate").to(self.elements)
-        self.elements.copy_((coarse.unsqueeze(1) * self.windows + _FLOOR).sqrt())
+        rows = slice(None) if chosen is None else chosen.to(self.elements.device)
+        self.elements[rows] = (coarse.unsqueeze(1) * self.windows + _FLOOR).sqrt()[rows]
 
     @torch.jit.export
     def of_atoms(self, features: torch.Tensor, elements: torch.Tensor) -> torch.Tensor:

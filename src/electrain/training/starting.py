@@ -21,13 +21,17 @@ MAX_STRUCTURES = 5000
 
 
 @torch.no_grad()
-def start_network(model: Any, train_datasets: Datasets, targets: list[str], *, with_descriptors: bool) -> None:
+def start_network(
+    model: Any, train_datasets: Datasets, targets: list[str], *, with_descriptors: bool, again: bool = False
+) -> None:
     """Standardise descriptors, and begin predicted spectra with those of the elements, if the network needs it.
 
     :param model: the model, changed in place.
     :param train_datasets: the training set.
     :param targets: targets that are new to the model.
     :param with_descriptors: whether the descriptors are new, too.
+    :param again: whether spectra of electrons on the energy axis that are not new begin again, for the elements of this
+        training set, because it was computed with other valence electrons.
     """
     network = model.network
     if with_descriptors and network.descriptors is not None:
@@ -35,6 +39,8 @@ def start_network(model: Any, train_datasets: Datasets, targets: list[str], *, w
     for name in network.spectra_to_start():
         if name in targets:
             _start_spectra(model, train_datasets, name)
+        elif again and quantity_of(name).is_on_energy_grid and name in model.dataset_info.targets:
+            _start_spectra(model, train_datasets, name, those_in_data=True)
 
 
 def _standardise(model: Any, datasets: Datasets) -> None:
@@ -49,7 +55,7 @@ def _standardise(model: Any, datasets: Datasets) -> None:
     descriptors.fit(mean, sums[2] / count - mean.square())
 
 
-def _start_spectra(model: Any, datasets: Datasets, name: str) -> None:
+def _start_spectra(model: Any, datasets: Datasets, name: str, *, those_in_data: bool = False) -> None:
     counts, spectra = [], []
     quantity = quantity_of(name)
     for systems, targets in _batches(datasets, [name]):
@@ -67,7 +73,9 @@ def _start_spectra(model: Any, datasets: Datasets, name: str) -> None:
     values, trusted = model.axis.window(rows) if quantity.is_on_energy_grid else (rows, ~torch.isnan(rows))
     logging.info(f"Fitting a spectrum of each element to {len(values)} structures")
     found = element_spectra(torch.stack(counts), values, trusted)
-    model.network.start_spectra(name, at_middle_shift(found, model.axis) if quantity.is_on_energy_grid else found)
+    chosen = torch.stack(counts).sum(dim=0).nonzero().squeeze(1) if those_in_data else None
+    placed = at_middle_shift(found, model.axis) if quantity.is_on_energy_grid else found
+    model.network.start_spectra(name, placed, chosen)
 
 
 def _batches(

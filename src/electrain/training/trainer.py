@@ -139,7 +139,8 @@ class SpectralTrainer(TrainerInterface[TrainerHypers]):
         fit_baselines(model, train_datasets, hypers, process, checkpoint_dir)
         is_new = self.epoch is None and hypers.get("finetune") is None
         new_targets = list(model.dataset_info.targets) if is_new else model.new_targets
-        start_network(model, train_datasets, new_targets, with_descriptors=is_new)
+        again = bool(model.other_valence) and self.epoch is None
+        start_network(model, train_datasets, new_targets, with_descriptors=is_new, again=again)
         self._choose_parameters(model)
         targets = model.dataset_info.targets
         loaders = make_loaders(model, targets, train_datasets, val_datasets, hypers, process)

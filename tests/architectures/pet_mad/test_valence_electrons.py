@@ -33,3 +33,13 @@ def test_other_data_changes_its_own_elements():
     assert model.hypers["energy_grid"]["valence_electrons"] == {"H": 1.0, "O": 6.0, "Si": 12.0}
     model = model.restart(dataset_info(ALL_TARGETS), {"energy_grid": GRID_HYPERS})
     assert model.hypers["energy_grid"]["valence_electrons"]["H"] == 1.0
+
+
+def test_other_valence_is_noticed():
+    """By more than half an electron, as with other pseudopotentials."""
+    model = make_model(energy_grid=with_electrons({"H": 1.0, "O": 6.0, "Si": 4.0}))
+    options = {"energy_grid": with_electrons({"O": 6.2, "Si": 12.0})}
+    model.restart(model.dataset_info, options)
+    assert model.other_valence == ["Si"]
+    model.restart(model.dataset_info, options)
+    assert model.other_valence == []

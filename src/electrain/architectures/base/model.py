@@ -69,6 +69,7 @@ class SpectralModel(ModelInterface):
     non_negative: List[str]
     new_targets: List[str]
     absent_targets: List[str]
+    other_valence: List[str]  # elements of the dataset with other numbers of valence electrons than known before
     outputs_of_wrapper: List[str]  # of an uncertainty model around this one, which may pass them on
     last_layer_parameter_names: Dict[str, List[str]]  # read by metatrain's `llpr`
 
@@ -108,6 +109,7 @@ class SpectralModel(ModelInterface):
         self.element_spectra = None
         self.density_of_states: str = DENSITY_OF_STATES  # TorchScript: constants of modules cannot be read
         self.new_targets, self.absent_targets, self.outputs_of_wrapper = [], [], []
+        self.other_valence = []
 
     @staticmethod
     def make_network(hypers: Any, atomic_types: list[int], axis: EnergyAxis | None) -> Network:

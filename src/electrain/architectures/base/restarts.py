@@ -1,5 +1,6 @@
 """Continuing from a checkpoint with another dataset: what may change, and what happens to the baselines."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -18,6 +19,8 @@ from electrain.spectra.axis import EnergyAxis
 from .baselines import energies_of, fill_tables_of_types, with_baselines, with_scales
 from .targets import axis_of, check_target_set, checked_dataset_info, fixed_axes_of
 
+_SAME_VALENCE = 0.5  # electrons
+
 
 def restart_model(model: Any, dataset_info: DatasetInfo, options: Mapping[str, Any]) -> None:
     """Prepare a model for another dataset: targets that it lacks get new heads.
@@ -27,9 +30,11 @@ def restart_model(model: Any, dataset_info: DatasetInfo, options: Mapping[str, A
     :param options: hyperparameters of the model in the options file.
     :raises ValueError: for elements the model does not know, other hyperparameters or another energy axis.
     """
+    known_axis = model.axis
     model.hypers = agreed_hypers(model.architecture, model.hypers, options)
     model.axis, model.fixed_axes = axis_of(model.hypers), fixed_axes_of(model.hypers)
     check_dataset_elements(dataset_info.atomic_types, model.atomic_types)
+    model.other_valence = other_valence(known_axis, model.axis)
     dataset_info = checked_dataset_info(dataset_info, model.axis, model.fixed_axes)
     known = model.dataset_info.targets
     dataset_info = _described_as(known, dataset_info)
@@ -44,6 +49,21 @@ def restart_model(model: Any, dataset_info: DatasetInfo, options: Mapping[str, A
     model.scaler = model.scaler.restart(with_scales(dataset_info, model.hypers))
     let_known_targets_be_found(model.scaler)
     fill_tables_of_types(model)
+
+
+def other_valence(known: EnergyAxis | None, new: EnergyAxis | None) -> list[str]:
+    """Return the elements whose numbers of valence electrons differ by more than half an electron, and say so."""
+    if known is None or new is None:
+        return []
+    before, after = known.valence_electrons, new.valence_electrons
+    found = [symbol for symbol in before if abs(after.get(symbol, before[symbol]) - before[symbol]) > _SAME_VALENCE]
+    if found:
+        numbers = ", ".join(f"{symbol} {after[symbol]:g} instead of {before[symbol]:g}" for symbol in found)
+        logging.info(
+            f"Valence electrons differ from those that the model has learned: {numbers}. If its densities of states "
+            "begin with spectra of the elements, those of this data set are fitted again"
+        )
+    return found
 
 
 def _described_as(known: Mapping[str, TargetInfo], dataset_info: DatasetInfo) -> DatasetInfo:

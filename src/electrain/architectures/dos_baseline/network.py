@@ -190,10 +190,10 @@ class DescriptorBaseline(BaselineNetwork):
         heads: list[Any] = [self.head(name) for name in self.spectra_to_start()]
         return [head.last.elements for head in heads]
 
-    def start_spectra(self, name: str, spectra: torch.Tensor) -> None:
+    def start_spectra(self, name: str, spectra: torch.Tensor, chosen: torch.Tensor | None = None) -> None:
         """See :meth:`Network.start_spectra`."""
         head: Any = self.head(name)
-        head.last.start_from(spectra)
+        head.last.start_from(spectra, chosen)
 
     def nodes(self, batch: Batch) -> torch.Tensor:
         """See :meth:`BaselineNetwork.nodes`."""

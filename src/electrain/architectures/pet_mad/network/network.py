@@ -168,10 +168,10 @@ class PointEdgeTransformer(Network):
         heads: list[Any] = [self.head(name) for name in self.spectra_to_start()]
         return [head.last.elements for head in heads]
 
-    def start_spectra(self, name: str, spectra: torch.Tensor) -> None:
+    def start_spectra(self, name: str, spectra: torch.Tensor, chosen: torch.Tensor | None = None) -> None:
         """See :meth:`Network.start_spectra`."""
         head: Any = self.head(name)
-        head.last.start_from(spectra)
+        head.last.start_from(spectra, chosen)
 
     @torch.jit.export
     def predict(
