@@ -108,8 +108,7 @@ class SpectralModel(ModelInterface):
         )
         self.element_spectra = None
         self.density_of_states: str = DENSITY_OF_STATES  # TorchScript: constants of modules cannot be read
-        self.new_targets, self.absent_targets, self.outputs_of_wrapper = [], [], []
-        self.other_valence = []
+        self.new_targets, self.absent_targets, self.outputs_of_wrapper, self.other_valence = [], [], [], []
 
     @staticmethod
     def make_network(hypers: Any, atomic_types: list[int], axis: EnergyAxis | None) -> Network:
@@ -146,8 +145,7 @@ class SpectralModel(ModelInterface):
     def add_element_spectra(self) -> torch.Tensor:
         """Add a spectrum of each element to the density of states, initially zero: (num_elements, num_channels)."""
         assert self.axis is not None  # its density of states needs it
-        dtype = next(self.network.parameters()).dtype
-        added = ElementSpectra(len(self.atomic_types), self.axis.grid.size).to(dtype)
+        added = ElementSpectra(len(self.atomic_types), self.axis.grid.size).to(next(self.network.parameters()).dtype)
         self.element_spectra = added  # type: ignore[assignment]
         return added.spectra
 
