@@ -42,7 +42,7 @@ CONSTANT, TWO_LAYER, SCRATCH, PRETRAINED = (
 )
 COLORS = {CONSTANT: REFERENCE, TWO_LAYER: SERIES[2], SCRATCH: LINE, PRETRAINED: PREDICTED}
 PARTS = ("validation", "test")
-ERRORS = {"dos_rmse_per_electron": "DOS, RMSE of eq. 10 (eV^-1/2)", "gap_head_mae": "gap, MAE (eV)"}
+LABELS = {"dos_rmse_per_electron": r"DOS, RMSE of eq. 10 (eV$^{-1/2}$)", "gap_head_mae": "gap, MAE (eV)"}
 
 
 def run(*command: Any, folder: Path) -> None:
@@ -133,26 +133,28 @@ def curve(rows: list[dict[str, Any]], kind: str, part: str, error: str) -> list[
 
 def plot(rows: list[dict[str, Any]], costs: dict[str, float], path: Path) -> None:
     """Learning curves of both errors, and the Pareto plot."""
-    figure, axes = plt.subplots(1, 3, figsize=(11.0, 3.4), layout="constrained")
-    for axis, error in zip(axes, ERRORS, strict=False):
+    figure, axes = plt.subplots(1, 3, figsize=(11.0, 3.8), layout="constrained")
+    for axis, error in zip(axes, LABELS, strict=False):
         for kind, color in COLORS.items():
             for part, style in zip(PARTS, ("--", "-"), strict=True):
                 points = curve(rows, kind, part, error)
                 label = kind if part == "test" else None
-                axis.plot(*zip(*points, strict=True), style, marker="o", ms=4, color=color, label=label)
+                filled = color if part == "test" else "white"
+                line = axis.plot(*zip(*points, strict=True), style, marker="o", ms=5, color=color, label=label)[0]
+                line.set_markerfacecolor(filled)
         axis.set_xscale("log")
-        axis.set_xlabel("training structures (lines: test, dashed: validation)")
-        axis.set_ylabel(ERRORS[error])
+        axis.set_xlabel("training structures")
+        axis.set_ylabel(LABELS[error])
         axis.set_ylim(bottom=0)
-    axes[0].legend(fontsize=8, frameon=False)
+    axes[0].set_title("filled: test, open: validation", fontsize=9, loc="left")
     for kind, cost in costs.items():
         height = curve(rows, kind, "test", "dos_rmse_per_electron")[-1][1]
         axes[2].plot(cost, height, "o", color=COLORS[kind])
-        axes[2].annotate(kind, (cost, height), (5, 5), textcoords="offset points", fontsize=8)
     axes[2].set_xlabel("time (ms per atom)")
-    axes[2].set_ylabel(ERRORS["dos_rmse_per_electron"] + ", test")
+    axes[2].set_ylabel("test, " + LABELS["dos_rmse_per_electron"])
+    axes[2].margins(0.25)
     axes[2].set_xlim(left=0)
-    axes[2].set_ylim(bottom=0)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=9)
     save_figure(figure, path)
 
 
@@ -184,7 +186,7 @@ def main() -> None:
                 kind = {model.name: kind for model, kind in names.items()}.get(name, name)
                 if kind in COLORS:
                     row = {"structures": number, "model": kind, "part": part}
-                    rows.append(row | {error: round(errors[error], 4) for error in ERRORS})
+                    rows.append(row | {error: round(errors[error], 4) for error in LABELS})
                     print(*rows[-1].values(), flush=True)
     with (folder / "learning_curve.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
