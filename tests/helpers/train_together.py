@@ -70,7 +70,7 @@ def train(name: str, folder: Path, rows: dict | None = None, seed: int = 1):
         trainer = trainer_from_checkpoint(checkpoint, "restart", options)
     else:
         targets = infos()
-        if getattr(architecture.__model__, "scalars_only", False):
+        if architecture.__model__.scalars_only:
             targets = {name: target for name, target in targets.items() if target.is_scalar}
             options["loss"] = {name: loss for name, loss in options["loss"].items() if name in targets}
         info = DatasetInfo("angstrom", [1, 6, 7, 8, 14], targets)

@@ -170,3 +170,23 @@ def show_rejected(rejected: "Sequence[Rejected]", *, where: str) -> None:
         typer.echo(f"  {frame.source}: {frame.reason}")
     if len(rejected) > _NUM_SHOWN:
         typer.echo(f"  ... and {len(rejected) - _NUM_SHOWN} more")
+
+
+@contextmanager
+def preparing() -> Iterator[None]:
+    """End the command with a message if no data set can be written."""
+    from electrain.data import NothingUsableError  # imports torch, which takes seconds
+    from electrain.data.axis import SettingsError
+
+    try:
+        yield
+    except NothingUsableError as error:
+        typer.echo(f"error: {error}", err=True)
+        show_rejected(error.rejected, where="")
+        raise typer.Exit(1) from None
+    except FileExistsError as error:
+        fail(f"{error}; --overwrite replaces a data set")
+    except SettingsError as error:
+        usage(error)
+    except (ValueError, OSError, ImportError) as error:
+        fail(error)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .common import fail, show_rejected, usage
+from .common import preparing, show_rejected, usage
 from .prepare_choices import Format, Layout, MissingBands, Normalize, Spectra, Unit
 
 if TYPE_CHECKING:
@@ -171,10 +171,9 @@ def prepare(
             overwrite=overwrite,
         )
         return
-    from electrain.data import NothingUsableError, prepare_dataset  # imports torch, which takes seconds
-    from electrain.data.axis import SettingsError
+    from electrain.data import prepare_dataset  # imports torch, which takes seconds
 
-    try:
+    with preparing():
         prepared = prepare_dataset(
             sources,
             output,
@@ -194,16 +193,6 @@ def prepare(
             overwrite=overwrite,
             progress=True,
         )
-    except NothingUsableError as error:
-        typer.echo(f"error: {error}", err=True)
-        show_rejected(error.rejected, where="")
-        raise typer.Exit(1) from None
-    except FileExistsError as error:
-        fail(f"{error}; --overwrite replaces a data set")
-    except SettingsError as error:
-        usage(error)
-    except (ValueError, OSError, ImportError) as error:
-        fail(error)
     _show_summary(prepared, _shares(split))
 
 

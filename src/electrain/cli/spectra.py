@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from .common import fail, show_rejected, usage
+from .common import preparing, show_rejected
 
 if TYPE_CHECKING:
     from electrain.data.fixed import FixedSpectrum, PreparedSpectra
@@ -19,22 +19,10 @@ def prepare_and_show(sources: Sequence[Path], output: Path, **settings: Any) -> 
     :param output: folder to write to.
     :param settings: see :func:`electrain.data.fixed.prepare_spectra`.
     """
-    from electrain.data import NothingUsableError  # imports torch, which takes seconds
-    from electrain.data.axis import SettingsError
-    from electrain.data.fixed import prepare_spectra
+    from electrain.data.fixed import prepare_spectra  # imports torch, which takes seconds
 
-    try:
+    with preparing():
         prepared = prepare_spectra(sources, output, **settings)
-    except NothingUsableError as error:
-        typer.echo(f"error: {error}", err=True)
-        show_rejected(error.rejected, where="")
-        raise typer.Exit(1) from None
-    except FileExistsError as error:
-        fail(f"{error}; --overwrite replaces a data set")
-    except SettingsError as error:
-        usage(error)
-    except (ValueError, OSError) as error:
-        fail(error)
     _show_summary(prepared)
     show_rejected(prepared.rejected, where=f" ({prepared.folder / 'report.csv'} lists all of them)")
     typer.echo(f"\nTrain a model:  cd {prepared.folder} && mtt train options.yaml")

@@ -105,7 +105,7 @@ _OTHERS_FOR_FEW = """\
     # "#", and give each of them a weight of about 0.1 in the `loss` above.
 """
 
-_OTHER_SET = """\
+OTHER_SET = """\
 
 {part}_set:
   systems:
@@ -114,7 +114,7 @@ _OTHER_SET = """\
   targets: *targets
 """
 
-_NOT_HELD_OUT = """\
+NOT_HELD_OUT = """\
 
 # No structure could be held out. These are the training structures again, and their errors say nothing about other
 # structures. Add more structures of the same elements.
@@ -169,12 +169,12 @@ def options_yaml(
         if QUANTITIES[name].gradient_of is None:
             text += "".join(f"    # {line}\n" for line in _other_target(QUANTITIES[name], contents, axis, form))
     if validates_on_training_set:
-        text += _NOT_HELD_OUT
-    text += _OTHER_SET.format(
+        text += NOT_HELD_OUT
+    text += OTHER_SET.format(
         part="validation", source="train" if validates_on_training_set else "validation", suffix=SUFFIXES[form]
     )
     if with_test_set:
-        text += _OTHER_SET.format(part="test", source="test", suffix=SUFFIXES[form])
+        text += OTHER_SET.format(part="test", source="test", suffix=SUFFIXES[form])
     return text
 
 

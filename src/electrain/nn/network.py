@@ -9,7 +9,7 @@ from .batch import Batch
 from .cutoff import Cutoff
 from .pooling import PooledFeatures
 from .selection import Selection
-from .shifted_spectra import SpectrumChannels
+from .shifted_spectra import ShiftedSpectra, SpectrumChannels
 
 
 class Predictions(NamedTuple):
@@ -51,8 +51,12 @@ class Network(nn.Module):
         return self.pairs.radius
 
     def spectra_to_start(self) -> List[str]:
-        """Targets whose predictions begin with a spectrum of each element, fitted to the training set."""
-        return []
+        """Targets whose predictions begin with a spectrum of each element, fitted to the training set.
+
+        They are those whose head has a :class:`~electrain.nn.shifted_spectra.ShiftedSpectra` as its last map.
+        """
+        heads = self._heads().items()
+        return [name for name, head in heads if isinstance(getattr(head, "last", None), ShiftedSpectra)]
 
     def start_spectra(self, name: str, spectra: torch.Tensor, chosen: torch.Tensor | None = None) -> None:
         """Begin with a spectrum for each element.
@@ -61,11 +65,11 @@ class Network(nn.Module):
         :param spectra: (num_elements, size), not negative, per atom.
         :param chosen: indices of the elements that begin with it; default: all.
         """
-        raise NotImplementedError
+        self._heads()[name].last.start_from(spectra, chosen)
 
     def starting_points(self) -> List[nn.Parameter]:
         """Parameters that begin with what is known already, and must not decay to zero."""
-        return []
+        return [self._heads()[name].last.elements for name in self.spectra_to_start()]
 
     def make_head(self, size: int, kind: str) -> nn.Module:
         """All parameters that belong to one target alone.

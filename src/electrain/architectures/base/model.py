@@ -54,6 +54,7 @@ class SpectralModel(ModelInterface):
 
     architecture = ""  # its name
     upgrades: Mapping[int, Upgrade] = {}  # of older checkpoints, by their version
+    scalars_only = False  # whether its network reads distances alone, which do not turn with a structure
     uncertainty = SpectralUncertainty  # the class that replaces metatrain's `llpr` model
 
     __supported_devices__ = ["cuda", "cpu"]  # noqa: RUF012 (metatrain's interface)
@@ -76,7 +77,7 @@ class SpectralModel(ModelInterface):
     def __init__(self, hypers: Any, dataset_info: DatasetInfo) -> None:
         check_no_atom_pair_targets(dataset_info.targets, self.__class__.__name__)
         axis, fixed_axes = axis_of(hypers), fixed_axes_of(hypers)
-        dataset_info = checked_dataset_info(dataset_info, axis, fixed_axes)
+        dataset_info = checked_dataset_info(dataset_info, axis, fixed_axes, type(self))
         check_target_set(list(dataset_info.targets), hypers)
         super().__init__(hypers, dataset_info, self.__default_metadata__)
         self.axis, self.fixed_axes = axis, fixed_axes
@@ -85,8 +86,7 @@ class SpectralModel(ModelInterface):
 
         self.network = self.make_network(hypers, self.atomic_types, axis)
         self.reads_states: bool = self.network.reads_states
-        self.spectrum_heads = torch.nn.ModuleDict()
-        self.layouts = torch.nn.ModuleDict()
+        self.spectrum_heads, self.layouts = torch.nn.ModuleDict(), torch.nn.ModuleDict()
         self.outputs = {
             "feature": ModelOutput(sample_kind="atom", description="features of the last layers of the network")
         }

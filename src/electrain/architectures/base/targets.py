@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatrain.utils.data import DatasetInfo, TargetInfo
@@ -83,11 +83,12 @@ def check_target_set(names: list[str], hypers: SpectralModelHypers) -> None:
 
 
 def checked_dataset_info(
-    dataset_info: DatasetInfo, axis: EnergyAxis | None, fixed_axes: Mapping[str, FixedAxis]
+    dataset_info: DatasetInfo, axis: EnergyAxis | None, fixed_axes: Mapping[str, FixedAxis], model: Any
 ) -> DatasetInfo:
     """Check all targets, and set the axis of spectra if the dataset's labels lack it.
 
-    :raises ValueError: for a target that no model can predict, or one that contradicts the axis.
+    :param model: the class of the model, with ``architecture`` and ``scalars_only``.
+    :raises ValueError: for a target that the model cannot predict, or one that contradicts the axis.
     """
     if not dataset_info.atomic_types:
         raise ValueError("expected at least one element, got none; `atomic_types` in `architecture` must not be []")
@@ -95,6 +96,11 @@ def checked_dataset_info(
     for name, info in dataset_info.targets.items():
         quantity = quantity_of(name)
         check_target(name, info, quantity, axis, fixed_axes)
+        if model.scalars_only and not info.is_scalar:
+            raise ValueError(
+                f"target {name!r} is a vector or tensor, which turns with the structure, but {model.architecture!r} "
+                "reads distances only, so it can predict scalars and spectra; use 'pet_mad'"
+            )
         targets[name] = info
         if quantity.is_on_energy_grid and axis is not None:
             targets[name] = _with_properties(info, grid_to_labels(axis.grid))

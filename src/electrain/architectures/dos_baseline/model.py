@@ -5,7 +5,6 @@ from typing import Any
 import torch
 from ase.data import atomic_masses
 from metatomic.torch import ModelMetadata
-from metatrain.utils.data import TargetInfo
 
 from electrain.architectures.base.model import SpectralModel
 from electrain.nn.atom_inputs import AtomInputs
@@ -51,18 +50,6 @@ class DOSBaseline(SpectralModel):
             num_layers=hypers["num_message_passing_layers"],
             num_gaussians=hypers["num_gaussians"],
         )
-
-    def add_output(self, name: str, info: TargetInfo) -> None:
-        """Add a target, see :meth:`SpectralModel.add_output`.
-
-        :raises ValueError: for a vector or tensor, which turns with the structure; the networks only know distances.
-        """
-        if self.scalars_only and not info.is_scalar:
-            raise ValueError(
-                f"target {name!r} is a vector or tensor, which turns with the structure, but {self.architecture!r} "
-                "reads distances only, so it can predict scalars and spectra; use 'pet_mad'"
-            )
-        super().add_output(name, info)
 
 
 def _descriptor_baseline(

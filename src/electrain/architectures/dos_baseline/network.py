@@ -3,7 +3,7 @@
 Source: Lee et al., "Predicting density of states via multi-modal transformer" (2023), section A.4.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -180,20 +180,6 @@ class DescriptorBaseline(BaselineNetwork):
         if self.shape.energy_embeddings:
             return super().make_spectrum_head(channels)
         return ShiftedSpectraHead(self.shape.width, self.num_elements, channels)
-
-    def spectra_to_start(self) -> list[str]:
-        """See :meth:`Network.spectra_to_start`."""
-        return [name for name, head in self.heads.items() if isinstance(head, ShiftedSpectraHead)]
-
-    def starting_points(self) -> list[nn.Parameter]:
-        """See :meth:`Network.starting_points`."""
-        heads: list[Any] = [self.head(name) for name in self.spectra_to_start()]
-        return [head.last.elements for head in heads]
-
-    def start_spectra(self, name: str, spectra: torch.Tensor, chosen: torch.Tensor | None = None) -> None:
-        """See :meth:`Network.start_spectra`."""
-        head: Any = self.head(name)
-        head.last.start_from(spectra, chosen)
 
     def nodes(self, batch: Batch) -> torch.Tensor:
         """See :meth:`BaselineNetwork.nodes`."""

@@ -5,7 +5,6 @@ from typing import Any
 import torch
 from ase.data import atomic_masses
 from metatomic.torch import ModelMetadata
-from metatrain.utils.data import TargetInfo
 
 from electrain.architectures.base.model import SpectralModel
 from electrain.nn.atom_inputs import AtomInputs
@@ -42,15 +41,3 @@ class DOSTransformer(SpectralModel):
             shape=EnergyTransformerShape(**{name: hypers[name] for name in EnergyTransformerShape._fields}),
             pooling=hypers["pooling"],
         )
-
-    def add_output(self, name: str, info: TargetInfo) -> None:
-        """Add a target, see :meth:`SpectralModel.add_output`.
-
-        :raises ValueError: for a vector or tensor, which turns with the structure; the network only knows distances.
-        """
-        if self.scalars_only and not info.is_scalar:
-            raise ValueError(
-                f"target {name!r} is a vector or tensor, which turns with the structure, but {self.architecture!r} "
-                "reads distances only, so it can predict scalars and spectra; use 'pet_mad'"
-            )
-        super().add_output(name, info)

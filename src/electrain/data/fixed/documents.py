@@ -10,7 +10,7 @@ from electrain.interface.manifests import fixed_axes_to_manifest
 from electrain.interface.quantities import quantity_of
 from electrain.structures.checks import formula_of
 
-from ..options import network_lines, recipe_lines
+from ..options import NOT_HELD_OUT, OTHER_SET, network_lines, recipe_lines
 from ..recipes import recipe_for
 from ..reports import FORMAT_VERSION, table_entry, write_table
 from ..sources import Source, sha256_of
@@ -55,19 +55,6 @@ training_set:
       quantity: ""
       unit: ""
       description: "{label}"
-"""
-_OTHER_SET = """\
-
-{part}_set:
-  systems:
-    read_from: {source}{suffix}
-    length_unit: angstrom
-  targets: *targets
-"""
-_NOT_HELD_OUT = """\
-
-# No structure could be held out. These are the training structures again, and their errors say nothing about other
-# structures.
 """
 # of the network for few data: which quantity is read from what does not matter here
 _WITHOUT_MEANING = "band_gap_from"
@@ -141,9 +128,9 @@ def options_yaml(prepared: PreparedSpectra) -> str:
         label=quantity.label,
     )
     if prepared.split.validates_on_training_set:
-        text += _NOT_HELD_OUT
+        text += NOT_HELD_OUT
     source = "train" if prepared.split.validates_on_training_set else "validation"
-    text += _OTHER_SET.format(part="validation", source=source, suffix=suffix)
+    text += OTHER_SET.format(part="validation", source=source, suffix=suffix)
     if "test" in prepared.parts:
-        text += _OTHER_SET.format(part="test", source="test", suffix=suffix)
+        text += OTHER_SET.format(part="test", source="test", suffix=suffix)
     return text

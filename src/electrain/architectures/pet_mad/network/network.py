@@ -4,7 +4,7 @@ Source: Pozdnyakov and Ceriotti, "Smooth, exact rotational symmetrization for de
 (2023); Mazitov et al., PET-MAD (2025).
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -158,20 +158,6 @@ class PointEdgeTransformer(Network):
     def has_last_features(self, name: str) -> bool:
         """See :meth:`Network.has_last_features`."""
         return True
-
-    def spectra_to_start(self) -> list[str]:
-        """See :meth:`Network.spectra_to_start`."""
-        return [name for name, head in self.heads.items() if isinstance(head, ShiftedSpectraHead)]
-
-    def starting_points(self) -> list[nn.Parameter]:
-        """See :meth:`Network.starting_points`."""
-        heads: list[Any] = [self.head(name) for name in self.spectra_to_start()]
-        return [head.last.elements for head in heads]
-
-    def start_spectra(self, name: str, spectra: torch.Tensor, chosen: torch.Tensor | None = None) -> None:
-        """See :meth:`Network.start_spectra`."""
-        head: Any = self.head(name)
-        head.last.start_from(spectra, chosen)
 
     @torch.jit.export
     def predict(
