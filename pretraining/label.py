@@ -3,11 +3,12 @@
     python pretraining/label.py structures.xyz data/options.yaml pretrained
     cd pretrained && mtt train options.yaml
 
-Two targets, with values of every atom: densities of states of its s, p and d orbitals in steps of 0.5 eV about the
+Two targets with values of every atom: densities of states of its s, p and d orbitals in steps of 0.5 eV about the
 Fermi level, and the Fermi level and the gap of its structure. `mtt::tight_binding` has them from Harrison's model for
 all structures, `mtt::xtb` from GFN1-xTB for those without periodicity (NaN for others). All are divided by their
-standard deviations over the first structures. Every 50th structure is for validation. `data/options.yaml`, from
-`electrain prepare`, has the network and the energy axis of the model to be fine-tuned later.
+standard deviations over the first structures. `mtt::bandgap` is the gap of each structure in eV, from GFN1-xTB where
+there is one, so that training with DFT begins with a head that can read gaps. Every 50th structure is for validation.
+`data/options.yaml`, from `electrain prepare`, has the network and the energy axis of the model to be fine-tuned later.
 """
 
 import argparse
@@ -28,6 +29,7 @@ from xtb import xtb
 
 from electrain.files.replacing import atomically
 from electrain.interface.ase_systems import to_system
+from electrain.interface.quantities import BAND_GAP
 
 SOURCES: dict[str, Callable[[Atoms], TightBinding | None]] = {
     "mtt::tight_binding": tight_binding,
@@ -50,8 +52,14 @@ def values(found: TightBinding | None, num_atoms: int) -> np.ndarray:
 
 
 def labels(atoms: Atoms) -> dict[str, np.ndarray]:
-    """Return the values of all targets."""
+    """Return the values of all targets of atoms."""
     return {name: values(source(atoms), len(atoms)) for name, source in SOURCES.items()}
+
+
+def gap(found: dict[str, np.ndarray]) -> float:
+    """Return the gap in eV of the last source that has one."""
+    gaps = [array[0, -1] for array in found.values() if not np.isnan(array[0, -1])]
+    return float(gaps[-1])
 
 
 def to_map(array: np.ndarray) -> TensorMap:
@@ -60,6 +68,12 @@ def to_map(array: np.ndarray) -> TensorMap:
     samples = Labels(["system", "atom"], torch.stack([torch.zeros_like(atoms), atoms], dim=1))
     block = TensorBlock(torch.from_numpy(array), samples, [], Labels.range("value", array.shape[1]))
     return TensorMap(Labels.single(), [block])
+
+
+def of_structure(value: float) -> TensorMap:
+    """Label a value of a structure."""
+    values = torch.tensor([[value]], dtype=torch.float64)
+    return TensorMap(Labels.single(), [TensorBlock(values, Labels.range("system", 1), [], Labels.range("value", 1))])
 
 
 def write(frames: Iterable[Atoms], folder: Path) -> list[int]:
@@ -76,6 +90,7 @@ def write(frames: Iterable[Atoms], folder: Path) -> list[int]:
         elements.update(int(number) for number in atoms.numbers)
         found = examples[index] if index < len(examples) else labels(atoms)
         scaled = {name: to_map((array / scales[name]).clip(-LARGEST, LARGEST)) for name, array in found.items()}
+        scaled[BAND_GAP] = of_structure(gap(found))
         writers["validation" if index % EVERY == EVERY - 1 else "train"].write([to_system(atoms)], scaled)
     for writer in writers.values():
         writer.finish()

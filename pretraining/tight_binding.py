@@ -61,7 +61,7 @@ class TightBinding(NamedTuple):
 
     local: np.ndarray  # (num_atoms, 3, num_energies) | states/eV of s, p and d orbitals, for both spins
     fermi_level: float  # eV, from the zero of the orbitals' energies
-    gap: float  # eV, between the highest filled and the lowest empty level of all k-points
+    gap: float  # eV; 0 for a metal, infinite if no orbital is empty
 
 
 @cache
@@ -165,7 +165,8 @@ def tight_binding(atoms: Atoms) -> TightBinding:
     exists = np.flatnonzero(~np.isnan(matrices[0].diagonal()))
     matrices = matrices[:, exists[:, None], exists]
     levels, states = np.linalg.eigh(matrices)
-    electrons = sum(element(int(number)).electrons for number in atoms.numbers)
+    # fillings in the table are rounded
+    electrons = round(sum(element(int(number)).electrons for number in atoms.numbers))
     ordered = np.sort(levels, axis=None)
     filled = int(np.clip(round(electrons / 2 * len(levels)), 1, max(1, len(ordered) - 1)))
     top, bottom = ordered[filled - 1], ordered[min(filled, len(ordered) - 1)]
@@ -175,4 +176,18 @@ def tight_binding(atoms: Atoms) -> TightBinding:
     of_orbitals = np.einsum("kon,kne->oe", np.abs(states) ** 2, lines)
     local = np.zeros((len(atoms), 3, len(ENERGIES)))
     np.add.at(local, (exists // 9, SHELL_OF_ORBITAL[exists % 9]), of_orbitals)
-    return TightBinding(local, float(fermi_level), float(bottom - top))
+    return TightBinding(local, float(fermi_level), gap_of_bands(levels, electrons))
+
+
+def gap_of_bands(levels: np.ndarray, electrons: int) -> float:
+    """Return the gap after filling the same number of bands at every k-point; 0 if they overlap, or one is half filled.
+
+    :param levels: ascending at each k-point, shape ``(num_k, num_bands)``.
+    :param electrons: two for each filled band; without spin polarization, an odd number makes a metal.
+    """
+    filled, unpaired = divmod(electrons, 2)
+    if unpaired:
+        return 0.0
+    if filled == levels.shape[1]:
+        return float("inf")
+    return max(0.0, float(levels[:, filled].min() - levels[:, filled - 1].max()))

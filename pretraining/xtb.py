@@ -14,12 +14,13 @@ from tight_binding import BROADENING, ENERGIES, TightBinding
 
 TEMPERATURE = 0.005  # Hartree
 MAX_ITERATIONS = 150
+DEEPEST = 40.0  # eV; a Fermi level beyond it is that of atoms too close for the model
 
 
 def xtb(atoms: Atoms) -> TightBinding | None:
     """Return local densities of states (Mulliken), Fermi level and gap of a structure without periodicity.
 
-    :return: ``None`` if the charges do not converge, as for some open-shell clusters.
+    :return: ``None`` if the charges do not converge, as for some open-shell clusters, or to nothing physical.
     """
     calculator = Calculator("GFN1-xTB", atoms.numbers, atoms.positions / Bohr)
     for name, value in (("verbosity", 0), ("save-integrals", 1), ("temperature", TEMPERATURE)):
@@ -32,9 +33,13 @@ def xtb(atoms: Atoms) -> TightBinding | None:
     levels = found.get("orbital-energies") * Hartree
     coefficients = found.get("orbital-coefficients")  # (orbitals, states)
     populations = coefficients * (found.get("overlap-matrix") @ coefficients)
-    highest = int(np.flatnonzero(found.get("orbital-occupations") > 1.0).max(initial=0))
-    lowest_empty = min(highest + 1, len(levels) - 1)
+    # without spin polarization, as in the DFT data: an unpaired electron half fills a level, and there is no gap
+    electrons = round(float(found.get("orbital-occupations").sum()))
+    highest = max(0, (electrons + 1) // 2 - 1)
+    lowest_empty = min(electrons // 2, len(levels) - 1)
     fermi_level = 0.5 * (levels[highest] + levels[lowest_empty])
+    if abs(fermi_level) > DEEPEST:
+        return None
     lines = np.exp(-0.5 * ((levels[:, None] - fermi_level - ENERGIES) / BROADENING) ** 2)
     of_orbitals = populations @ lines * (2 / (BROADENING * (2 * np.pi) ** 0.5))
     shells = calculator.get("orbital-map")

@@ -65,6 +65,14 @@ def test_gaps_of_xtb_follow_chemistry():
     assert gaps == sorted(gaps, reverse=True) and gaps[-1] > 0
 
 
+def test_an_unpaired_electron_half_fills_a_level():
+    """As in DFT without spin polarization: no gap, and the Fermi level is in that level."""
+    found = xtb(molecule("NO"))
+    assert found.gap == 0
+    at_fermi_level = np.abs(label.ENERGIES) < 1e-9
+    assert found.local[:, :, at_fermi_level].sum() > 1
+
+
 def test_a_data_set_for_mtt_train(tmp_path, monkeypatch):
     frames = [bulk("Si"), molecule("H2O"), molecule("CH4"), bulk("Al"), Atoms("Ar")]
     write(tmp_path / "s.xyz", frames, format="extxyz")
@@ -79,7 +87,11 @@ def test_a_data_set_for_mtt_train(tmp_path, monkeypatch):
     targets = options["training_set"]["targets"]
     data = MemmapDataset(tmp_path / "data" / "train", targets)
     assert len(data) == 4
-    assert {target["num_subtargets"] for target in targets.values()} == {label.NUM_VALUES}
+    assert {name: target["num_subtargets"] for name, target in targets.items()} == {
+        "mtt::tight_binding": label.NUM_VALUES,
+        "mtt::xtb": label.NUM_VALUES,
+        "mtt::bandgap": 1,
+    }
     everything = [label.values(tight_binding(frame), len(frame)) for frame in frames]
     scales = np.concatenate(everything).std(axis=0).clip(label.LEAST_SCALE)
     for frame, expected, sample in zip(frames, everything, data, strict=False):
@@ -87,5 +99,7 @@ def test_a_data_set_for_mtt_train(tmp_path, monkeypatch):
         limited = (expected / scales).clip(-label.LARGEST, label.LARGEST)
         np.testing.assert_allclose(values, limited, rtol=1e-5, atol=1e-6)
         assert sample["mtt::xtb"].block().values.isnan().all() == bool(frame.pbc.any())
+        gap = (tight_binding if frame.pbc.any() else xtb)(frame).gap
+        assert sample["mtt::bandgap"].block().values.item() == pytest.approx(min(gap, label.LARGEST_GAP), rel=1e-6)
     with pytest.raises(SystemExit):
         label.main()  # the folder exists

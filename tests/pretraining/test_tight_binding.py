@@ -77,3 +77,18 @@ def test_distance_between_orbitals():
     assert block[3, 8] == pytest.approx(-2.95 * pd, rel=1e-9)
     assert block[1, 6] == pytest.approx(1.36 * pd, rel=1e-9)
     assert block[0, 8] == pytest.approx(-3.16 * pd, rel=1e-9)
+
+
+def test_gaps_of_metals_insulators_and_noble_gases():
+    assert tb.tight_binding(bulk("Al")).gap == 0
+    assert tb.tight_binding(bulk("Na")).gap == 0  # one electron half fills a band
+    assert tb.tight_binding(bulk("C", "diamond", a=3.57)).gap > 3
+    assert tb.tight_binding(bulk("Ne", "fcc", a=4.4)).gap == float("inf")  # no orbital is empty
+
+
+def test_overlapping_bands_have_no_gap():
+    levels = np.array([[0.0, 1.0, 3.0], [0.5, 2.0, 2.5]])
+    assert tb.gap_of_bands(levels, 2) == pytest.approx(0.5)
+    assert tb.gap_of_bands(levels, 4) == pytest.approx(0.5)
+    assert tb.gap_of_bands(levels - np.array([0, 0, 1]), 4) == 0
+    assert tb.gap_of_bands(levels, 3) == 0
