@@ -15,6 +15,8 @@ from electrain.data.fixed import prepare_spectra
 from electrain.data.kind_splits import CRYSTAL_SYSTEMS, KindSplit, crystal_system, read_kind_split, split_by_kind
 from electrain.data.splits import identity_of
 
+pytestmark = pytest.mark.usefixtures("no_summary")
+
 
 def lattice(lengths, angles=(90, 90, 90)):
     return Atoms("Po", cell=[*lengths, *angles], pbc=True)
@@ -96,7 +98,6 @@ def test_other_splits_are_none_of_these():
     assert read_kind_split("8:1:1") is None and read_kind_split("given") is None
 
 
-@pytest.mark.usefixtures("no_summary")
 def test_prepare_by_species_and_by_crystal_system(tmp_path):
     """Elements, compounds, crystals and molecules; everything that is left out has a reason."""
     prepared = prepare_dataset([SEMICONDUCTORS_AND_MOLECULES], tmp_path / "species", split="species=2")

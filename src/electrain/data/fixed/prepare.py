@@ -15,9 +15,10 @@ from ..kind_splits import CRYSTAL_SYSTEM, KindSplit, checked_split, crystal_syst
 from ..prepare import NothingUsableError
 from ..sources import Source, find_sources
 from ..splits import PARTS, Split, given_split, identity_of, split_identities
-from ..work_folder import MANIFEST, NAME, OPTIONS, REPORT, SOURCES, STRUCTURES, WorkFolder
+from ..work_folder import FIGURE, MANIFEST, NAME, OPTIONS, REPORT, SOURCES, STRUCTURES, WorkFolder
 from ..writing import format_for, part_name
 from .documents import write_documents
+from .figure import plot_spectra_summary
 from .index_files import split_of_files
 from .readers import is_spectrum, read_spectra
 from .settings import PreparedSpectra, SpectraSettings
@@ -91,11 +92,14 @@ def prepare_spectra(
                 target = work.final(part_name(part, prepared.form))
                 write_part(target, prepared.form, prepared.target, prepared.axis, spectra, values[part])
             write_documents(work.final(""), prepared, found, settings, paths)
+            everything = [value for of_part in values.values() for value in of_part]
+            spectra = [spectrum for of_part in prepared.parts.values() for spectrum in of_part]
+            plot_spectra_summary(prepared.target, prepared.axis, spectra, everything, work.final(FIGURE))
         except ValueError:
             work.discard()
             raise
         data = [part_name(part, prepared.form) for part in prepared.parts]
-        work.publish([*data, OPTIONS, STRUCTURES, SOURCES, REPORT, MANIFEST])
+        work.publish([*data, OPTIONS, STRUCTURES, SOURCES, REPORT, FIGURE, MANIFEST])
     return prepared
 
 
