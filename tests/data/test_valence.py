@@ -9,7 +9,7 @@ from ase import Atoms
 from electrain.data import prepare_dataset
 from electrain.data.splits import identity_of
 from electrain.data.table import Row
-from electrain.data.valence import valence_electrons
+from electrain.data.valence import spin_polarized, valence_electrons
 
 
 def row(formula, electrons):
@@ -72,3 +72,13 @@ def test_a_large_set_needs_no_large_memory():
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 100e6
+
+
+def test_spins():
+    even, odd = row("SiO2", 16.0), row("Al", 3.0)
+    assert spin_polarized([even, odd]) is False
+    assert spin_polarized([even, odd._replace(spins="collinear")]) is True
+    assert spin_polarized([even, odd._replace(spins="noncollinear")]) is True
+    assert spin_polarized([even, odd._replace(num_k=0)]) is None  # a sum, perhaps over spins
+    assert spin_polarized([even._replace(band_gap=2.0), odd]) is False
+    assert spin_polarized([even, odd._replace(band_gap=2.0)]) is None  # not the gap of these bands

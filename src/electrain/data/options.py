@@ -215,6 +215,8 @@ def _energy_grid(axis: EnergyAxis) -> Iterator[str]:
     for name, value in axis.to_dict().items():
         if name == "valence_electrons":
             yield "# of each element, from the numbers of electrons in these calculations; not used in training"
+        if name == "spin_polarized" and not value:
+            yield "# without spins, structures with an odd number of electrons have no gap"
         # JSON is YAML, with the quotes that keep "No" (nobelium) from being read as false.
         text = value if isinstance(value, str) else json.dumps(value)
         comment = " # largest shift of a prediction to match its target, in channels" if name == "max_shift" else ""

@@ -17,7 +17,7 @@ from .sources import Damage, has_frames
 from .splits import PARTS, Split, given_split, split_identities
 from .table import Dropped, Row, duplicates
 from .targets import ELECTRONIC
-from .valence import valence_electrons
+from .valence import spin_polarized, valence_electrons
 from .writing import Place, format_for
 
 
@@ -161,7 +161,9 @@ def plan_dataset(found: Found, settings: Settings, files: Sequence[SourceFile]) 
         rows=rows,
         chunks=chunks,
         dropped=dropped,
-        axis=replace(_axis(rows, settings.axis), valence_electrons=valence_electrons(rows)),
+        axis=replace(
+            _axis(rows, settings.axis), valence_electrons=valence_electrons(rows), spin_polarized=spin_polarized(rows)
+        ),
         split=split,
         contents=_contents(rows),
         form=settings.form or format_for(len(rows)),

@@ -43,6 +43,17 @@ def valence_electrons(rows: Sequence[Row]) -> dict[str, float]:
     }
 
 
+def spin_polarized(rows: Sequence[Row]) -> bool | None:
+    """Whether any calculation had spins; ``None`` if that is unknown, as of sums over both spins.
+
+    Also ``None`` if a structure with an odd number of electrons has a band gap, which then is not that of its bands.
+    """
+    if any(row.spins != "unpolarised" for row in rows):
+        return True
+    with_gap = any(row.band_gap > 0 and row.num_electrons % 2 == 1 for row in rows)
+    return None if with_gap or any(row.is_sampled for row in rows) else False
+
+
 def _are_unique(matrix: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which unknowns are the same in all solutions of a linear system, shape ``(num_unknowns,)``."""
     # The triangular factor has the same singular values and directions, and does not grow with the number of rows.

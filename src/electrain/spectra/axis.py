@@ -30,6 +30,7 @@ class EnergyAxis:
     :param reference: what energy 0 means in the targets.
     :param valence_electrons: number of valence electrons of each element in the calculations, by chemical symbol; empty
         if unknown.
+    :param spin_polarized: whether any of the calculations had spins; ``None`` if unknown.
     :raises ValueError: for a largest shift that is negative or leaves no channel for targets.
     """
 
@@ -38,6 +39,7 @@ class EnergyAxis:
     smearing: float | None = None
     reference: str = FERMI_LEVEL_REFERENCE
     valence_electrons: Mapping[str, float] = field(default_factory=dict)
+    spin_polarized: bool | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.max_shift < self.grid.size:
@@ -102,6 +104,8 @@ class EnergyAxis:
         content["reference"] = self.reference
         if self.valence_electrons:
             content["valence_electrons"] = dict(self.valence_electrons)
+        if self.spin_polarized is not None:
+            content["spin_polarized"] = self.spin_polarized
         return content
 
     @classmethod
@@ -123,6 +127,7 @@ class EnergyAxis:
             smearing=None if smearing is None else float(smearing),
             reference=str(content.get("reference") or FERMI_LEVEL_REFERENCE),
             valence_electrons={str(symbol): float(count) for symbol, count in electrons.items()},
+            spin_polarized=content.get("spin_polarized"),
         )
 
 

@@ -34,6 +34,9 @@ class EnergyAxisHypers(TypedDict):
     valence_electrons: NotRequired[Optional[ValenceElectrons]] = None
     """Number of valence electrons of each element in the calculations, by chemical symbol. Not used in training, but
     stored for thermodynamics and for models with hot electrons."""
+    spin_polarized: NotRequired[Optional[bool]] = None
+    """Whether any of the calculations had spins. If not, structures with an odd number of valence electrons are
+    predicted to have no band gap, because a band is half filled; not if the network reads charges."""
 
 
 def valid_axis(settings: Optional[EnergyAxisHypers]) -> Optional[EnergyAxisHypers]:

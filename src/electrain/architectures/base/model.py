@@ -32,6 +32,7 @@ from .exporting import export_model
 from .long_range import LongRange
 from .restarts import remove_output, restart_model
 from .targets import axis_of, check_target_set, checked_dataset_info, fixed_axes_of, head_options, spectrum_read_for
+from .unpaired_electrons import unpaired_electrons
 
 
 class Request(NamedTuple):
@@ -107,6 +108,7 @@ class SpectralModel(ModelInterface):
             LongRange(long_range, self.network.node_width, self.neighbor_list) if long_range["enable"] else None
         )
         self.element_spectra = None
+        self.unpaired_electrons = unpaired_electrons(self.axis, self.atomic_types, self.reads_states)
         self.density_of_states: str = DENSITY_OF_STATES  # TorchScript: constants of modules cannot be read
         self.new_targets, self.absent_targets, self.outputs_of_wrapper, self.other_valence = [], [], [], []
 
@@ -118,11 +120,8 @@ class SpectralModel(ModelInterface):
     def add_output(self, name: str, info: TargetInfo) -> None:
         """Add a target: its head, layout and outputs."""
         quantity = quantity_of(name)
-        self.outputs[name] = ModelOutput(
-            unit=info.unit,
-            sample_kind="system" if quantity.intensive else "atom",
-            description=info.description,
-        )
+        sample_kind = "system" if quantity.intensive else "atom"
+        self.outputs[name] = ModelOutput(unit=info.unit, sample_kind=sample_kind, description=info.description)
         layout = OutputLayout(info.layout)
         self.layouts[name] = layout
         self.per_volume += [name] * quantity.per_volume
@@ -251,9 +250,8 @@ class SpectralModel(ModelInterface):
             if name in outputs:
                 spectrum = self.read_from[name]
                 # Detached, because these heads read spectra and must not change them.
-                completed[name] = spectrum_head(
-                    means_over_atoms(completed[spectrum].detach(), kinds[spectrum], selection)
-                )
+                means = means_over_atoms(completed[spectrum].detach(), kinds[spectrum], selection)
+                completed[name] = spectrum_head(means)
         for name in self.intensive:
             if name in completed:
                 if outputs[name].sample_kind != "system":
@@ -261,6 +259,8 @@ class SpectralModel(ModelInterface):
                 numbers = completed[name]
                 if name in self.non_negative and not self.training:
                     numbers = torch.relu(numbers)
+                if self.unpaired_electrons is not None and name in self.non_negative:  # a band gap
+                    numbers = torch.where(self.unpaired_electrons(elements, selection), 0.0, numbers)
                 # A structure without selected atoms has nothing to read from, so the result is NaN.
                 completed[name] = torch.where(selection.num_atoms > 0, numbers, torch.nan)
         return completed

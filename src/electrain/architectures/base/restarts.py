@@ -18,6 +18,7 @@ from electrain.spectra.axis import EnergyAxis
 
 from .baselines import energies_of, fill_tables_of_types, with_baselines, with_scales
 from .targets import axis_of, check_target_set, checked_dataset_info, fixed_axes_of
+from .unpaired_electrons import unpaired_electrons
 
 _SAME_VALENCE = 0.5  # electrons
 
@@ -35,6 +36,7 @@ def restart_model(model: Any, dataset_info: DatasetInfo, options: Mapping[str, A
     model.axis, model.fixed_axes = axis_of(model.hypers), fixed_axes_of(model.hypers)
     check_dataset_elements(dataset_info.atomic_types, model.atomic_types)
     model.other_valence = other_valence(known_axis, model.axis)
+    model.unpaired_electrons = unpaired_electrons(model.axis, model.atomic_types, model.reads_states)
     dataset_info = checked_dataset_info(dataset_info, model.axis, model.fixed_axes, type(model))
     known = model.dataset_info.targets
     dataset_info = _described_as(known, dataset_info)
@@ -109,7 +111,7 @@ def agreed_hypers(architecture: str, known: Any, options: Mapping[str, Any]) -> 
     The only change allowed is to add axes to a model, so that it can learn spectra later: an energy axis if it has
     none, together with the source of the band gap, and fixed axes of further targets. Valence electrons are those in
     the options if an element is there, otherwise those of the model. A smearing that one of them leaves out is the
-    other's.
+    other's, and so is whether calculations had spins; where both say it, it is that of the options.
 
     :param architecture: name of the architecture.
     :param known: all hyperparameters of the model.
@@ -125,8 +127,12 @@ def agreed_hypers(architecture: str, known: Any, options: Mapping[str, Any]) -> 
         axes = [EnergyAxis.from_dict(grid) for grid in (hypers["energy_grid"], plain["energy_grid"])]
         electrons = {**axes[0].valence_electrons, **axes[1].valence_electrons}
         smearing = next((axis.smearing for axis in axes if axis.smearing is not None), None)
+        spins = next((axis.spin_polarized for axis in axes[::-1] if axis.spin_polarized is not None), None)
         hypers["energy_grid"], plain["energy_grid"] = (
-            replace(axis, smearing=axis.smearing or smearing, valence_electrons=electrons).to_dict() for axis in axes
+            replace(
+                axis, smearing=axis.smearing or smearing, valence_electrons=electrons, spin_polarized=spins
+            ).to_dict()
+            for axis in axes
         )
     if plain.get("fixed_axes"):
         hypers["fixed_axes"] = {**plain["fixed_axes"], **hypers["fixed_axes"]}
