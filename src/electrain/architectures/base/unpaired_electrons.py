@@ -7,8 +7,6 @@ from torch import nn
 from electrain.nn.selection import Selection
 from electrain.spectra.axis import EnergyAxis
 
-_EXACT = 1e-3  # electrons
-
 
 class UnpairedElectrons(nn.Module):
     """Which structures have an odd number of valence electrons, so that a level or band is half filled.
@@ -31,7 +29,7 @@ class UnpairedElectrons(nn.Module):
         numbers = self.valence_electrons.new_zeros(len(selection.num_atoms))
         if selection.all_atoms:
             numbers = numbers.index_add(0, selection.system_of_atom, self.valence_electrons[elements])
-        return ((numbers % 2.0 - 1.0).abs() < _EXACT).unsqueeze(1)
+        return ((numbers % 2.0 - 1.0).abs() < 1e-3).unsqueeze(1)  # numbers of valence electrons are whole
 
 
 def unpaired_electrons(
