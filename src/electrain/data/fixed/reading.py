@@ -71,7 +71,9 @@ class SpectraPart:
             self.form: str = settings["format"]
             if self.form not in FORMS:
                 raise ValueError
-            parts = ", ".join(f"{name} {count}" for name, count in settings["split"]["number"].items())
+            #: Number of structures in each part of the data set; a part without structures may be missing.
+            self.sizes: dict[str, int] = dict(settings["split"]["number"])
+            parts = ", ".join(f"{name} {count}" for name, count in self.sizes.items())
         with expecting("the table of structures", folder / STRUCTURES, REMEDY):
             self.entries = _read_entries(folder / STRUCTURES, part)
         if not self.entries:
