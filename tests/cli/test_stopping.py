@@ -95,7 +95,7 @@ def test_a_preparation_that_is_terminated_continues(ten_frames, write_frames, tm
     source = write_frames(ten_frames)
     (tmp_path / "tmp").mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
-    whole = contents(prepare_dataset([source], tmp_path / "whole", shares=(8.0, 1.0, 1.0)).folder)
+    whole = contents(prepare_dataset([source], tmp_path / "whole", split=(8.0, 1.0, 1.0)).folder)
     pause = "electrain.data.work_folder.CHUNK_SIZE", 5, "electrain.data.sources.read_calculations"
     with started("paused_command.py", *pause, "prepare", source, "-o", tmp_path / "data") as process:
         assert process.stdout.readline() == "waiting\n"
@@ -106,7 +106,7 @@ def test_a_preparation_that_is_terminated_continues(ten_frames, write_frames, tm
     assert (process.returncode, errors) == (143, "\nstopped; run the same command to continue\n")
     assert list((tmp_path / "tmp").iterdir()) == []
     assert set(contents(tmp_path / "data")) == {".unfinished/job.json", ".unfinished/plan.json"}
-    prepare_dataset([source], tmp_path / "data", shares=(8.0, 1.0, 1.0))
+    prepare_dataset([source], tmp_path / "data", split=(8.0, 1.0, 1.0))
     assert contents(tmp_path / "data") == whole
 
 

@@ -29,6 +29,8 @@ from electrain.files.own_files import DamagedFileError
 from electrain.spectra.fixed_axis import FixedAxis
 from electrain.spectra.units import conversion_factor
 
+pytestmark = pytest.mark.usefixtures("no_summary")
+
 AXIS = FixedAxis(0.0, 20.0, 51, "cm^-1")
 PARTS = ["train", "train", "train", "validation", "test"]
 STRUCTURES = [bulk("Si"), bulk("Al"), bulk("SiC", "zincblende", a=4.36), bulk("NaCl", "rocksalt", a=5.6), bulk("C")]

@@ -246,7 +246,7 @@ def test_options_that_fine_tune_a_model(ten_frames, write_frames, tmp_path):
 
 def test_without_a_test_set(prepared, tmp_path):
     paths = [str(tmp_path / "frames.xyz")], str(prepared.folder)  # paths may be text
-    again = prepare_dataset(*paths, shares=(9, 1, 0), form="zip", overwrite=True)
+    again = prepare_dataset(*paths, split=(9, 1, 0), form="zip", overwrite=True)
     assert contents(again.folder) == {"train.zip", "validation.zip"} | DOCUMENTS
     assert "test_set" not in OmegaConf.load(again.folder / "options.yaml")
 

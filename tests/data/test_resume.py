@@ -199,13 +199,13 @@ def prepare_elsewhere(sources, folder, *, stop_before):
 
 def test_two_processes_at_once(sources, tmp_path):
     """The second one stops, whatever it was to do; the first one does not notice."""
-    whole = contents(prepare_dataset(sources, tmp_path / "whole", shares=SHARES).folder)
+    whole = contents(prepare_dataset(sources, tmp_path / "whole", split=SHARES).folder)
     with prepare_elsewhere(sources, tmp_path / "data", stop_before="electrain.data.chunks.read_piece") as first:
         assert first.stdout.readline() == "waiting\n"
         message = rf"data/\.unfinished is being worked on by process {first.pid} on {socket.gethostname()}"
         for settings in ({}, {"overwrite": True}, {"overwrite": True, "seed": 1}):
             with pytest.raises(BlockingIOError, match=message):
-                prepare_dataset(sources, tmp_path / "data", shares=SHARES, **settings)
+                prepare_dataset(sources, tmp_path / "data", split=SHARES, **settings)
         _, errors = first.communicate("\n" * 6)
         assert (first.returncode, errors) == (0, "")
     assert contents(tmp_path / "data") == whole
@@ -213,12 +213,12 @@ def test_two_processes_at_once(sources, tmp_path):
 
 @pytest.mark.parametrize("stop_before", ["electrain.data.chunks.read_piece", "electrain.data.writing.read_samples"])
 def test_killed_and_continued(sources, tmp_path, stop_before):
-    whole = contents(prepare_dataset(sources, tmp_path / "whole", shares=SHARES).folder)
+    whole = contents(prepare_dataset(sources, tmp_path / "whole", split=SHARES).folder)
     with prepare_elsewhere(sources, tmp_path / "data", stop_before=stop_before) as first:
         assert first.stdout.readline() == go_on(first) == go_on(first) == "waiting\n"
         kill(first)
     assert (tmp_path / "data" / ".unfinished" / ".lock").exists()
-    prepare_dataset(sources, tmp_path / "data", shares=SHARES)
+    prepare_dataset(sources, tmp_path / "data", split=SHARES)
     assert contents(tmp_path / "data") == whole
 
 

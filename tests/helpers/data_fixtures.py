@@ -32,7 +32,8 @@ def semiconductor_states(num_k: int = 5, seed: int = 0) -> tuple[np.ndarray, np.
 @pytest.fixture
 def no_summary(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the summary's picture empty: it takes longer than everything else."""
-    monkeypatch.setattr("electrain.data.prepare.plot_summary", lambda *_: _[-1].touch())
+    for function in ("prepare.plot_summary", "fixed.prepare.plot_spectra_summary"):
+        monkeypatch.setattr(f"electrain.data.{function}", lambda *_: _[-1].touch())
 
 
 @pytest.fixture

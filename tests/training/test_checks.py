@@ -45,7 +45,7 @@ def prepared(tmp_path_factory) -> Path:
     ase.io.write(folder / "frames.xyz", [as_calculation(name, seed) for seed, name in enumerate(NAMES)])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("electrain.data.prepare.plot_summary", lambda *_: _[-1].touch())
-        prepare_dataset([folder / "frames.xyz"], folder / "set", form="xyz", shares=(8, 1, 1))
+        prepare_dataset([folder / "frames.xyz"], folder / "set", form="xyz", split=(8, 1, 1))
     return folder / "set"
 
 

@@ -115,9 +115,10 @@ def prepare(
     split: Annotated[
         str,
         typer.Option(
-            help="Shares of training:validation:test set, or `given` to use the key split of each frame; with "
-            "--spectra also three files, such as train.txt:validation.txt:test.txt, with the number of a row (from 0) "
-            "in each line."
+            help="Shares of training:validation:test set, or `given` to use the key split of each frame. `species` or "
+            "`crystal-system` test on other kinds of crystals than those of the training set: species=2,3 (default) "
+            "trains on two and three elements, crystal-system=cubic,hexagonal on these. With --spectra also three "
+            "files, such as train.txt:validation.txt:test.txt, with the number of a row (from 0) in each line."
         ),
     ] = "8:1:1",
     seed: Annotated[int, typer.Option(help="Seed of the split.")] = 0,
@@ -165,7 +166,7 @@ def prepare(
             normalize=None if normalize is None else normalize.value,
             grid=grid,
             step=step,
-            split=_index_files(split) or _shares(split),
+            split=_index_files(split) or _split(split),
             seed=seed,
             form=None if form is None else form.value,
             overwrite=overwrite,
@@ -185,7 +186,7 @@ def prepare(
             layout=None if layout is None else layout.value,
             like=like,
             missing_bands=None if missing_bands is None else missing_bands.value,
-            shares=_shares(split),
+            split=_split(split),
             seed=seed,
             form=None if form is None else form.value,
             workers=workers,
@@ -193,7 +194,7 @@ def prepare(
             overwrite=overwrite,
             progress=True,
         )
-    _show_summary(prepared, _shares(split))
+    _show_summary(prepared, _split(split))
 
 
 def _check_pairs(context: typer.Context, *, split: str, dask: str | None) -> None:
@@ -218,19 +219,23 @@ def _index_files(text: str) -> list[str] | None:
     return names if len(names) == 3 and any(Path(name).is_file() for name in names) else None
 
 
-def _shares(text: str) -> tuple[float, float, float] | None:
+def _split(text: str) -> tuple[float, float, float] | str | None:
+    """Shares, the text of a split by kinds of crystals, or ``None`` for a given one."""
     if text == "given":
         return None
+    if text.partition("=")[0] in ("species", "crystal-system"):
+        return text
     try:
         train, validation, test = (float(share) for share in text.split(":"))
     except ValueError:
         raise typer.BadParameter(
-            f"expected three numbers such as 8:1:1, or 'given', got {text!r}", param_hint="--split"
+            f"expected three numbers such as 8:1:1, 'given', 'species' or 'crystal-system', got {text!r}",
+            param_hint="--split",
         ) from None
     return train, validation, test
 
 
-def _show_summary(prepared: "PreparedDataset", shares: tuple[float, float, float] | None) -> None:
+def _show_summary(prepared: "PreparedDataset", split: tuple[float, float, float] | str | None) -> None:
     typer.echo(f"{'':12}{'structures':>12}{'atoms':>10}{'elements':>10}{'with gap':>10}  file")
     everything = [row for rows in prepared.parts.values() for row in rows]
     for name, rows in prepared.parts.items():
@@ -260,10 +265,10 @@ def _show_summary(prepared: "PreparedDataset", shares: tuple[float, float, float
         number = _structures(prepared.num_missing_bands)
         typer.echo(f"missing bands   in {number}, not trusted up to the Fermi level")
     if prepared.split.validates_on_training_set:
-        why = "too few structures to hold any out" if shares else "no frame has the split 'validation'"
+        why = "too few structures to hold any out" if split else "no frame has the split 'validation'"
         typer.echo(f"warning: {why}; the training set is also the validation set")
-    elif shares is not None:
-        _compare_shares(prepared, shares)
+    elif isinstance(split, tuple):
+        _compare_shares(prepared, split)
     show_rejected(prepared.rejected, where=f" ({prepared.folder / 'report.csv'} lists all of them)")
     typer.echo(f"\nOverview:       {prepared.folder / 'summary.png'}")
     typer.echo(f"Train a model:  cd {prepared.folder} && mtt train options.yaml")

@@ -25,7 +25,8 @@ def prepare_and_show(sources: Sequence[Path], output: Path, **settings: Any) -> 
         prepared = prepare_spectra(sources, output, **settings)
     _show_summary(prepared)
     show_rejected(prepared.rejected, where=f" ({prepared.folder / 'report.csv'} lists all of them)")
-    typer.echo(f"\nTrain a model:  cd {prepared.folder} && mtt train options.yaml")
+    typer.echo(f"\nOverview:       {prepared.folder / 'summary.png'}")
+    typer.echo(f"Train a model:  cd {prepared.folder} && mtt train options.yaml")
 
 
 def _show_summary(prepared: "PreparedSpectra") -> None:

@@ -1,11 +1,12 @@
 """Overview figure of a data set: some densities of states, the energies up to which they are trusted, the elements."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from ase import Atoms
 
 from electrain.interface.quantities import BAND_GAP
 from electrain.plots.periodic_table import plot_periodic_table
@@ -36,7 +37,7 @@ def plot_summary(samples: Sequence[Sample], rows: Sequence[Row], axis: EnergyAxi
     _plot_spectra(left.subplots(len(samples), 1, sharex=True, squeeze=False)[:, 0], samples, axis)
     top, bottom = right.subplots(2, 1, height_ratios=(1, 1.5))
     _plot_trusted_energies(top, rows)
-    _plot_elements(bottom, rows)
+    plot_elements(bottom, [row.identity.elements for row in rows])
     figure.savefig(path, dpi=130, format="png")
 
 
@@ -51,11 +52,9 @@ def _plot_spectra(panels: Sequence["Axes"], samples: Sequence[Sample], axis: Ene
         if sample.spectrum.highest < high:
             panel.axvspan(sample.spectrum.highest, high, facecolor="none", edgecolor="0.8", hatch="///", linewidth=0)
         panel.axvline(0.0, color="0.3", linewidth=0.8, linestyle="--")
-        formula = sample.atoms.get_chemical_formula(mode="metal")
-        readable = "".join(f"$_{{{c}}}$" if c.isdigit() else c for c in formula)
         band_gap = float(sample.values[BAND_GAP])
         gap = "" if np.isnan(band_gap) else f"   band gap {band_gap:.2f} eV"
-        panel.set_title(f"{readable}{gap}", loc="left", fontsize=9)
+        panel.set_title(f"{readable_formula(sample.atoms)}{gap}", loc="left", fontsize=9)
         panel.set_xlim(low, high)
         panel.set_ylim(0, 1.08 * max(float(np.nanmax(values[shown], initial=0.0)), 1e-6))
         panel.tick_params(labelsize=8)
@@ -77,14 +76,24 @@ def _plot_trusted_energies(panel: "Axes", rows: Sequence[Row]) -> None:
     panel.spines[["top", "right"]].set_visible(False)
 
 
-def _plot_elements(panel: "Axes", rows: Sequence[Row]) -> None:
-    """Draw the periodic table, colored by the number of structures that contain each element."""
+def plot_elements(panel: "Axes", structures: Iterable[Iterable[str]]) -> None:
+    """Draw the periodic table, colored by the number of structures that contain each element.
+
+    :param panel: axes to draw into.
+    :param structures: chemical symbols in each structure.
+    """
     from matplotlib.colors import LogNorm
 
     counts: Counter[str] = Counter()
-    for row in rows:
-        counts.update(row.identity.elements)
+    for symbols in structures:
+        counts.update(set(symbols))
     norm = LogNorm(1, max(2, *counts.values()))
     texts = {symbol: f"{n}" if n < 10_000 else f"{n / 1000:.0f}k" for symbol, n in counts.items()}
     plot_periodic_table(panel, {symbol: float(norm(n)) for symbol, n in counts.items()}, texts)
     panel.set_title(f"{len(counts)} elements; number of structures with each", loc="left", fontsize=10)
+
+
+def readable_formula(atoms: Atoms) -> str:
+    """Return the formula of a structure with subscripts, for matplotlib."""
+    formula = atoms.get_chemical_formula(mode="metal")
+    return "".join(f"$_{{{c}}}$" if c.isdigit() else c for c in formula)

@@ -3,13 +3,15 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from electrain.interface.quantities import in_data_sets
 from electrain.spectra.axis import EnergyAxis
 
 from .axis import AxisSettings
-from .chunks import read_table
+from .chunks import read_samples, read_table
+from .kind_splits import CRYSTAL_SYSTEM, KindSplit, crystal_system, split_by_kind
 from .settings import Settings
 from .sources import Damage, has_frames
 from .splits import PARTS, Split, given_split, split_identities
@@ -114,6 +116,27 @@ def collect(paths: Sequence[Path], damages: Sequence[Damage]) -> Found:
     return found
 
 
+def place_by_kind(found: Found, paths: Sequence[Path], kinds: KindSplit, seed: int) -> None:
+    """Write the parts of a split out of distribution into the identities of the rows; some are left out.
+
+    :param found: everything that was read; changed in place.
+    :param paths: files of the chunks.
+    :param kinds: what the split goes by.
+    :param seed: random seed of the halves that are held out.
+    :raises ValueError: if there is nothing to train on or nothing else.
+    """
+    systems: list[str | None] = [None] * len(found.rows)
+    if kinds.by == CRYSTAL_SYSTEM:
+        samples = chain.from_iterable(read_samples(path, read_table(path).rows) for path in paths)
+        systems = [crystal_system(sample.atoms) for sample in samples]
+    placed = split_by_kind([row.identity for row in found.rows], systems, kinds, seed=seed)
+    reasons = {index: one.reason for index, one in enumerate(placed) if one.part is None}
+    for index, one in enumerate(placed):
+        row = found.rows[index]
+        found.rows[index] = row._replace(identity=row.identity._replace(part=one.part))
+    found.rows[:], found.chunks[:] = _without(found.rows, found.chunks, found.dropped, reasons)
+
+
 def plan_dataset(found: Found, settings: Settings, files: Sequence[SourceFile]) -> DatasetPlan | list[Dropped]:
     """Drop structures that cannot be used in one set; choose axis, split and format.
 
@@ -131,7 +154,7 @@ def plan_dataset(found: Found, settings: Settings, files: Sequence[SourceFile]) 
         return dropped
     identities = [row.identity for row in rows]
     if settings.shares is None:
-        split = given_split(identities)
+        split = given_split(identities, "given" if settings.kinds is None else "parent or formula")
     else:
         split = split_identities(identities, shares=settings.shares, seed=settings.seed)
     plan = DatasetPlan(

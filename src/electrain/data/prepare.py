@@ -23,8 +23,9 @@ from .axis_choice import AxisChoice
 from .calculation import Calculation, Rejected
 from .chunks import read_chunk, read_samples, read_table
 from .figure import plot_summary
+from .kind_splits import checked_split
 from .options import options_yaml
-from .plan import DatasetPlan, Found, SourceFile, collect, plan_dataset
+from .plan import DatasetPlan, Found, SourceFile, collect, place_by_kind, plan_dataset
 from .readers import read_calculations
 from .reports import write_manifest, write_report, write_sources, write_structures
 from .settings import Settings
@@ -108,7 +109,7 @@ def prepare_dataset(
     dos_grid: tuple[float, float] | None = None,
     layout: str | None = None,
     like: str | Path | None = None,
-    shares: tuple[float, float, float] | None = (8, 1, 1),
+    split: tuple[float, float, float] | str | None = (8, 1, 1),
     seed: int = 0,
     missing_bands: str | None = None,
     form: str | None = None,
@@ -136,8 +137,9 @@ def prepare_dataset(
     :param layout: layout of a published data set, which determines all of the above: ``"mad"`` for PET-MAD-DOS.
     :param like: exported model (``.pt``), checkpoint, or name of a model (:func:`electrain.pretrained.known_models`)
         whose energy axis and smearing to use, to fine-tune it.
-    :param shares: shares of training, validation and test set; ``None`` if every structure's key ``split`` names its
-        part.
+    :param split: shares of training, validation and test set; ``"species"`` or ``"crystal-system"`` to test on other
+        kinds of crystals than those of the training set, see :func:`~electrain.data.kind_splits.read_kind_split`;
+        ``None`` if every structure's key ``split`` names its part.
     :param seed: random seed of the split.
     :param missing_bands: ``"drop"`` or ``"keep"`` structures with too few bands to trust their density of states up to
         the Fermi level; by default they are dropped, except from published layouts.
@@ -158,7 +160,7 @@ def prepare_dataset(
     model = None if like is None else locate(like, ".ckpt")
     options = AxisChoice(smearing, step, max_shift, grid, dos_grid, layout, model)
     missing_bands = missing_bands or ("drop" if layout is None else "keep")
-    settings = Settings(options.settings(), shares, seed, missing_bands, form)
+    settings = Settings(options.settings(), checked_split(split), seed, missing_bands, form)
     check_workers(workers, scheduler)
     source_paths, folder = [Path(source) for source in sources], Path(folder)
     found_sources = find_sources(source_paths, folder)
@@ -168,6 +170,8 @@ def prepare_dataset(
             found, num_chunks = _read(work, found_sources, settings, client, progress)
             files = _source_files(found_sources, found)
             try:
+                if settings.kinds is not None:
+                    place_by_kind(found, [work.chunk(i) for i in range(num_chunks)], settings.kinds, seed)
                 selection = plan_dataset(found, settings, files)
             except ValueError:
                 work.discard()

@@ -48,6 +48,7 @@ def write_manifest(
         "missing_bands": {"policy": settings.missing_bands, "number": plan.num_missing_bands},
         "split": {
             "shares": list(settings.shares) if settings.shares else None,
+            "trained_on": settings.kinds.text if settings.kinds else None,
             "seed": settings.seed,
             "grouped_by": plan.split.grouped_by,
             "validates_on_training_set": plan.split.validates_on_training_set,

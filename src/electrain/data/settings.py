@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .axis import AxisSettings, checking_settings
+from .kind_splits import KindSplit
 from .splits import check_shares
 from .writing import FORMATS
 
@@ -20,7 +21,7 @@ class Settings:
     """
 
     axis: AxisSettings
-    shares: tuple[float, float, float] | None
+    split: tuple[float, float, float] | KindSplit | None
     seed: int
     missing_bands: str
     form: str | None
@@ -28,6 +29,16 @@ class Settings:
     def __post_init__(self) -> None:
         with checking_settings():
             self._check()
+
+    @property
+    def kinds(self) -> KindSplit | None:
+        """What a split out of distribution goes by."""
+        return self.split if isinstance(self.split, KindSplit) else None
+
+    @property
+    def shares(self) -> tuple[float, float, float] | None:
+        """Shares of a random split."""
+        return None if isinstance(self.split, KindSplit) else self.split
 
     def _check(self) -> None:
         if self.shares is not None:
@@ -44,10 +55,19 @@ class Settings:
         """Return the command that makes the same data set."""
         options: dict[str, Sequence[object]] = {
             **axis_words,
-            "--split": [":".join(f"{share:g}" for share in self.shares) if self.shares else "given"],
-            "--seed": [self.seed] if self.shares else [],
+            "--split": [split_words(self.split)],
+            "--seed": [self.seed] if self.split else [],
             "--missing-bands": [self.missing_bands],
             "--format": [self.form] if self.form else [],
         }
         words = [word for option, values in options.items() if values for word in (option, *map(str, values))]
         return shlex.join(["electrain", "prepare", *map(str, sources), *words])
+
+
+def split_words(split: Sequence[object] | KindSplit | None) -> str:
+    """Return a split as on the command line."""
+    if split is None:
+        return "given"
+    if isinstance(split, KindSplit):
+        return split.text
+    return ":".join(f"{part:g}" if isinstance(part, float) else str(part) for part in split)

@@ -110,15 +110,16 @@ def split_identities(
     return Split(train, validation or train, test, grouped_by)
 
 
-def given_split(identities: Sequence[Identity]) -> Split:
+def given_split(identities: Sequence[Identity], grouped_by: str = "given") -> Split:
     """Split as given by the structures' own ``split``; without a validation set, the training set takes its place.
 
     :param identities: identities with a ``part`` each, at least one of them ``"train"``.
+    :param grouped_by: what stays together, see :class:`Split`.
     """
     train, validation, test = (
         [index for index, identity in enumerate(identities) if identity.part == part] for part in PARTS
     )
-    return Split(train, validation or train, test, "given")
+    return Split(train, validation or train, test, grouped_by)
 
 
 def check_shares(shares: tuple[float, float, float]) -> None:
@@ -135,16 +136,16 @@ def check_shares(shares: tuple[float, float, float]) -> None:
 
 def _groups(identities: Sequence[Identity], num_parts: int) -> tuple[list[list[int]], str]:
     """Groups of related structures: at least as many as parts, unless there are fewer structures."""
-    groups = _related(identities, by_formula=True)
+    groups = related_structures(identities, by_formula=True)
     if len(groups) >= num_parts:
         return groups, "parent or formula"
-    groups = _related(identities, by_formula=False)
+    groups = related_structures(identities, by_formula=False)
     if len(groups) >= num_parts and len(groups) < len(identities):
         return groups, "parent"
     return [[index] for index in range(len(identities))], "structure"
 
 
-def _related(identities: Sequence[Identity], *, by_formula: bool) -> list[list[int]]:
+def related_structures(identities: Sequence[Identity], *, by_formula: bool) -> list[list[int]]:
     """Groups of structures connected, also indirectly, by a parent (including the parent itself) or a formula."""
     parents = {identity.parent for identity in identities if identity.parent is not None}
     nodes: dict[tuple[str, str], int] = {}  # parents and formulas, numbered after the structures

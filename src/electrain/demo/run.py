@@ -65,7 +65,7 @@ def run_demo(folder: Path, say: Callable[[str], None]) -> list[Comparison]:
     plot(comparisons, folder / "held_out.png")
     say(f"\n     Prediction and DFT:  {folder / 'held_out.png'}\n")
     say("2/3  Fine-tuning it on 50 snapshots of silicon at 300, 600 and 900 K")
-    prepared = prepare_dataset([SILICON], folder / "data", like=DEFAULT, shares=None)
+    prepared = prepare_dataset([SILICON], folder / "data", like=DEFAULT, split=None)
     _train(folder, say)
     say("3/3  Predicting 20 other snapshots")
     snapshots = list(prepared.calculations("test"))

@@ -15,10 +15,7 @@ from metatrain.scaler import train_or_load_scaler
 from metatrain.utils.additive import get_remove_additive_transform
 from metatrain.utils.augmentation import O3Augmenter
 from metatrain.utils.data import Dataset, TargetInfo, get_num_workers, validate_num_workers
-from metatrain.utils.neighbor_lists import (
-    get_requested_neighbor_lists,
-    get_system_with_neighbor_lists_transform,
-)
+from metatrain.utils.neighbor_lists import get_requested_neighbor_lists
 from metatrain.utils.scaler import get_remove_scale_transform
 from metatrain.utils.system_data import get_system_data_transform
 from torch.utils.data import DataLoader, Subset
@@ -28,6 +25,7 @@ from electrain.interface.quantities import quantity_of
 from .composition import Datasets, as_floats, fit_composition
 from .drawing import Collate, DrawnStructures, Shares
 from .hypers import TrainerHypers
+from .keeping import ROOM, KeptStructures
 from .processes import Process
 
 
@@ -97,6 +95,7 @@ def make_loaders(
 
     Each holds the share of this process, or is ``None`` if the process has none.
     """
+    neighbor_lists = get_requested_neighbor_lists(model)
     transforms = _shared_transforms(model, targets, process.device)
     for part, datasets in (("training", train_datasets), ("validation", val_datasets)):
         _warn_of_missing_inputs(list(model.requested_inputs()), part, datasets)
@@ -108,7 +107,9 @@ def make_loaders(
     def load(dataset: Dataset | Subset, shares: Shares) -> DataLoader:
         # datasets and transforms cannot be sent to workers that are not forked
         start = "fork" if num_workers > 0 else None
-        drawn: Any = DrawnStructures(dataset)
+        # workers begin anew in every epoch, with nothing kept
+        kept = KeptStructures(dataset, neighbor_lists, 0 if num_workers > 0 else ROOM)
+        drawn: Any = DrawnStructures(kept)
         return DataLoader(
             drawn, batch_sampler=shares, collate_fn=collate, num_workers=num_workers, multiprocessing_context=start
         )
@@ -133,7 +134,7 @@ def _warn_of_missing_inputs(inputs: list[str], part: str, datasets: Datasets) ->
 
 
 def _shared_transforms(model: Any, targets: dict[str, TargetInfo], device: torch.device) -> list[Any]:
-    """Neighbor lists, and targets without baselines and scales; loader processes work in float64 on the CPU."""
+    """Charges, and targets without baselines and scales; loader processes work in float64 on the CPU."""
     stresses = [name for name in targets if quantity_of(name).per_volume]
 
     def refuse_stress_without_volume(systems: Any, batch_targets: Any, extra: Any) -> Any:
@@ -142,7 +143,7 @@ def _shared_transforms(model: Any, targets: dict[str, TargetInfo], device: torch
                 check_volumes(name, systems, batch_targets[name].block())
         return systems, batch_targets, extra
 
-    transforms = [get_system_with_neighbor_lists_transform(get_requested_neighbor_lists(model))]
+    transforms: list[Any] = []
     inputs = list(model.requested_inputs())
     if inputs:
         transforms.append(get_system_data_transform(inputs))

@@ -84,7 +84,7 @@ class Shares(Sampler[list[Drawn]]):
 class DrawnStructures(torch.utils.data.Dataset):
     """A data set of structures together with the rotations drawn for them."""
 
-    def __init__(self, dataset: Dataset | Subset) -> None:
+    def __init__(self, dataset: torch.utils.data.Dataset) -> None:
         self.dataset = dataset
 
     def __getitem__(self, drawn: Drawn) -> tuple[Any, Optional[np.ndarray]]:

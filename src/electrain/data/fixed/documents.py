@@ -94,7 +94,8 @@ def write_documents(
         "structures": {"table": table_entry(folder / STRUCTURES), "number": number},
         "dropped": {"table": table_entry(folder / REPORT), "number": len(prepared.rejected)},
         "split": {
-            "shares": list(settings.split) if settings.split and not settings.index_files else None,
+            "shares": list(settings.shares) if settings.shares else None,
+            "trained_on": settings.kinds.text if settings.kinds else None,
             "files": {Path(name).name: sha256_of(Path(name)) for name in settings.index_files},
             "seed": settings.seed,
             "grouped_by": prepared.split.grouped_by,

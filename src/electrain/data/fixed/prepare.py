@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,12 +11,14 @@ from electrain.jobs.folder import open_job
 from electrain.spectra.fixed_axis import FixedAxis
 
 from ..calculation import CalculationError, Rejected
+from ..kind_splits import CRYSTAL_SYSTEM, KindSplit, checked_split, crystal_system, split_by_kind
 from ..prepare import NothingUsableError
 from ..sources import Source, find_sources
 from ..splits import PARTS, Split, given_split, identity_of, split_identities
-from ..work_folder import MANIFEST, NAME, OPTIONS, REPORT, SOURCES, STRUCTURES, WorkFolder
+from ..work_folder import FIGURE, MANIFEST, NAME, OPTIONS, REPORT, SOURCES, STRUCTURES, WorkFolder
 from ..writing import format_for, part_name
 from .documents import write_documents
+from .figure import plot_spectra_summary
 from .index_files import split_of_files
 from .readers import is_spectrum, read_spectra
 from .settings import PreparedSpectra, SpectraSettings
@@ -35,7 +38,7 @@ def prepare_spectra(
     normalize: str | None = None,
     grid: tuple[float, float] | None = None,
     step: float | None = None,
-    split: tuple[float, float, float] | Sequence[str | Path] | None = (8, 1, 1),
+    split: tuple[float, float, float] | Sequence[str | Path] | str | None = (8, 1, 1),
     seed: int = 0,
     form: str | None = None,
     overwrite: bool = False,
@@ -54,7 +57,9 @@ def prepare_spectra(
     :param grid: first and last channel in ``unit``; default: the axis that all spectra have.
     :param step: distance of the channels in ``unit``.
     :param split: shares of training, validation and test set; three index files, each with a number of a row (from 0)
-        in each line; or ``None`` if the table's column ``split`` names the part of every structure.
+        in each line; ``"species"`` or ``"crystal-system"`` to test on other kinds of crystals than those of the
+        training set, see :func:`~electrain.data.kind_splits.read_kind_split`; or ``None`` if the table's column
+        ``split`` names the part of every structure.
     :param seed: random seed of the split.
     :param form: ``"xyz"``, ``"zip"`` or ``"memmap"``; by default chosen by the number of structures.
     :param overwrite: replace a data set in the folder.
@@ -72,7 +77,7 @@ def prepare_spectra(
         normalize,
         grid,
         step,
-        None if split is None else tuple(str(x) if isinstance(x, str | Path) else x for x in split),  # type: ignore
+        _split_setting(split),
         seed,
         form,
     )
@@ -87,12 +92,21 @@ def prepare_spectra(
                 target = work.final(part_name(part, prepared.form))
                 write_part(target, prepared.form, prepared.target, prepared.axis, spectra, values[part])
             write_documents(work.final(""), prepared, found, settings, paths)
+            everything = [value for of_part in values.values() for value in of_part]
+            spectra = [spectrum for of_part in prepared.parts.values() for spectrum in of_part]
+            plot_spectra_summary(prepared.target, prepared.axis, spectra, everything, work.final(FIGURE))
         except ValueError:
             work.discard()
             raise
         data = [part_name(part, prepared.form) for part in prepared.parts]
-        work.publish([*data, OPTIONS, STRUCTURES, SOURCES, REPORT, MANIFEST])
+        work.publish([*data, OPTIONS, STRUCTURES, SOURCES, REPORT, FIGURE, MANIFEST])
     return prepared
+
+
+def _split_setting(split: Any) -> Any:
+    if split is None or isinstance(split, str):
+        return checked_split(split)
+    return tuple(str(part) if isinstance(part, Path) else part for part in split)
 
 
 def _plan(
@@ -111,6 +125,8 @@ def _plan(
             rejected.append(Rejected(spectrum.source, str(error)))
     if not usable:
         raise NothingUsableError(rejected)
+    if settings.kinds is not None:
+        usable, values = _placed(usable, values, settings.kinds, settings.seed, rejected)
     split = _split(usable, num_rows, settings)
     indices = {"train": split.train, "validation": split.validation, "test": split.test}
     if split.validates_on_training_set:
@@ -158,8 +174,29 @@ def _common_axis(spectra: Sequence[FixedSpectrum]) -> FixedAxis:
     return first.axis
 
 
+def _placed(
+    spectra: Sequence[FixedSpectrum],
+    values: Sequence[NDArray[np.float64]],
+    kinds: KindSplit,
+    seed: int,
+    rejected: list[Rejected],
+) -> tuple[list[FixedSpectrum], list[NDArray[np.float64]]]:
+    """Write the parts of a split out of distribution into the structures, and leave some out."""
+    systems = [crystal_system(one.atoms) if kinds.by == CRYSTAL_SYSTEM else None for one in spectra]
+    placed = split_by_kind([identity_of(one.atoms) for one in spectra], systems, kinds, seed=seed)
+    for spectrum, one in zip(spectra, placed, strict=True):
+        if one.part is None:
+            rejected.append(Rejected(spectrum.source, one.reason))
+        else:
+            spectrum.atoms.info["split"] = one.part
+    kept = [index for index, one in enumerate(placed) if one.part is not None]
+    return [spectra[index] for index in kept], [values[index] for index in kept]
+
+
 def _split(spectra: Sequence[FixedSpectrum], num_rows: int, settings: SpectraSettings) -> Split:
     identities = [identity_of(spectrum.atoms) for spectrum in spectra]
+    if settings.kinds is not None:
+        return given_split(identities, "parent or formula")
     if settings.split is None:
         unknown = [s for s, identity in zip(spectra, identities, strict=True) if identity.part not in PARTS]
         if unknown:
@@ -171,4 +208,5 @@ def _split(spectra: Sequence[FixedSpectrum], num_rows: int, settings: SpectraSet
     if settings.index_files:
         files = [Path(name) for name in settings.index_files]
         return split_of_files(files, [spectrum.row for spectrum in spectra], num_rows)
-    return split_identities(identities, shares=settings.split, seed=settings.seed)  # type: ignore[arg-type]
+    assert settings.shares is not None  # the only other kind of split
+    return split_identities(identities, shares=settings.shares, seed=settings.seed)

@@ -16,6 +16,8 @@ from electrain.spectra.units import known_unit
 
 from ..axis import checking_settings
 from ..calculation import Rejected
+from ..kind_splits import KindSplit
+from ..settings import split_words
 from ..splits import Split, check_shares
 from ..writing import FORMATS
 from .spectrum import NORMALIZATIONS, FixedSpectrum
@@ -44,7 +46,7 @@ class SpectraSettings:
     normalize: str | None
     grid: tuple[float, float] | None
     step: float | None
-    split: tuple[float, float, float] | tuple[str, str, str] | None
+    split: tuple[float, float, float] | tuple[str, str, str] | KindSplit | None
     seed: int
     form: str | None
 
@@ -64,14 +66,24 @@ class SpectraSettings:
                 raise ValueError("expected both --grid and --step for spectra on another axis, or none of them")
             if self.grid is not None and self.unit is None:
                 raise ValueError("expected --unit with --grid and --step, because they are in this unit")
-            if self.split is not None and not self.index_files:
-                check_shares(self.split)  # type: ignore[arg-type]
+            if self.shares is not None:
+                check_shares(self.shares)
             self.axis()
 
     @property
     def index_files(self) -> list[str]:
         """Names of the files that split the rows, none for another split."""
-        return [name for name in self.split or () if isinstance(name, str)]
+        return [] if self.kinds else [name for name in self.split or () if isinstance(name, str)]
+
+    @property
+    def kinds(self) -> KindSplit | None:
+        """What a split out of distribution goes by."""
+        return self.split if isinstance(self.split, KindSplit) else None
+
+    @property
+    def shares(self) -> tuple[float, float, float] | None:
+        """Shares of a random split."""
+        return None if self.kinds or self.index_files else self.split  # type: ignore[return-value]
 
     @property
     def target(self) -> str:
@@ -103,7 +115,7 @@ class SpectraSettings:
             "--normalize": [self.normalize] if self.normalize else [],
             "--grid": self.grid or [],
             "--step": [self.step] if self.step else [],
-            "--split": [":".join(map(str, self.split)) if self.split else "given"],
+            "--split": [split_words(self.split)],
             "--seed": [self.seed] if self.split and not self.index_files else [],
             "--format": [self.form] if self.form else [],
         }
