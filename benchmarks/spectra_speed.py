@@ -25,37 +25,18 @@ from metatrain.utils.data import DatasetInfo, DiskDataset
 from metatrain.utils.data.target_info import get_generic_target_info
 from metatrain.utils.evaluate_model import evaluate_model
 from metatrain.utils.neighbor_lists import get_system_with_neighbor_lists
+from spectra_networks import networks
 from speed.timing import Clock, once
 from tqdm import tqdm
 
-from electrain.data.options import network_lines
-from electrain.data.recipes import recipe_for
 from electrain.interface.fixed_axes import fixed_axis_to_labels
 from electrain.spectra.fixed_axis import FixedAxis
 from electrain.training.epoch import OptimizerStep
 from electrain.training.losses import Objective
 from electrain.training.processes import Process
 
-GRAPH = {"cutoff": peer.CUTOFF, "width": peer.WIDTH}
 BATCH_SIZE = 8
 NUM_BATCHES = 20
-
-
-def networks(num_train: int) -> dict[str, tuple[str, dict[str, Any]]]:
-    """Name -> architecture and hyperparameters of its network."""
-    recipe = recipe_for(num_train)
-    few_data = yaml.safe_load("\n".join(network_lines(recipe, num_train)))
-    few_data.pop("band_gap_from", None)
-    two_layer = {"network": "two_layer", "energy_embeddings": False, "neighbor_masses": True, "cutoff": 6.0}
-    return {
-        "MLP": ("dos_baseline", {"network": "mlp", "energy_embeddings": False, **GRAPH}),
-        "MLP, energy embeddings": ("dos_baseline", {"network": "mlp", "energy_embeddings": True, **GRAPH}),
-        "graph network": ("dos_baseline", {"network": "graph", "energy_embeddings": False, **GRAPH}),
-        "graph network, energy embeddings": ("dos_baseline", {"network": "graph", "energy_embeddings": True, **GRAPH}),
-        "two-layer network on descriptors": ("dos_baseline", {**two_layer, "width": 256}),
-        "DOSTransformer": ("dos_transformer", {**GRAPH, "energy_width": peer.WIDTH}),
-        "PET-MAD, options for few data": ("pet_mad", few_data),
-    }
 
 
 class Batches:
@@ -175,7 +156,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10, help="each of them all; the first is not counted")
     arguments = parser.parse_args()
     batches = Batches(arguments.dataset)
-    jobs = {name: ours(*network, batches) for name, network in networks(batches.num_train).items()}
+    jobs = {name: ours(*network, batches) for name, network in networks(batches.num_train, peer.CUTOFF).items()}
     if arguments.peer:
         for dtype, words in ((torch.float64, "as published, float64"), (torch.float32, "float32")):
             jobs[f"DOSTransformer, public code ({words})"] = theirs(arguments.peer, dtype, batches)

@@ -1,0 +1,117 @@
+"""Errors of all architectures on spectra on a fixed axis, with equal budget (tables 1 and 5 of DOSTransformer's paper).
+
+    OMP_NUM_THREADS=1 python benchmarks/compare_spectra.py DATASET -o FOLDER [--epochs 30] [--seeds 0 1 2]
+        [--networks "DOSTransformer" "PET-MAD"]
+
+DATASET is a folder that `electrain prepare --spectra` wrote. Each network sees every training structure `--epochs`
+times, with AdamW, batches of 8, a learning rate that decreases along a cosine, and the RMSE as loss; the epoch with the
+smallest error on the validation structures is kept. What is in FOLDER already is not repeated, so a comparison can be
+continued and extended. Writes FOLDER/table.md: means over seeds of RMSE and MAE of each test structure, and how they
+scatter.
+"""
+
+import argparse
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from spectra_networks import networks
+from tqdm import tqdm
+
+from electrain.interface.manifests import MANIFEST
+
+COLUMNS = {"rmse": "RMSE", "mae": "MAE", "r2": "R²", "wasserstein": "WD"}
+
+
+def run(*command: Any, folder: Path) -> None:
+    """Run a command; its output is shown only if it fails."""
+    done = subprocess.run([str(word) for word in command], cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(map(str, command))}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+
+
+def options_of(dataset: Path, architecture: str, hypers: dict[str, Any], epochs: int) -> dict[str, Any]:
+    """The options file of a training."""
+    options: dict[str, Any] = yaml.safe_load((dataset / "options.yaml").read_text())
+    axes = options["architecture"]["model"]["fixed_axes"]
+    training = {
+        "num_epochs": epochs,
+        "batch_size": 8,
+        "learning_rate": 1e-3,
+        "warmup_epochs": min(2, epochs // 2),
+        "learning_rate_schedule": "cosine",
+        "weight_decay": 0.01,
+        "num_workers": 0,
+        "loss": dict.fromkeys(axes, "rmse"),
+    }
+    options["architecture"] = {"name": architecture, "model": {"fixed_axes": axes, **hypers}, "training": training}
+    for part in ("training_set", "validation_set", "test_set"):
+        read = options[part]["systems"]
+        read["read_from"] = str(dataset / read["read_from"])
+    return options
+
+
+def trained(
+    dataset: Path, folder: Path, name: str, seed: int, epochs: int, network: tuple[str, dict[str, Any]]
+) -> Path:
+    """Train a network, unless it has been."""
+    model = folder / f"{name.replace(', ', '-').replace(' ', '-')}-{epochs}-{seed}.pt"
+    if not model.exists():
+        options = options_of(dataset, *network, epochs)
+        model.with_suffix(".yaml").write_text(yaml.safe_dump(options))
+        run("mtt", "train", model.with_suffix(".yaml").name, "-r", f"seed={seed}", "-o", model.name, folder=folder)
+    return model
+
+
+def errors(dataset: Path, folder: Path, models: list[Path]) -> dict[str, dict[str, float]]:
+    """Errors of models and of trivial predictions on the test set."""
+    output = folder / "report"
+    flags = [word for model in models for word in ("-m", model)]
+    run("electrain", "evaluate", dataset, *flags, "-o", output, "--overwrite", folder=folder)
+    report = json.loads((output / "summary.json").read_text())
+    return {entry["model"]: entry["all structures"] for entry in report["models"]}
+
+
+def table(found: dict[str, list[dict[str, float]]]) -> str:
+    """A row for each network: means over seeds, and standard deviations in brackets."""
+    lines = [f"| network | seeds | {' | '.join(COLUMNS.values())} |", "|---" * (len(COLUMNS) + 2) + "|"]
+    for name, rows in found.items():
+        cells = []
+        for column in COLUMNS:
+            values = [row[column] for row in rows]
+            scatter = f" ({np.std(values, ddof=1):.4f})" if len(values) > 1 else ""
+            cells.append(f"{np.mean(values):.4f}{scatter}")
+        lines.append(f"| {name} | {len(rows)} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Train, evaluate, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset", type=Path)
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--networks", nargs="+", help="some of them; default: all")
+    args = parser.parse_args()
+    dataset, folder = args.dataset.resolve(), args.output.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    known = networks(json.loads((dataset / MANIFEST).read_text())["split"]["number"]["train"])
+    chosen = {name: known[name] for name in args.networks or known}
+    models = {}
+    jobs = [(seed, name) for seed in args.seeds for name in chosen]
+    for seed, name in tqdm(jobs, unit="training"):
+        models[trained(dataset, folder, name, seed, args.epochs, chosen[name])] = name
+    found: dict[str, list[dict[str, float]]] = {}
+    names = {model.name: name for model, name in models.items()}
+    for model, row in errors(dataset, folder, list(models)).items():
+        found.setdefault(names.get(Path(model).name, model), []).append(row)
+    (folder / "table.md").write_text(table(found))
+    print(table(found))
+
+
+if __name__ == "__main__":
+    main()
