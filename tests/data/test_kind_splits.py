@@ -137,7 +137,7 @@ def test_spectra_by_crystal_system(tmp_path):
     species = prepare_spectra([table], tmp_path / "species", split="species=2", **options)
     subsets = {part: [one.atoms.info["subset"] for one in found] for part, found in species.parts.items()}
     assert subsets.pop("train") == ["2 elements"] * 2
-    assert sorted(sum(subsets.values(), [])) == ["1 element", "mine"]
+    assert sorted(name for found in subsets.values() for name in found) == ["1 element", "mine"]
     with pytest.raises(ValueError, match="got 'species=2,x'"):
         prepare_spectra([table], tmp_path / "other", split="species=2,x", **options)
     assert not (tmp_path / "other").exists()
