@@ -135,7 +135,7 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> list[Atoms]:
         found.append(atoms)
         check_structure(atoms)
 
-    for module in ("calculators.predictor", "evaluation.evaluated_model"):
+    for module in ("calculators.exported_model", "evaluation.evaluated_model"):
         monkeypatch.setattr(f"electrain.{module}.check_structure", check)
     return found
 

@@ -22,8 +22,10 @@ from electrain.architectures.pet_mad.model import PETMAD
 from electrain.cli import app
 from electrain.data import NothingUsableError
 from electrain.data.fixed import prepare_spectra
+from electrain.data.fixed.reading import SpectraPart, has_fixed_axis
 from electrain.data.fixed.spectrum import normalized
 from electrain.data.reading import PreparedPart
+from electrain.files.own_files import DamagedFileError
 from electrain.spectra.fixed_axis import FixedAxis
 from electrain.spectra.units import conversion_factor
 
@@ -133,8 +135,73 @@ def test_from_a_table_to_metatrain(write_csv, prepare, monkeypatch, form):
     manifest = json.loads((prepared.folder / "manifest.json").read_text())
     assert manifest["units"]["mtt::phonon_dos"] == "states/cm^-1"
     assert manifest["fixed_axes"] == {"mtt::phonon_dos": AXIS.to_dict()}
+    check_parts(prepared)
     with pytest.raises(ValueError, match=r"has spectra on a fixed axis \(mtt::phonon_dos\)"):
         PreparedPart(prepared.folder, "test")
+
+
+def check_parts(prepared):
+    """Everything that was prepared is read back by electrain itself, too."""
+    assert has_fixed_axis(prepared.folder) and not has_fixed_axis(prepared.folder.parent)
+    for name, spectra in prepared.parts.items():
+        part = SpectraPart(prepared.folder, name)
+        assert (part.target, part.axis, len(part)) == (prepared.target, AXIS, len(spectra))
+        np.testing.assert_allclose(part.spectra, spectra_of(prepared, name), rtol=1e-6, atol=1e-8)
+        for atoms, entry, spectrum in zip(part.structures, part.entries, spectra, strict=True):
+            np.testing.assert_array_equal(atoms.numbers, spectrum.atoms.numbers)
+            np.testing.assert_allclose(atoms.positions, spectrum.atoms.positions, atol=1e-6)
+            np.testing.assert_allclose(atoms.cell[:], spectrum.atoms.cell[:], atol=1e-6)
+            assert (entry.name, entry.num_atoms) == (spectrum.atoms.info["id"], len(atoms))
+            assert entry.formula == atoms.get_chemical_formula("metal") and np.isnan(entry.fermi_energy)
+
+
+def test_parts_that_cannot_be_read(write_csv, prepare):
+    folder = prepare(write_csv(split=["train", "train", "train", "train", "validation"]), split=None).folder
+    with pytest.raises(
+        ValueError, match=r"expected structures in the part 'test' of .*, which has none \(train 4, val"
+    ):
+        SpectraPart(folder, "test")
+    with pytest.raises(ValueError, match="expected one of the parts train, validation, test, got 'tests'"):
+        SpectraPart(folder, "tests")
+    frames = ase.io.read(folder / "train.xyz", ":")
+    ase.io.write(folder / "train.xyz", frames[:3])
+    with pytest.raises(ValueError, match=r"train.xyz: expected 4 structures as in structures.csv, got 3"):
+        SpectraPart(folder, "train")
+    frames[1].info["phonon_dos"] = frames[1].info["phonon_dos"][:-1]
+    ase.io.write(folder / "train.xyz", frames)
+    with pytest.raises(ValueError, match=r"structure 1: expected a phonon density of states on 51 channels, got 50"):
+        SpectraPart(folder, "train")
+    (folder / "train.xyz").write_text("damaged")
+    with pytest.raises(DamagedFileError, match=r"train.xyz is damaged: expected structures in the format xyz"):
+        SpectraPart(folder, "train")
+    (folder / "train.xyz").unlink()
+    with pytest.raises(FileNotFoundError, match=r"lists train.xyz, which does not exist"):
+        SpectraPart(folder, "train")
+    (folder / "manifest.json").write_text('{"fixed_axes": {}}')
+    with pytest.raises(DamagedFileError, match=r"manifest.json is damaged: expected a manifest of spectra on a fixed"):
+        SpectraPart(folder, "train")
+
+
+def test_fermi_energies_and_subsets(write_csv, prepare):
+    """From a column, or from ASE's dictionary; unknown ones stay unknown, and wrong ones are named."""
+    inside = [{**ase_dict(atoms), "info": {"efermi": 4.5}} for atoms in STRUCTURES]
+    del inside[2]["info"]
+    path = write_csv(
+        structure=inside,
+        fermi_energy=["5.25", "nan", "", "high", -1.5],
+        subset=["bulk", "bulk", "", "bulk", "layer"],
+        split=["train", "train", "train", "validation", "validation"],
+    )
+    prepared = prepare(path, kind="electronic", split=None, normalize="maximum")
+    assert [rejected.reason for rejected in prepared.rejected] == [
+        "expected a Fermi energy in eV as 'fermi_energy', got 'high'"
+    ]
+    train, validation = (SpectraPart(prepared.folder, name) for name in ("train", "validation"))
+    np.testing.assert_array_equal([entry.fermi_energy for entry in train.entries], [5.25, 4.5, np.nan])
+    assert [entry.subset for entry in train.entries] == ["bulk", "bulk", "all"]
+    assert [(entry.fermi_energy, entry.subset) for entry in validation.entries] == [(-1.5, "layer")]
+    phonons = prepare(path, split=None, overwrite=True)
+    assert "Fermi" not in (phonons.folder / "structures.csv").read_text()
 
 
 @pytest.mark.parametrize("layout", [ase_dict, pymatgen_dict, cif, lambda atoms: json.dumps(pymatgen_dict(atoms))])

@@ -131,6 +131,13 @@ def test_spectra_by_crystal_system(tmp_path):
     prepared = prepare_spectra([table], tmp_path / "data", split="crystal-system=cubic", **options)
     formulas = {part: [one.atoms.get_chemical_formula() for one in found] for part, found in prepared.parts.items()}
     assert formulas == {"train": ["ClNa", "Na", "ClNa"], "validation": ["Cl2"]}
+    subsets = {part: [one.atoms.info["subset"] for one in found] for part, found in prepared.parts.items()}
+    assert subsets == {"train": ["cubic"] * 3, "validation": ["triclinic"]}
+    table.write_text(json.dumps([*({**row, "subset": ""} for row in rows[:3]), {**rows[3], "subset": "mine"}]))
+    species = prepare_spectra([table], tmp_path / "species", split="species=2", **options)
+    subsets = {part: [one.atoms.info["subset"] for one in found] for part, found in species.parts.items()}
+    assert subsets.pop("train") == ["2 elements"] * 2
+    assert sorted(name for found in subsets.values() for name in found) == ["1 element", "mine"]
     with pytest.raises(ValueError, match="got 'species=2,x'"):
         prepare_spectra([table], tmp_path / "other", split="species=2,x", **options)
     assert not (tmp_path / "other").exists()

@@ -1,10 +1,14 @@
 """Made-up phonon densities of states: a peak for each atom, whose place depends on its element and its neighbors."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import torch
 from ase import Atoms
 from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import systems_to_torch
+from metatrain.utils.architectures import get_default_hypers, import_architecture
 from metatrain.utils.data import Dataset, DatasetInfo
 from tiny_models import ELEMENTS, scalar_info
 
@@ -49,3 +53,22 @@ def phonon_dataset(
             block = TensorBlock(row.unsqueeze(0), samples, [], fixed_axis_to_labels(AXIS))
             columns[name].append(TensorMap(Labels.single(), [block]))
     return Dataset.from_dict(columns)
+
+
+def make_phonon_model(names: tuple[str, ...], axis: FixedAxis = AXIS, **options: Any) -> Any:
+    """A small model with random weights, in float64."""
+    torch.manual_seed(0)
+    hypers = get_default_hypers("dos_baseline")["model"]
+    hypers.update({"network": "two_layer", "energy_embeddings": False, "cutoff": 3.0, "width": 8})
+    hypers.update({"fixed_axes": {name: axis.to_dict() for name in names}, **options})
+    model = import_architecture("dos_baseline").__model__(hypers, phonon_info(names, axis.size))
+    with torch.no_grad():  # an untrained one predicts zero
+        for parameter in model.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+    return model.to(torch.float64).eval()
+
+
+def save_phonon_model(path: Path, names: tuple[str, ...], axis: FixedAxis = AXIS, **options: Any) -> Path:
+    """The same, exported."""
+    make_phonon_model(names, axis, **options).export().save(path)
+    return path

@@ -1,4 +1,4 @@
-"""Using exported models: from ASE structures to electronic structure."""
+"""Using exported models: from ASE structures to electronic structure and spectra."""
 
 from electrain.files.models import ModelFileError, load_model
 
@@ -9,6 +9,7 @@ from .hot_electrons import with_hot_electrons
 from .predictor import ElectronicStructureModel
 from .rotations import RotationalAverage, Rotations, average_electronic_structure
 from .screening import Failed, Predicted, screen
+from .spectrum_model import SpectrumModel
 from .unread_inputs import UnreadInputs, UnreadInputWarning
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Predicted",
     "RotationalAverage",
     "Rotations",
+    "SpectrumModel",
     "UnreadInputWarning",
     "UnreadInputs",
     "average_electronic_structure",

@@ -10,7 +10,7 @@ from ase.calculators.calculator import Calculator
 from metatomic.torch import AtomisticModel, ModelCapabilities, ModelOutput, pick_output
 from metatomic_ase import MetatomicCalculator
 
-from electrain.files.models import ModelFileError
+from electrain.files.models import ModelFileError, check_outputs
 from electrain.interface.quantities import DIRECT_FORCE, DIRECT_FORCE_DEPRECATED, DIRECT_STRESS, base_quantity
 from electrain.nn.precision import MatmulPrecision
 from electrain.results.electronic_structure import ElectronicStructure
@@ -52,6 +52,7 @@ class ElectronicStructureCalculator(MetatomicCalculator):
         **options: Any,
     ) -> None:
         opened = open_model(model, extensions_directory)
+        check_outputs(opened.model.capabilities(), opened.label)
         _check_direct_outputs(opened.model.capabilities(), opened.label, options.get("non_conservative", False))
         folder = None if extensions_directory is None else str(extensions_directory)
         super().__init__(opened.model, device=device, extensions_directory=folder, **options)

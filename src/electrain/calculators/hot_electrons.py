@@ -10,7 +10,13 @@ from ase.data import atomic_numbers, chemical_symbols
 from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import AtomisticModel, ModelCapabilities, ModelMetadata, ModelOutput, NeighborListOptions, System
 
-from electrain.files.models import ModelFileError, check_outputs, energy_axis_of, valence_electrons_of
+from electrain.files.models import (
+    ModelFileError,
+    check_outputs,
+    energy_axis_of,
+    predicted_outputs,
+    valence_electrons_of,
+)
 from electrain.interface.quantities import DENSITY_OF_STATES, base_quantity
 from electrain.interface.states import read_states
 from electrain.spectra.axis import EnergyAxis
@@ -258,7 +264,7 @@ def _checked_energies(capabilities: ModelCapabilities, name: str) -> List[str]:
     check_outputs(capabilities, name)
     energies = [output for output in capabilities.outputs if base_quantity(output) == "energy"]
     if not energies:
-        found = ", ".join(sorted(output for output in capabilities.outputs if "feature" not in output))
+        found = ", ".join(predicted_outputs(capabilities))
         raise ModelFileError(f"{name} predicts no energy to add the electronic free energy to, but {found}")
     units = {capabilities.outputs[output].unit for output in energies}
     if units != {"eV"}:

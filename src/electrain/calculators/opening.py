@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 from metatomic.torch import AtomisticModel
 
-from electrain.files.models import load_model
+from electrain.files.models import load_any_model
 from electrain.pretrained import locate
 
 
 class Opened(NamedTuple):
-    """A model of the density of states.
+    """An exported model, of any quantities.
 
     :param model: the model.
     :param name: its name or its path; ``None`` if it was given as an object.
@@ -26,15 +26,15 @@ class Opened(NamedTuple):
 
 
 def open_model(model: str | Path | AtomisticModel | None, extensions_directory: str | Path | None) -> Opened:
-    """Open a model.
+    """Open a model, whatever it predicts.
 
     :param model: a name, see :func:`electrain.pretrained.known_models`, a ``.pt`` file, or a loaded model, which is
         returned as it is; ``None`` for the model that comes with electrain.
     :param extensions_directory: see :func:`electrain.files.models.load_model`.
     :raises FileNotFoundError, OSError, ValueError: as for :func:`electrain.pretrained.locate`.
-    :raises ModelFileError: as for :func:`electrain.files.models.load_model`.
+    :raises ModelFileError: if the file is no exported model, or asks for compiled libraries it may not load.
     """
     if isinstance(model, AtomisticModel):
         return Opened(model, None)
     located = locate(model)
-    return Opened(load_model(located.path, extensions_directory), located.name)
+    return Opened(load_any_model(located.path, extensions_directory), located.name)

@@ -8,15 +8,13 @@ from typing import overload
 import numpy as np
 import torch
 from ase import Atoms
-from ase.data import chemical_symbols
 from metatensor.torch import TensorBlock
-from metatomic.torch import AtomisticModel, ModelEvaluationOptions, ModelOutput, System, pick_device
+from metatomic.torch import AtomisticModel, ModelOutput
 from numpy.typing import NDArray
 from tqdm import tqdm
-from vesin.metatomic import neighbor_lists_for_model
 
 from electrain.files.models import check_outputs, smearing_of, valence_electrons_of
-from electrain.interface.ase_systems import add_inputs, read_input, to_system
+from electrain.interface.ase_systems import read_input
 from electrain.interface.axis_labels import labels_to_grid
 from electrain.interface.quantities import (
     BAND_GAP,
@@ -26,20 +24,19 @@ from electrain.interface.quantities import (
     ensemble_name,
     uncertainty_name,
 )
-from electrain.nn.precision import MatmulPrecision, check_matmul_precision
+from electrain.nn.precision import check_matmul_precision
 from electrain.results.electronic_structure import ElectronicStructure
 from electrain.spectra.grid import EnergyGrid
 from electrain.spectra.postprocessing import denoise
-from electrain.structures.checks import check_known_elements, check_structure, formula_of
 
 from .batches import BATCH_SIZE, in_batches
+from .exported_model import ExportedModel, to_numpy
 from .opening import open_model
 from .outputs import Arrays, make_result
 from .structures import Structure, Structures, is_structure, iterate_atoms, to_atoms
-from .unread_inputs import UnreadInputs
 
 
-class ElectronicStructureModel:
+class ElectronicStructureModel(ExportedModel):
     """An exported model that predicts densities of states, band gaps and Fermi levels.
 
     >>> model = ElectronicStructureModel()  # the model that comes with electrain; or "model.pt"
@@ -71,27 +68,17 @@ class ElectronicStructureModel:
     ) -> None:
         check_matmul_precision(matmul_precision)
         opened = open_model(model, extensions_directory)
-        self.name, loaded = opened.label, opened.model
-        capabilities = loaded.capabilities()
-        check_outputs(capabilities, self.name)
-        self.device = torch.device(_available_device(capabilities.supported_devices, device))
-        self._model = loaded.to(device=self.device)
-        self._precision = MatmulPrecision(matmul_precision, self._model)
-        self._dtype: torch.dtype = getattr(torch, capabilities.dtype)
-        # No skin, because lists are never reused for a second, similar structure.
-        self._neighbor_lists = neighbor_lists_for_model("angstrom", loaded, skin=0.0)
-        self._inputs = list(loaded.requested_inputs(use_new_names=True))
-        self._unread_inputs = UnreadInputs(self.name, self._inputs)
-        self._atomic_numbers = sorted(capabilities.atomic_types)
+        check_outputs(opened.model.capabilities(), opened.label)
+        super().__init__(opened, device, matmul_precision)
         quantities = (DENSITY_OF_STATES, BAND_GAP, FERMI_LEVEL)
         self._outputs = [
             output
             for name in quantities
             for output in (name, uncertainty_name(name), ensemble_name(name))
-            if output in capabilities.outputs
+            if output in self._model.capabilities().outputs
         ]
-        self.smearing = smearing_of(loaded)
-        self._valence_electrons = valence_electrons_of(loaded)
+        self.smearing = smearing_of(self._model)
+        self._valence_electrons = valence_electrons_of(self._model)
 
     def __repr__(self) -> str:
         quantities = [name for name in (DENSITY_OF_STATES, BAND_GAP, FERMI_LEVEL) if name in self._outputs]
@@ -101,11 +88,6 @@ class ElectronicStructureModel:
             f"<{type(self).__name__} {self.name} on {self.device}: {predicted}{spread}; "
             f"{len(self.elements)} elements ({' '.join(self.elements)})>"
         )
-
-    @property
-    def elements(self) -> list[str]:
-        """Symbols of the elements that the model supports, in the order of the periodic table."""
-        return [chemical_symbols[number] for number in self._atomic_numbers]
 
     @property
     def predicts_fermi_level(self) -> bool:
@@ -121,21 +103,6 @@ class ElectronicStructureModel:
     def predicts_uncertainty(self) -> bool:
         """Whether results include standard deviations."""
         return uncertainty_name(DENSITY_OF_STATES) in self._outputs
-
-    def check(self, atoms: Atoms) -> None:
-        """Check that the model can compute a structure.
-
-        An :class:`~electrain.calculators.UnreadInputWarning` says, once, that a charge or spin multiplicity in
-        ``atoms.info`` has no effect.
-
-        :raises ValueError: for no atoms, unknown elements, positions that are not finite, atoms on top of each other,
-            or a charge or spin multiplicity in ``atoms.info`` that is not an integer, if the model reads them.
-        """
-        check_structure(atoms)
-        check_known_elements(atoms, self._atomic_numbers)
-        for name in self._inputs:
-            read_input(atoms, name)
-        self._unread_inputs.check(atoms)
 
     def num_valence_electrons(self, atoms: Atoms) -> float | None:
         """Number of valence electrons that the structure would have in the training data, if the model stores them.
@@ -242,14 +209,6 @@ class ElectronicStructureModel:
         for batch in in_batches(structures, batch_size):
             yield from self._predict_batch(batch, per_atom=per_atom)
 
-    def _checked(self, structures: Iterable[Structure]) -> Iterator[Atoms]:
-        for index, atoms in enumerate(iterate_atoms(structures)):
-            try:
-                self.check(atoms)
-            except ValueError as error:
-                raise ValueError(f"structure {index} ({formula_of(atoms)}): {error}") from None
-            yield atoms
-
     def predict_batch(self, batch: Sequence[Atoms], *, per_atom: bool = False) -> list[ElectronicStructure]:
         """Predict a few structures in one evaluation of the model.
 
@@ -264,7 +223,7 @@ class ElectronicStructureModel:
     def _predict_batch(self, batch: Sequence[Atoms], *, per_atom: bool) -> list[ElectronicStructure]:
         predicted = self._evaluate(batch, per_atom=per_atom)
         grid = self._grid(predicted[DENSITY_OF_STATES])
-        values = {name: _numpy(block) for name, block in predicted.items()}
+        values = {name: to_numpy(block) for name, block in predicted.items()}
         # Rows are ordered by structure; there is one per atom or per structure.
         ends = np.cumsum([len(atoms) if per_atom else 1 for atoms in batch])
         spectra = np.split(values.pop(DENSITY_OF_STATES), ends[:-1])
@@ -276,36 +235,14 @@ class ElectronicStructureModel:
     def _result(
         self, atoms: Atoms, grid: EnergyGrid, rows: NDArray[np.float64], others: Arrays, *, per_atom: bool
     ) -> ElectronicStructure:
-        if not all(np.isfinite(array).all() for array in (rows, *others.values())):
-            raise ValueError(f"{self.name} predicts NaN or infinity for {formula_of(atoms)}")
+        self._check_finite(atoms, (rows, *others.values()))
         return make_result(atoms, grid, rows, others, smearing=self.smearing, per_atom=per_atom)
 
     def _evaluate(self, batch: Sequence[Atoms], *, per_atom: bool) -> dict[str, TensorBlock]:
         requested = {name: ModelOutput(sample_kind="system") for name in self._outputs}
         if per_atom:
             requested[DENSITY_OF_STATES] = ModelOutput(sample_kind="atom")
-        options = ModelEvaluationOptions(length_unit="angstrom", outputs=requested)
-        # Neighbor lists store their results, so they also serve one thread at a time.
-        # Compiling an optimised version takes seconds in the first two predictions, and gains nothing on CPUs.
-        optimise = self.device.type != "cpu"
-        with torch.no_grad(), self._precision.in_use(), torch.jit.optimized_execution(optimise):  # type: ignore[attr-defined]
-            systems = self._systems(batch)
-            try:
-                predicted = self._model(systems, options, check_consistency=False)
-            except torch.jit.Error as error:
-                # The last line tells what happened, those before it where in the compiled code.
-                reason = str(error).strip().rpartition("\n")[2]
-                raise ValueError(reason.removeprefix("builtins.ValueError: ")) from None
-        return {name: values.block() for name, values in predicted.items()}
-
-    def _systems(self, batch: Sequence[Atoms]) -> list[System]:
-        # Distances in double precision, whatever precision the model uses.
-        systems = [to_system(atoms) for atoms in batch]
-        for calculator in self._neighbor_lists:
-            calculator.add_neighbor_list(systems)
-        for system, atoms in zip(systems, batch, strict=True):
-            add_inputs(system, atoms, self._inputs)
-        return [system.to(dtype=self._dtype, device=self.device) for system in systems]
+        return self._run(batch, requested)
 
     def _grid(self, density_of_states: TensorBlock) -> EnergyGrid:
         grid = labels_to_grid(density_of_states.properties)
@@ -315,17 +252,3 @@ class ElectronicStructureModel:
                 f"channels are labelled {density_of_states.properties.names}"
             )
         return grid
-
-
-def _available_device(supported: list[str], wanted: str | None) -> str:
-    try:
-        return str(pick_device(supported, wanted))
-    except (RuntimeError, ValueError):
-        raise ValueError(
-            f"the device {wanted!r} is not available on this machine, or not one the model supports: "
-            f"{', '.join(supported)}"
-        ) from None
-
-
-def _numpy(block: TensorBlock) -> NDArray[np.float64]:
-    return block.values.double().cpu().numpy()

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,6 +17,7 @@ from .common import (
     fail,
     show_unread_inputs,
 )
+from .evaluate_spectra import evaluate_and_show
 
 
 class Part(StrEnum):
@@ -28,6 +29,7 @@ class Part(StrEnum):
 
 
 def evaluate(
+    context: typer.Context,
     dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="Folder written by `electrain prepare`.")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Folder for the report.")],
     models: Annotated[
@@ -81,9 +83,13 @@ def evaluate(
     Writes tables (text, CSV, JSON), figures (PNG, PDF) and report.html, which needs no network connection. Predictions
     are stored, so an interrupted run can be continued and further models can be added.
 
+    Of a data set made with `electrain prepare --spectra`, the spectra are compared in one table with a row for each
+    model; there is no report.html.
+
     Example:  electrain evaluate data -m model.pt -o report
     """
-    from electrain.data.reading import PreparedPart  # imports torch, which takes seconds
+    from electrain.data.fixed.reading import has_fixed_axis  # imports torch, which takes seconds
+    from electrain.data.reading import PreparedPart
     from electrain.evaluation.evaluated_ensemble import check_ensemble
     from electrain.evaluation.report import (
         Evaluation,
@@ -103,23 +109,33 @@ def evaluate(
         check_sizes(sizes, len(models or [None]))
         if ensemble:
             check_ensemble(models or [], sizes)
-    chosen = chosen_models(models)
     show_unread_inputs()
+    settings: dict[str, Any] = {
+        "ensemble": ensemble,
+        "device": device,
+        "batch_size": batch_size,
+        "matmul_precision": matmul_precision,
+        "extensions_directory": extensions,
+        "overwrite": overwrite,
+    }
+    try:
+        is_spectra = has_fixed_axis(dataset)
+    except (ValueError, OSError) as error:
+        fail(error)
+    if is_spectra:
+        evaluate_and_show(context, dataset, part.value, output, models or [], **settings)
+        return
+    chosen = chosen_models(models)
     try:
         evaluate_models(
             chosen,
             PreparedPart(dataset, part.value),
             output,
             num_rotated=rotations,
-            ensemble=ensemble,
             network_baseline=network_baseline,
             training_sizes=sizes,
-            device=device,
-            batch_size=batch_size,
-            matmul_precision=matmul_precision,
-            extensions_directory=extensions,
-            overwrite=overwrite,
             finish=finish,
+            **settings,
         )
     except (ValueError, OSError) as error:
         fail(error)

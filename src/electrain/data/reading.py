@@ -5,27 +5,21 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple
 
-import ase.io
 import numpy as np
 from ase import Atoms
-from metatensor.torch import TensorBlock
-from metatrain.utils.data import DiskDataset
 from numpy.typing import NDArray
 
 from electrain.files.own_files import expecting, read_json
 from electrain.interface.manifests import REMEDY, axis_from_manifest
 from electrain.interface.quantities import Quantity, in_data_sets
 
-from .readers.common import plain_structure
-from .readers.extended_xyz import found_in
+from .frames import FORMS, Frame, read_frames
 from .splits import PARTS
 from .targets import ELECTRONIC
 from .work_folder import MANIFEST, STRUCTURES
 from .writing import part_name
-
-_Frame: TypeAlias = tuple[Atoms, dict[str, NDArray[np.float64]]]
 
 
 class Entry(NamedTuple):
@@ -81,11 +75,12 @@ class PreparedPart:
         if isinstance(settings, dict) and "fixed_axes" in settings:
             raise ValueError(
                 f"expected a data set of calculations, but {folder} has spectra on a fixed axis "
-                f"({', '.join(settings['fixed_axes'])}), whose errors are in the log of their training"
+                f"({', '.join(settings['fixed_axes'])})"
             )
         with expecting("a manifest", manifest, REMEDY):
             self.form: str = settings["format"]
-            self._read = _READERS[self.form]
+            if self.form not in FORMS:
+                raise ValueError
             self.axis = axis_from_manifest(settings)
             self.has = {
                 quantity.name: quantity.name in settings["units"]
@@ -129,9 +124,8 @@ class PreparedPart:
         if count != len(self.entries):
             raise ValueError(f"{self.path}: expected {len(self.entries)} structures as in {STRUCTURES}, got {count}")
 
-    def _frames(self) -> Iterator[_Frame]:
-        with expecting(f"structures in the format {self.form}", self.path, REMEDY):
-            yield from self._read(self)
+    def _frames(self) -> Iterator[Frame]:
+        yield from read_frames(self.path, self.form, self.quantities(), self.axis.grid.size)
 
     def quantities(self) -> list[Quantity]:
         """Return the quantities in its files."""
@@ -150,63 +144,3 @@ def _read_entries(path: Path, part: str) -> list[Entry]:
             for row in csv.DictReader(file)
             if row["part"] == part
         ]
-
-
-def _read_xyz(part: PreparedPart) -> Iterator[_Frame]:
-    for atoms in ase.io.iread(part.path, format="extxyz"):
-        found = found_in(atoms)
-        yield (
-            plain_structure(atoms),
-            {quantity.name: np.asarray(found[quantity.key], dtype=np.float64) for quantity in part.quantities()},
-        )
-
-
-def _read_zip(part: PreparedPart) -> Iterator[_Frame]:
-    for sample in DiskDataset(part.path):
-        targets = dict(zip(sample._fields, sample, strict=True))
-        system = targets["system"]
-        cell, positions = system.cell.double().numpy(), system.positions.double().numpy()
-        values = {}
-        for quantity in part.quantities():
-            block: TensorBlock = targets[quantity.gradient_of or quantity.name].block()
-            factor = 1.0
-            if quantity.gradient_parameter == "positions":
-                block, factor = block.gradient("positions"), -1.0
-            elif quantity.gradient_parameter == "strain":
-                volume = abs(float(np.linalg.det(cell)))
-                block, factor = block.gradient("strain"), 1 / volume if volume else math.nan
-            values[quantity.name] = factor * block.values.double().numpy()
-        yield Atoms(system.types.numpy(), positions=positions, cell=cell, pbc=system.pbc.numpy()), values
-
-
-def _read_memmap(part: PreparedPart) -> Iterator[_Frame]:
-    """Read the layout of metatrain's ``MemmapDataset``; open directions have no cell vector."""
-    ends = np.load(part.path / "na.npy")
-    count, num_atoms = len(ends) - 1, int(ends[-1])
-
-    def array(name: str, *shape: int, kind: str = "float32") -> Any:
-        return np.memmap(part.path / f"{name}.bin", kind, "r", shape=shape)
-
-    numbers, positions, cells = array("a", num_atoms, kind="int32"), array("x", num_atoms, 3), array("c", count, 3, 3)
-    arrays = {}
-    for quantity in part.quantities():
-        name = f"{quantity.gradient_of}_{quantity.name}" if quantity.gradient_of else quantity.name
-        shape = quantity.array_shape(num_atoms, (part.axis.grid.size,))
-        arrays[quantity] = array(name, *(shape if quantity.per == "atom" else (count, *shape)))
-
-    def copied(values: Any) -> NDArray[np.float64]:
-        return np.array(values, dtype=np.float64)
-
-    for index in range(count):
-        own = slice(int(ends[index]), int(ends[index + 1]))
-        cell = copied(cells[index])
-        yield (
-            Atoms(numbers[own], positions=copied(positions[own]), cell=cell, pbc=cell.any(axis=1)),
-            {
-                quantity.name: copied(values[own if quantity.per == "atom" else index])
-                for quantity, values in arrays.items()
-            },
-        )
-
-
-_READERS = {"xyz": _read_xyz, "zip": _read_zip, "memmap": _read_memmap}

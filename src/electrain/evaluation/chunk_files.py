@@ -1,7 +1,7 @@
 """Predictions on disk: chunks of structures that are complete or do not exist, so that an evaluation can continue."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -55,21 +55,35 @@ def open_folder(report: Path, part: PreparedPart, num_rotated: int, *, overwrite
     :raises BlockingIOError: if another process is working in the folder.
     :raises FileExistsError: if the report's folder contains other files.
     """
-    manifest = hashlib.sha256((part.folder / MANIFEST).read_bytes()).hexdigest()
-    fingerprint = {
-        "version": __version__,
-        "content": [*Chunk._fields, *StructureErrors._fields],
-        "manifest": manifest,
-        "part": part.part,
-        "num_rotated": num_rotated,
-    }
+    content = {"content": [*Chunk._fields, *StructureErrors._fields], "num_rotated": num_rotated}
+    rotated = f"{num_rotated} rotated structures in each subset"
+    with open_predictions(report, part.folder, part.part, content, rotated, overwrite=overwrite) as job:
+        yield job
+
+
+@contextmanager
+def open_predictions(
+    report: Path, folder: Path, part: str, content: Mapping[str, Any], settings: str, *, overwrite: bool
+) -> Iterator[JobFolder]:
+    """Create the folder for predictions of any kind, or open that of an unfinished evaluation.
+
+    :param report: folder of the report.
+    :param folder: folder of the data set.
+    :param part: name of its part.
+    :param content: what predictions contain, and the settings that they depend on.
+    :param settings: these settings for the message, ``""`` if there are none.
+    :param overwrite: replace another evaluation.
+    :return: see :func:`open_folder`, also for the errors.
+    """
+    manifest = hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
+    fingerprint = {"version": __version__, "manifest": manifest, "part": part, **content}
     with open_job(report / FOLDER) as job:
         is_new = job.is_empty and all(path.name == FOLDER for path in report.iterdir())
         if not (job.begun == fingerprint or is_new or overwrite):
+            what = f"{part}, {settings}" if settings else part
             raise FileExistsError(
-                f"expected a new or empty folder, or an evaluation of {part.folder} ({part.part}, {num_rotated} "
-                f"rotated structures in each subset) to continue, but {report} contains other files; "
-                "--overwrite replaces the evaluation"
+                f"expected a new or empty folder, or an evaluation of {folder} ({what}) "
+                f"to continue, but {report} contains other files; --overwrite replaces the evaluation"
             )
         job.begin(fingerprint)
         yield job
@@ -113,7 +127,7 @@ def evaluate_part(
     :param rotate: for each structure, whether to compute the rotational discrepancy.
     :return: the files of all chunks, in order.
     """
-    own = _fingerprint(paths)
+    own = content_hash(paths)
     firsts = range(0, len(part), CHUNK_SIZE)
     files = [job.chunk(own, first, ".npz") for first in firsts]
     sizes = [min(CHUNK_SIZE, len(part) - first) for first in firsts]
@@ -125,7 +139,8 @@ def evaluate_part(
     return files
 
 
-def _fingerprint(paths: Sequence[Path]) -> str:
+def content_hash(paths: Sequence[Path]) -> str:
+    """Identify a model, or an ensemble, by the content of its files."""
     digests = []
     for path in paths:
         with path.open("rb") as content:

@@ -1,6 +1,6 @@
 """Figures of the distribution of errors among structures, with examples, and among elements."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,14 +23,14 @@ WINDOW = (-15.0, 10.0)  # eV from the Fermi level
 Spectra = Callable[[int], tuple[NDArray[np.float64], NDArray[np.float64]]]
 
 
-def at_percentiles(errors: NDArray[np.float64]) -> dict[int, list[int]]:
+def at_percentiles(errors: NDArray[np.float64], percentiles: Sequence[int] = _PERCENTILES) -> dict[int, list[int]]:
     """Find structures at chosen percentiles of the known errors: index of the structure -> its percentiles.
 
-    Each is the first structure at or above the percentile; 100 is the worst.
+    Each is the first structure at or above the percentile; 0 is the best, 100 the worst.
     """
     order = np.argsort(errors, kind="stable")[: int(np.isfinite(errors).sum())]
     found: dict[int, list[int]] = {}
-    for percentile in _PERCENTILES:
+    for percentile in percentiles:
         rank = max(0, -(-percentile * len(order) // 100) - 1)
         found.setdefault(int(order[rank]), []).append(percentile)
     return found
@@ -62,7 +62,7 @@ def error_distribution(table: ErrorTable, energies: NDArray[np.float64], spectra
     for panel, (index, percentiles) in zip(panels, examples.items(), strict=True):
         predicted, target = spectra(index)
         entry = table.entries[index]
-        title = f"{_position(percentiles)}:  {entry.name} ({entry.subset})   {errors[index]:.2f} {DOS_ERROR_UNIT}"
+        title = f"{position(percentiles)}:  {entry.name} ({entry.subset})   {errors[index]:.2f} {DOS_ERROR_UNIT}"
         plot_comparison(energies, predicted, target, panel, window=WINDOW, title=title)
         panel.title.set_fontsize(8.5)
         if panel is not panels[0]:
@@ -77,8 +77,10 @@ def error_distribution(table: ErrorTable, energies: NDArray[np.float64], spectra
     return NamedFigure("error_distribution", caption, figure)
 
 
-def _position(percentiles: list[int]) -> str:
-    first, last = (("worst" if number == 100 else f"{number} %") for number in (percentiles[0], percentiles[-1]))
+def position(percentiles: list[int]) -> str:
+    """Name the percentiles of one structure: ``"best"``, ``"25 %"``, ``"75 % to worst"``."""
+    names = {0: "best", 100: "worst"}
+    first, last = (names.get(number, f"{number} %") for number in (percentiles[0], percentiles[-1]))
     return last if first == last else f"{first} to {last}"
 
 

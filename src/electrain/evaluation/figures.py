@@ -24,6 +24,8 @@ DOS_ERROR_UNIT = as_mathtext("eV^-1/2")
 _GAP, _LEVEL = quantity_of(BAND_GAP), quantity_of(FERMI_LEVEL)
 # Errors by subset that differ by more than this factor are shown on a logarithmic scale.
 _LOGARITHMIC = 30.0
+# for more lines than there are colors of series: those of matplotlib that are unlike them
+_FURTHER_COLORS = ("C2", "C4", "C5", "C9", "C6", "C8")
 # panels of errors by subset: title, unit, logarithmic or not, and lines: label -> metric
 _PANELS: tuple[tuple[str, str, bool, dict[str, str]], ...] = (
     (
@@ -141,7 +143,7 @@ def errors_by_energy(models: Mapping[str, ChannelErrors]) -> NamedFigure:
     )
     for index, (name, errors) in enumerate(models.items()):
         label = "RMSE" if len(models) == 1 else f"RMSE, {name}"
-        top.plot(errors.energies, errors.rmse_per_atom, color=_color(index), linewidth=1.1, label=label)
+        top.plot(errors.energies, errors.rmse_per_atom, color=series_color(index), linewidth=1.1, label=label)
     bottom.plot(first.energies[known], first.num_structures[known], color="0.3", linewidth=1.1)
     bottom.set_ylim(bottom=0.0)
     # Semicore states lie far below; the axis shows only valence and conduction states.
@@ -242,8 +244,10 @@ def new_figure(width: float, height: float) -> "Figure":
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def _color(index: int) -> str:
-    return SERIES[index] if index < len(SERIES) else f"C{index}"
+def series_color(index: int) -> str:
+    """Color of a line among several that are compared."""
+    colors = (*SERIES, *_FURTHER_COLORS)
+    return colors[index % len(colors)]
 
 
 def finish(panel: "Axes", *, title: str, ylabel: str) -> None:

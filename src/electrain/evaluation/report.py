@@ -12,7 +12,7 @@ from electrain import __version__
 from electrain.data.reading import PreparedPart
 from electrain.files.replacing import replacing
 from electrain.plots.style import save_figure
-from electrain.pretrained import Located, locate
+from electrain.pretrained import locate
 
 from .baselines import (
     CONSTANT_PER_ELEMENT,
@@ -37,6 +37,7 @@ from .tables import (
     calibration_table,
     counted,
     metric_label,
+    short_names,
     text_table,
     write_channels,
     write_json,
@@ -150,7 +151,7 @@ def evaluate_models(
         )
         for model in located
     ]
-    names = _short_names(located)
+    names = short_names([model.name for model in located])
     candidates = [([place], name, model) for place, name, model in zip(located, names, tested, strict=True)]
     if ensemble:
         candidates.insert(0, (located, f"ensemble of {len(models)}", EvaluatedEnsemble(tested)))
@@ -326,9 +327,3 @@ def _json(evaluation: Evaluation) -> dict[str, Any]:
             for index, model in enumerate(evaluation.models)
         ],
     }
-
-
-def _short_names(models: Sequence[Located]) -> list[str]:
-    """Names of models and files, with the folders of files if names are the same."""
-    names = [Path(model.name).name for model in models]
-    return names if len(set(names)) == len(names) else [model.name for model in models]

@@ -21,6 +21,12 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def short_names(names: Sequence[str]) -> list[str]:
+    """Names of models and files, with the folders of files if names are the same."""
+    short = [Path(name).name for name in names]
+    return short if len(set(short)) == len(short) else list(names)
+
+
 def metric_of(key: str) -> Metric:
     """Find a metric by its key."""
     return next(metric for metric in METRICS if metric.key == key)
@@ -29,7 +35,7 @@ def metric_of(key: str) -> Metric:
 def metric_label(key: str) -> str:
     """Name and unit of a metric for readers."""
     metric = metric_of(key)
-    return _with_unit(metric.label, metric.unit)
+    return with_unit(metric.label, metric.unit)
 
 
 def number(key: str, value: float) -> str:
@@ -86,13 +92,13 @@ def write_summary(path: Path, summaries: Mapping[str, Summary]) -> None:
     """
     keys = list(next(iter(next(iter(summaries.values())).values())))
     units = {metric.key: metric.unit for metric in METRICS}
-    header = ["model", "subset", *(_with_unit(key, units[key]) for key in keys)]
+    header = ["model", "subset", *(with_unit(key, units[key]) for key in keys)]
     rows = (
         [name, subset, *(row[key] for key in keys)]
         for name, summary in summaries.items()
         for subset, row in summary.items()
     )
-    _write_csv(path, header, rows)
+    write_csv(path, header, rows)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -103,10 +109,10 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 def write_structures(path: Path, table: ErrorTable) -> None:
     """Write a table with a row for each structure; columns are those of :class:`StructureErrors`, with units."""
-    numbers = (_with_unit(name, UNITS.get(name, "")) for name in StructureErrors._fields)
+    numbers = (with_unit(name, UNITS.get(name, "")) for name in StructureErrors._fields)
     header = ("number", "id", "formula", "subset", "left out", "DOS error (eV^-1/2)", *numbers)
     rows = zip(table.entries, table.formulas(), table.reasons, table.dos_errors(), table.values.tolist(), strict=True)
-    _write_csv(
+    write_csv(
         path,
         header,
         (
@@ -123,14 +129,16 @@ def write_channels(path: Path, errors: ChannelErrors) -> None:
         "true DOS per atom, root mean square (states/eV/atom)",
     )
     columns = (errors.energies, errors.num_structures, errors.rmse, errors.rmse_per_atom, errors.target_per_atom)
-    _write_csv(path, header, zip(*(column.tolist() for column in columns), strict=True))
+    write_csv(path, header, zip(*(column.tolist() for column in columns), strict=True))
 
 
-def _with_unit(name: str, unit: str) -> str:
+def with_unit(name: str, unit: str) -> str:
+    """Write a name with its unit, if it has one: ``MAE (eV)``."""
     return f"{name} ({unit})" if unit else name
 
 
-def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a table as CSV, with empty cells for unknown values."""
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)

@@ -10,7 +10,7 @@ from unittest import mock
 import torch
 from metatomic.torch import AtomisticModel, ModelCapabilities, ModelMetadata, load_atomistic_model, read_model_metadata
 
-from electrain.interface.quantities import DENSITY_OF_STATES, ENERGY, base_quantity
+from electrain.interface.quantities import DENSITY_OF_STATES, ENERGY, base_quantity, quantity_of
 from electrain.spectra.axis import EnergyAxis
 from electrain.spectra.fixed_axis import FixedAxis
 
@@ -77,13 +77,20 @@ def save_model(model: AtomisticModel, path: Path) -> None:
 
 def check_outputs(capabilities: ModelCapabilities, name: str) -> None:
     """Raise a :class:`ModelFileError` if a model does not predict the density of states."""
-    outputs = sorted(output for output in capabilities.outputs if "feature" not in output)
+    outputs = predicted_outputs(capabilities)
     if DENSITY_OF_STATES not in outputs:
         found = ", ".join(outputs) or "nothing"
         hint = ""
         if any(base_quantity(output) == ENERGY for output in outputs):
             hint = "; for energies and forces, use metatomic's ASE calculator, metatomic_ase.MetatomicCalculator"
+        elif any(quantity_of(output).fixed_axis for output in outputs):
+            hint = "; for spectra on a fixed axis, use electrain.calculators.SpectrumModel"
         raise ModelFileError(f"{name} does not predict a density of states ({DENSITY_OF_STATES}), but {found}{hint}")
+
+
+def predicted_outputs(capabilities: ModelCapabilities) -> list[str]:
+    """Return the names of what a model predicts, in alphabetical order, without its features."""
+    return sorted(output for output in capabilities.outputs if "feature" not in output)
 
 
 def energy_axis_of(model: AtomisticModel) -> EnergyAxis | None:

@@ -6,12 +6,14 @@ from .electronic_structure import ElectronicStructure, HeatCapacity
 from .files import open_writer
 from .model_average import average_results
 from .reading import read_json
+from .spectrum import Spectrum
 from .uncertainty import Ensemble, Uncertainty
 
 __all__ = [
     "ElectronicStructure",
     "Ensemble",
     "HeatCapacity",
+    "Spectrum",
     "Stack",
     "Uncertainty",
     "average_results",

@@ -1,8 +1,10 @@
 """The files that come with a data set of spectra: options for a training, manifest and tables."""
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from electrain import __version__
 from electrain.files.replacing import atomically, naming
@@ -14,11 +16,13 @@ from ..options import NOT_HELD_OUT, OTHER_SET, network_lines, recipe_lines
 from ..recipes import recipe_for
 from ..reports import FORMAT_VERSION, table_entry, write_table
 from ..sources import Source, sha256_of
+from ..splits import identity_of
 from ..work_folder import MANIFEST, OPTIONS, REPORT, SOURCES, STRUCTURES
 from ..writing import SUFFIXES
 from .settings import PreparedSpectra, SpectraSettings
 from .writing import key_of
 
+FERMI_ENERGY = "Fermi energy (eV)"  # column of the table of structures
 _OPTIONS = """\
 # Training options for this data set. In this folder, run:
 #
@@ -70,12 +74,7 @@ def write_documents(
     """Write everything but the data into a folder."""
     with naming(folder / OPTIONS):
         (folder / OPTIONS).write_text(options_yaml(prepared), encoding="utf-8")
-    rows = [(part, i, s) for part, spectra in prepared.parts.items() for i, s in enumerate(spectra)]
-    write_table(
-        folder / STRUCTURES,
-        ("part", "number", "id", "source", "formula", "atoms"),
-        ((part, i, s.atoms.info.get("id"), s.source, formula_of(s.atoms), len(s.atoms)) for part, i, s in rows),
-    )
+    number = _write_structures(folder / STRUCTURES, prepared, electronic=settings.kind == "electronic")
     hashes: Iterable[tuple[str, str]] = ((source.name, sha256_of(Path(source.path))) for source in sources)
     write_table(folder / SOURCES, ("source", "sha256"), hashes)
     write_table(folder / REPORT, ("source", "reason"), ((one.source, one.reason) for one in prepared.rejected))
@@ -92,7 +91,7 @@ def write_documents(
             "positions": "angstrom",
         },
         "sources": {"table": table_entry(folder / SOURCES), "number": len(sources)},
-        "structures": {"table": table_entry(folder / STRUCTURES), "number": len(rows)},
+        "structures": {"table": table_entry(folder / STRUCTURES), "number": number},
         "dropped": {"table": table_entry(folder / REPORT), "number": len(prepared.rejected)},
         "split": {
             "shares": list(settings.shares) if settings.shares else None,
@@ -106,6 +105,22 @@ def write_documents(
     }
     with atomically(folder / MANIFEST) as unfinished:
         unfinished.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+
+
+def _write_structures(path: Path, prepared: PreparedSpectra, *, electronic: bool) -> int:
+    """Write the table of structures, those with electronic spectra with their Fermi energies, and return how many."""
+    rows = [(part, i, s) for part, spectra in prepared.parts.items() for i, s in enumerate(spectra)]
+    header = ["part", "number", "id", "source", "formula", "subset", "atoms"]
+    table: list[list[Any]] = [
+        [part, i, s.atoms.info.get("id"), s.source, formula_of(s.atoms), identity_of(s.atoms).subset, len(s.atoms)]
+        for part, i, s in rows
+    ]
+    if electronic and not all(math.isnan(s.fermi_energy) for _, _, s in rows):
+        header.append(FERMI_ENERGY)
+        for line, (_, _, s) in zip(table, rows, strict=True):
+            line.append("" if math.isnan(s.fermi_energy) else s.fermi_energy)
+    write_table(path, header, table)
+    return len(rows)
 
 
 def options_yaml(prepared: PreparedSpectra) -> str:

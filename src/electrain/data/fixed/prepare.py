@@ -181,14 +181,20 @@ def _placed(
     seed: int,
     rejected: list[Rejected],
 ) -> tuple[list[FixedSpectrum], list[NDArray[np.float64]]]:
-    """Write the parts of a split out of distribution into the structures, and leave some out."""
+    """Write the parts of a split out of distribution into the structures, and leave some out.
+
+    The kinds of those without a subset become their subsets, for errors of each kind.
+    """
     systems = [crystal_system(one.atoms) if kinds.by == CRYSTAL_SYSTEM else None for one in spectra]
-    placed = split_by_kind([identity_of(one.atoms) for one in spectra], systems, kinds, seed=seed)
-    for spectrum, one in zip(spectra, placed, strict=True):
+    identities = [identity_of(one.atoms) for one in spectra]
+    placed = split_by_kind(identities, systems, kinds, seed=seed)
+    for spectrum, identity, system, one in zip(spectra, identities, systems, placed, strict=True):
         if one.part is None:
             rejected.append(Rejected(spectrum.source, one.reason))
         else:
+            number = len(identity.elements)
             spectrum.atoms.info["split"] = one.part
+            spectrum.atoms.info.setdefault("subset", system or f"{number} element{'s' * (number != 1)}")
     kept = [index for index, one in enumerate(placed) if one.part is not None]
     return [spectra[index] for index in kept], [values[index] for index in kept]
 

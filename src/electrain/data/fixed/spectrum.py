@@ -1,5 +1,6 @@
 """A structure with a spectrum as it is in a file, and its way onto the axis of a data set."""
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,11 +30,12 @@ _ON_CHANNEL = 1e-3  # steps
 class FixedSpectrum:
     """A structure and its spectrum.
 
-    :param atoms: the structure, with ``id`` and ``split`` in its ``info`` if the file has them.
+    :param atoms: the structure, with ``id``, ``split`` and ``subset`` in its ``info`` if the file has them.
     :param axis: axis of the spectrum.
     :param values: in states per unit of the axis, shape ``(axis.size,)``.
     :param source: the file, and the row if it contains several spectra.
     :param row: number of the row among all of the sources, from 0.
+    :param fermi_energy: of the calculation, on its own scale of energies, in eV; NaN if unknown.
     """
 
     atoms: Atoms
@@ -41,6 +43,7 @@ class FixedSpectrum:
     values: NDArray[np.float64]
     source: str
     row: int
+    fermi_energy: float = math.nan
 
     def check(self, *, phonons: bool, are_states: bool) -> "FixedSpectrum":
         """Return the spectrum, that of phonons without negative frequencies.

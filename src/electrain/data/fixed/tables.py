@@ -4,6 +4,7 @@ import ast
 import csv
 import io
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -26,7 +27,9 @@ _NAMES = {
     "axis": ("phfreq", "frequencies", "frequency", "energies", "energy", "axis"),
     "spectrum": ("phdos", "dos", "densities", "density", "spectrum"),
 }
-_ID, _SPLIT = ("id", "mp_id", "material_id", "name"), "split"
+_ID = ("id", "mp_id", "material_id", "name")
+_GIVEN = ("split", "subset")
+_FERMI_ENERGY = ("fermi_energy", "efermi", "e_fermi")  # eV
 
 
 class Columns(NamedTuple):
@@ -64,7 +67,8 @@ def read_table(
     """Read a table, one structure in each row.
 
     A structure is a dictionary with ``numbers``, ``positions``, ``cell`` and ``pbc`` as ASE makes it, one of pymatgen,
-    or the text of a CIF file; axis and spectrum are lists. Cells of CSV files are in the notation of Python or JSON.
+    or the text of a CIF file; axis and spectrum are lists. Cells of CSV files are in the notation of Python or JSON. A
+    Fermi energy is a column, or in the ``info`` of ASE's dictionary.
 
     :param rows: the cells by column.
     :param name: name of the file for messages.
@@ -109,15 +113,36 @@ def _spectrum(row: Mapping[str, Any], columns: Columns, source: str, number: int
     missing = [column for column in columns if row.get(column) in (None, "")]
     if missing:
         raise CalculationError(source, f"expected a value in each column, got none for {', '.join(missing)}")
-    atoms = _structure(_parsed(row[columns.structure]), source)
+    structure = _parsed(row[columns.structure])
+    atoms = _structure(structure, source)
     identifier = next((row[column] for column in _ID if row.get(column)), None)
-    atoms.info = {key: str(text) for key, text in (("id", identifier), ("split", row.get(_SPLIT))) if text}
+    known = [("id", identifier), *((name, row.get(name)) for name in _GIVEN)]
+    atoms.info = {key: str(text) for key, text in known if text}
     values = np.asarray(_parsed(row[columns.spectrum]), dtype=np.float64)
     try:
         axis = FixedAxis.through(_parsed(row[columns.axis]), unit)
     except ValueError as error:
         raise CalculationError(source, str(error)) from None
-    return FixedSpectrum(atoms, axis, values, source, number)
+    return FixedSpectrum(atoms, axis, values, source, number, _fermi_energy(row, structure, source))
+
+
+def _fermi_energy(row: Mapping[str, Any], structure: Any, source: str) -> float:
+    """In eV; NaN if the row has none."""
+    info = structure.get("info") if isinstance(structure, dict) else None
+    for cells in (row, info or {}):
+        for name in _FERMI_ENERGY:
+            cell = cells.get(name)
+            if cell is None or cell == "":
+                continue
+            try:
+                value = float(cell)
+            except (TypeError, ValueError):
+                value = math.inf
+            if math.isinf(value):
+                raise CalculationError(source, f"expected a Fermi energy in eV as {name!r}, got {cell!r}")
+            if not math.isnan(value):  # as pandas writes missing values
+                return value
+    return math.nan
 
 
 def _parsed(cell: Any) -> Any:

@@ -1,0 +1,135 @@
+"""Predict spectra on a fixed axis, such as phonon densities of states, with an exported model."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import overload
+
+from ase import Atoms
+from metatomic.torch import AtomisticModel, ModelOutput
+from tqdm import tqdm
+
+from electrain.files.models import ModelFileError, fixed_axes_of, predicted_outputs
+from electrain.interface.quantities import quantity_of
+from electrain.nn.precision import check_matmul_precision
+from electrain.results.spectrum import Spectrum
+from electrain.spectra.fixed_axis import FixedAxis
+
+from .batches import BATCH_SIZE, in_batches
+from .exported_model import ExportedModel, to_numpy
+from .opening import Opened, open_model
+from .structures import Structure, Structures, is_structure, iterate_atoms, to_atoms
+
+
+class SpectrumModel(ExportedModel):
+    """An exported model that predicts a spectrum on a fixed axis (``fixed_axes`` in its options).
+
+    >>> model = SpectrumModel("phonons.pt")
+    >>> silicon = model.predict(ase.build.bulk("Si"))
+    >>> model.axis.values(), silicon.values, silicon.unit
+
+    :param model: the exported model: a ``.pt`` file, a name (:func:`electrain.pretrained.known_models`), or a loaded
+        model.
+    :param device: see :class:`~electrain.calculators.ElectronicStructureModel`.
+    :param target: which spectrum, such as ``"mtt::phonon_dos"``; needed only if the model predicts several.
+    :param matmul_precision: see :class:`~electrain.calculators.ElectronicStructureModel`.
+    :param extensions_directory: see :func:`electrain.files.models.load_model`.
+    :raises FileNotFoundError: if there is no such file or name.
+    :raises ModelFileError: if the file is not such a model.
+    :raises ValueError: for several spectra without ``target``, a target that the model does not predict, a device that
+        is not available, or an unknown precision.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | AtomisticModel,
+        device: str | None = None,
+        *,
+        target: str | None = None,
+        matmul_precision: str = "highest",
+        extensions_directory: str | Path | None = None,
+    ) -> None:
+        check_matmul_precision(matmul_precision)
+        opened = open_model(model, extensions_directory)
+        self.target, self.axis = _chosen(opened, target)
+        super().__init__(opened, device, matmul_precision)
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} {self.name} on {self.device}: {quantity_of(self.target).label} at {self.axis}; "
+            f"{len(self.elements)} elements ({' '.join(self.elements)})>"
+        )
+
+    # Lists and names first: without type hints in ASE, anything may be its Atoms.
+    @overload
+    def predict(self, structures: str | Path | list | tuple, *, batch_size: int = BATCH_SIZE) -> list[Spectrum]: ...
+
+    @overload
+    def predict(self, structures: Structure, *, batch_size: int = BATCH_SIZE) -> Spectrum: ...
+
+    @overload
+    def predict(self, structures: Iterable[Structure], *, batch_size: int = BATCH_SIZE) -> list[Spectrum]: ...
+
+    def predict(self, structures: Structure | Structures, *, batch_size: int = BATCH_SIZE) -> Spectrum | list[Spectrum]:
+        """Predict one structure, several, or all structures of a file.
+
+        :param structures: as for :meth:`electrain.calculators.ElectronicStructureModel.predict`.
+        :param batch_size: maximum number of atoms per batch (a larger structure is computed alone).
+        :return: one result for one structure, otherwise a list.
+        :raises FileNotFoundError: if there is no such file.
+        :raises TypeError: for anything else.
+        :raises ValueError: as for :meth:`check`; of several structures, with the index (from 0) and formula.
+        """
+        if is_structure(structures):
+            atoms = to_atoms(structures)
+            self.check(atoms)
+            return self._predict_batch([atoms])[0]
+        return list(self.predict_many(iterate_atoms(structures), batch_size=batch_size))
+
+    def predict_many(
+        self, structures: Iterable[Structure], *, batch_size: int = BATCH_SIZE, progress: bool = False
+    ) -> Iterator[Spectrum]:
+        """Predict structures batch by batch, while the results are iterated over.
+
+        :param structures: a list, or an iterator over any number of structures, because only one batch is in memory at
+            a time. Results are in the same order.
+        :param batch_size: maximum number of atoms per batch (a larger structure is computed alone).
+        :param progress: show a progress bar.
+        :raises ValueError: as for :meth:`check`, with the index (from 0) and formula of the structure.
+        """
+        bar = tqdm(structures, unit=" structures", disable=not progress)
+        yield from self.predict_checked(self._checked(bar), batch_size=batch_size)
+
+    def predict_checked(self, structures: Iterable[Atoms], *, batch_size: int = BATCH_SIZE) -> Iterator[Spectrum]:
+        """Predict structures as :meth:`predict_many` does, but without checking them.
+
+        :param structures: structures that passed :meth:`check`.
+        :param batch_size: maximum number of atoms per batch (a larger structure is computed alone).
+        :raises ValueError: if the model refuses a structure, or if a prediction is not finite.
+        """
+        for batch in in_batches(structures, batch_size):
+            yield from self._predict_batch(batch)
+
+    def _predict_batch(self, batch: Sequence[Atoms]) -> list[Spectrum]:
+        block = self._run(batch, {self.target: ModelOutput(sample_kind="system")})[self.target]
+        results = []
+        for atoms, values in zip(batch, to_numpy(block), strict=True):
+            self._check_finite(atoms, [values])
+            results.append(Spectrum(atoms, self.axis, self.target, values))
+        return results
+
+
+def _chosen(opened: Opened, target: str | None) -> tuple[str, FixedAxis]:
+    """The spectrum to predict, and its axis."""
+    predicted = predicted_outputs(opened.model.capabilities())
+    axes = {name: axis for name, axis in fixed_axes_of(opened.model).items() if name in predicted}
+    if not axes:
+        raise ModelFileError(
+            f"{opened.label} predicts no spectrum on a fixed axis, such as mtt::phonon_dos, but "
+            f"{', '.join(predicted) or 'nothing'}"
+        )
+    if target is None and len(axes) > 1:
+        raise ValueError(f"{opened.label} predicts several spectra; choose one as target: {', '.join(axes)}")
+    chosen = next(iter(axes)) if target is None else target
+    if chosen not in axes:
+        raise ValueError(f"{opened.label} does not predict the spectrum {chosen!r}, but {', '.join(axes)}")
+    return chosen, axes[chosen]

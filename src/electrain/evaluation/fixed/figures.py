@@ -1,0 +1,133 @@
+"""Figures of the evaluation of spectra on a fixed axis: the distribution of errors, and examples from it."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from electrain.data.fixed.reading import SpectraPart
+from electrain.interface.quantities import quantity_of
+from electrain.plots.style import REFERENCE
+
+from ..distribution_figures import at_percentiles, position
+from ..figures import NamedFigure, finish, new_figure, plain_numbers, series_color
+from ..typesetting import as_mathtext
+from .errors import ComparedSpectra, num_atoms_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_QUARTILES = (0, 25, 50, 75, 100)
+_BASELINE_LINES = ("--", ":")
+
+
+def error_distribution(
+    part: SpectraPart,
+    models: Mapping[str, ComparedSpectra],
+    baselines: Mapping[str, ComparedSpectra],
+    counted: NDArray[np.bool_],
+) -> NamedFigure | None:
+    """Plot the cumulative distributions of the RMSE of structures; ``None`` without errors.
+
+    :param part: the evaluated part of the data set.
+    :param models: results by name of the model.
+    :param baselines: the same of baselines.
+    :param counted: which structures count, shape ``(num_structures,)``.
+    """
+    figure = new_figure(8.0, 3.6)
+    panel = figure.subplots()
+    for index, (name, model) in enumerate(models.items()):
+        _plot_distribution(panel, model.errors["rmse"][counted], label=name, color=series_color(index), linewidth=1.4)
+    for style, (name, baseline) in zip(_BASELINE_LINES, baselines.items(), strict=False):
+        line = {"color": "0.5", "linewidth": 1.1, "linestyle": style}
+        _plot_distribution(panel, baseline.errors["rmse"][counted], label=name, **line)
+    if not panel.lines:
+        return None
+    panel.set_xscale("log")
+    plain_numbers(panel.xaxis)
+    panel.set_ylim(0.0, 1.03)
+    panel.set_xlabel(f"RMSE of a structure{_in_parentheses(_unit(part))}")
+    finish(panel, title="", ylabel="fraction of structures")
+    panel.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    caption = "Cumulative distribution of the root mean square errors of structures, each over its known channels."
+    return NamedFigure("error_distribution", caption, figure)
+
+
+def _plot_distribution(panel: "Axes", errors: NDArray[np.float64], **line: object) -> None:
+    known = np.sort(errors[np.isfinite(errors)])
+    if len(known):
+        shares = np.arange(len(known) + 1) / len(known)
+        panel.step(known[[0, *range(len(known))]], shares, where="post", **line)  # type: ignore[arg-type]
+
+
+def quartile_examples(
+    part: SpectraPart, models: Mapping[str, ComparedSpectra], counted: NDArray[np.bool_]
+) -> NamedFigure | None:
+    """Plot true and predicted spectra at the quartiles of the error of the first model; ``None`` without errors.
+
+    :param part: the evaluated part of the data set.
+    :param models: results by name of the model.
+    :param counted: which structures to choose from, shape ``(num_structures,)``.
+    """
+    name_of_first, first = next(iter(models.items()))
+    errors = np.where(counted, first.errors["rmse"], np.nan)
+    if not np.isfinite(errors).any():
+        return None
+    examples = at_percentiles(errors, _QUARTILES)
+    figure = new_figure(6.4, 0.8 + 1.75 * len(examples))
+    panels = figure.subplots(len(examples), 1, sharex=True, squeeze=False)[:, 0]
+    whose = f" ({name_of_first})" if len(models) > 1 else ""
+    for panel, (index, percentiles) in zip(panels, examples.items(), strict=True):
+        _plot_example(panel, part, models, index)
+        entry = part.entries[index]
+        error = f"RMSE {errors[index]:#.3g}{_before(_unit(part))}{whose}"
+        name = "" if entry.name == entry.formula else f" ({entry.name})"
+        finish(panel, title=f"{position(percentiles)}:  {entry.formula}{name}   {error}", ylabel="")
+    panels[-1].set_xlabel(_axis_label(part))
+    figure.legend(
+        *panels[0].get_legend_handles_labels(), loc="outside upper center", frameon=False, fontsize=8, ncols=4
+    )
+    label = quantity_of(part.target).label
+    figure.supylabel(f"{label}{_in_parentheses(_unit(part))}", fontsize=10)
+    caption = (
+        "True spectra and those of each model, of structures at the quartiles of the root mean square error of "
+        f"{name_of_first}, from the best to the worst."
+    )
+    return NamedFigure("examples", caption, figure)
+
+
+def _plot_example(panel: "Axes", part: SpectraPart, models: Mapping[str, ComparedSpectra], index: int) -> None:
+    axis = part.axis.values().numpy()
+    scale = 1.0 if quantity_of(part.target).intensive else 1.0 / num_atoms_of(part)[index]
+    true: NDArray[np.float64] = scale * part.spectra[index]
+    panel.fill_between(axis, true, color=REFERENCE, alpha=0.15, linewidth=0)
+    panel.plot(axis, true, color=REFERENCE, linewidth=1.2, label="true")
+    for number_of_model, (name, model) in enumerate(models.items()):
+        color = series_color(number_of_model)
+        panel.plot(axis, scale * model.predicted[index], color=color, linewidth=1.1, label=name)
+    panel.axhline(0.0, color="0.6", linewidth=0.6)
+    if quantity_of(part.target).fixed_axis == "energy":
+        panel.axvline(0.0, color="0.3", linewidth=0.8, linestyle="--")
+    panel.set_xlim(axis[0], axis[-1])
+
+
+def _axis_label(part: SpectraPart) -> str:
+    if quantity_of(part.target).fixed_axis == "energy":
+        return rf"$E - E_\mathrm{{F}}$ ({part.axis.unit})"
+    name = {"cm^-1": "wavenumber", "THz": "frequency"}.get(part.axis.unit, "phonon energy")
+    return f"{name} ({as_mathtext(part.axis.unit)})"
+
+
+def _unit(part: SpectraPart) -> str:
+    """Unit of errors, typeset."""
+    unit = "" if quantity_of(part.target).intensive else f"{part.axis.density_unit}/atom"
+    return as_mathtext(unit)
+
+
+def _in_parentheses(unit: str) -> str:
+    return f" ({unit})" if unit else ""
+
+
+def _before(unit: str) -> str:
+    return f" {unit}" if unit else ""

@@ -1,0 +1,56 @@
+"""A predicted spectrum on a fixed axis, such as a phonon density of states."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+from electrain.interface.quantities import Quantity, quantity_of
+from electrain.spectra.fixed_axis import FixedAxis
+from electrain.structures.checks import formula_of
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """Predicted spectrum of one structure, on an axis that is the same for all structures.
+
+    :param atoms: the structure.
+    :param axis: its axis. Electronic energies are relative to the Fermi level.
+    :param target: what was predicted, such as ``mtt::phonon_dos``.
+    :param values: a value for each channel, shape ``(axis.size,)``, in :attr:`unit`: of the whole structure, or of a
+        normalised spectrum, which does not grow with the structure.
+    """
+
+    atoms: Atoms
+    axis: FixedAxis
+    target: str
+    values: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        if self.values.shape != (self.axis.size,):
+            raise ValueError(f"expected a value for each of {self.axis.size} channels, got shape {self.values.shape}")
+
+    @property
+    def quantity(self) -> Quantity:
+        """What is known about the target."""
+        return quantity_of(self.target)
+
+    @property
+    def formula(self) -> str:
+        """Chemical formula of the structure."""
+        return formula_of(self.atoms)
+
+    @property
+    def is_normalised(self) -> bool:
+        """Whether the largest value of the spectra in the training data was about one, whatever the structure."""
+        return self.quantity.intensive
+
+    @property
+    def unit(self) -> str:
+        """Unit of the values, such as ``"states/THz"``; empty for a normalised spectrum."""
+        return "" if self.is_normalised else self.axis.density_unit
+
+    def __repr__(self) -> str:
+        unit = f" in {self.unit}" if self.unit else ""
+        return f"<Spectrum of {self.formula}: {self.quantity.label}{unit} at {self.axis}>"
