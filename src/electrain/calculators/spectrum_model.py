@@ -41,7 +41,7 @@ class SpectrumModel(ExportedModel):
 
     def __init__(
         self,
-        model: str | Path | AtomisticModel,
+        model: str | Path | AtomisticModel | Opened,
         device: str | None = None,
         *,
         target: str | None = None,

@@ -92,10 +92,15 @@ def dos(
     inputs = [*files_of(models), *(Path(path_of(source)) for source in structures)]
     check_outputs([output, plot], inputs, overwrite=overwrite)
     chosen = chosen_models(models)
-    from electrain.calculators import screen  # imports torch, which takes seconds
+    from electrain.calculators import SpectrumModel, screen  # imports torch, which takes seconds
 
     try:
-        predictor = open_models(chosen, device, matmul_precision, extensions)
+        predictor = open_models(chosen, device, matmul_precision, extensions, None)
+        if isinstance(predictor, SpectrumModel):
+            fail(
+                f"{predictor.name} predicts {predictor.target}, not mtt::dos: `electrain thermo` plots phonons, "
+                "and SpectrumModel reads any spectrum in Python"
+            )
         if temperature is not None and not predictor.predicts_fermi_level:
             fail(f"--temperature needs a model with a Fermi level, but {predictor.name} predicts none")
         report = _Report(

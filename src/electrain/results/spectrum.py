@@ -51,6 +51,20 @@ class Spectrum:
         """Unit of the values, such as ``"states/THz"``; empty for a normalised spectrum."""
         return "" if self.is_normalised else self.axis.density_unit
 
+    @property
+    def axis_column(self) -> str:
+        """Name of the axis in files, with its unit."""
+        if self.axis.unit == "cm^-1":
+            return "wavenumber_per_cm"
+        if self.quantity.fixed_axis == "energy":
+            return f"energy_minus_fermi_{self.axis.unit}"
+        return f"{'frequency' if self.axis.unit == 'THz' else 'energy'}_{self.axis.unit}"
+
+    @property
+    def density_column(self) -> str:
+        """Name of a density of states on this axis in files, with its unit."""
+        return f"dos_states_per_{'inverse_cm' if self.axis.unit == 'cm^-1' else self.axis.unit}"
+
     def __repr__(self) -> str:
         unit = f" in {self.unit}" if self.unit else ""
         return f"<Spectrum of {self.formula}: {self.quantity.label}{unit} at {self.axis}>"

@@ -13,6 +13,8 @@ from electrain.spectra.harmonic import HarmonicIntegrals, HarmonicQuantities
 
 # J/mol per eV, and J/(mol K) per eV/K
 JOULE_PER_MOLE = constants.e * constants.N_A
+# Heat capacity of three classical modes, 3R, in J/(mol K)
+DULONG_PETIT = 3.0 * constants.R
 # Shares of the modes, and of the largest value of a spectrum, beyond which the user is told.
 _NOTICEABLE = 0.05
 _CUT_OFF = 0.1
