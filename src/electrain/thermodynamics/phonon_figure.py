@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from electrain.plots.fixed_spectra import axis_label, readable_unit
+from electrain.plots.fixed_spectra import axis_label, readable_formula, readable_unit
 from electrain.plots.style import LINE, legend_above_curves
 
 from .phonons import DULONG_PETIT, JOULE_PER_MOLE, PhononThermodynamics
@@ -30,7 +30,7 @@ def plot_phonons(results: Sequence[tuple[str, PhononThermodynamics]]) -> "Figure
         kelvin, found, molar = result.temperatures, result.quantities, JOULE_PER_MOLE / result.num_atoms
         style = {"color": color, "linewidth": 1.4}
         curve = {**style, "marker": "o" if len(kelvin) == 1 else None}  # a single temperature gives no line
-        label = f"{name}: {_readable(result.spectrum.formula)}"
+        label = f"{name}: {readable_formula(result.spectrum.formula)}"
         spectrum.plot(axis.values().numpy(), result.density_of_states / result.num_atoms, label=label, **style)
         capacity.plot(kelvin, found.heat_capacity * molar, **curve)
         entropy.plot(kelvin, found.entropy * molar, **curve)
@@ -53,7 +53,3 @@ def plot_phonons(results: Sequence[tuple[str, PhononThermodynamics]]) -> "Figure
         panel.spines[["top", "right"]].set_visible(False)
     figure.suptitle("harmonic phonons, per mole of atoms", fontsize=10)
     return figure
-
-
-def _readable(formula: str) -> str:
-    return "".join(f"$_{character}$" if character.isdigit() else character for character in formula)
