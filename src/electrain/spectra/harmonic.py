@@ -20,7 +20,7 @@ from .units import EV_PER
 
 # For functions that have a singularity at a distance of at least the length of an interval.
 _NUM_POINTS = 10
-# Halvings towards zero: what is left has 2^-60 of the channel's states, and the logarithm is about 40 there.
+# Of a channel, towards zero: the rest has 2^-60 of its states, and the logarithm is about 40 there.
 _NUM_HALVINGS = 60
 # In K. At lower temperatures than these, other than zero, numbers overflow.
 LOWEST_TEMPERATURE = 1e-3
@@ -91,8 +91,7 @@ class HarmonicIntegrals:
     def _weights(self, kelvin: float) -> NDArray[np.float64]:
         """Weights of the channels in all quantities at one temperature."""
         width = BOLTZMANN * kelvin
-        nearest = self._grid.step if kelvin == 0.0 else min(width, self._grid.step)
-        halvings = nearest * 0.5 ** np.arange(_NUM_HALVINGS)
+        halvings = self._grid.step * 0.5 ** np.arange(_NUM_HALVINGS)
         ends = np.concatenate([[0.0], halvings[::-1], width * np.arange(1, WINDOW + 1), [math.inf]])
         points = points_between(self._grid, 0.0, np.sort(ends), _NUM_POINTS)
         functions = _functions(points.energies, width)
