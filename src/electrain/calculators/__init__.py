@@ -4,6 +4,7 @@ from electrain.files.models import ModelFileError, load_model
 
 from .ase_calculator import ElectronicStructureCalculator
 from .batches import in_batches
+from .choosing import open_predictor
 from .ensemble import ElectronicStructureEnsemble
 from .hot_electrons import with_hot_electrons
 from .predictor import ElectronicStructureModel
@@ -27,6 +28,7 @@ __all__ = [
     "average_electronic_structure",
     "in_batches",
     "load_model",
+    "open_predictor",
     "screen",
     "with_hot_electrons",
 ]

@@ -25,7 +25,7 @@ class Opened(NamedTuple):
         return self.name or "the model"
 
 
-def open_model(model: str | Path | AtomisticModel | None, extensions_directory: str | Path | None) -> Opened:
+def open_model(model: str | Path | AtomisticModel | Opened | None, extensions_directory: str | Path | None) -> Opened:
     """Open a model, whatever it predicts.
 
     :param model: a name, see :func:`electrain.pretrained.known_models`, a ``.pt`` file, or a loaded model, which is
@@ -34,6 +34,8 @@ def open_model(model: str | Path | AtomisticModel | None, extensions_directory: 
     :raises FileNotFoundError, OSError, ValueError: as for :func:`electrain.pretrained.locate`.
     :raises ModelFileError: if the file is no exported model, or asks for compiled libraries it may not load.
     """
+    if isinstance(model, Opened):
+        return model
     if isinstance(model, AtomisticModel):
         return Opened(model, None)
     located = locate(model)

@@ -31,7 +31,7 @@ from electrain.spectra.postprocessing import denoise
 
 from .batches import BATCH_SIZE, in_batches
 from .exported_model import ExportedModel, to_numpy
-from .opening import open_model
+from .opening import Opened, open_model
 from .outputs import Arrays, make_result
 from .structures import Structure, Structures, is_structure, iterate_atoms, to_atoms
 
@@ -60,7 +60,7 @@ class ElectronicStructureModel(ExportedModel):
 
     def __init__(
         self,
-        model: str | Path | AtomisticModel | None = None,
+        model: str | Path | AtomisticModel | Opened | None = None,
         device: str | None = None,
         *,
         matmul_precision: str = "highest",

@@ -1,27 +1,39 @@
 """Predict any number of structures, and continue if one of them fails."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, Generic, Protocol, TypeVar
 
 from ase import Atoms
 
-from electrain.results.electronic_structure import ElectronicStructure
 from electrain.structures.files import Unreadable
 
 from .batches import BATCH_SIZE, in_batches
-from .predictor import ElectronicStructureModel
+
+Result = TypeVar("Result")
+_Result = TypeVar("_Result", covariant=True)
+
+
+class _Model(Protocol[_Result]):
+    """What all models have that predict something for each structure."""
+
+    def check(self, atoms: Atoms) -> None: ...
+
+    @property
+    def predict_checked(self) -> Callable[..., Iterator[_Result]]: ...
 
 
 @dataclass(frozen=True, eq=False)
-class Predicted:
+class Predicted(Generic[Result]):
     """A structure that was computed.
 
     :param name: name of the structure.
-    :param result: its electronic structure.
+    :param result: its prediction: the electronic structure, or the spectrum.
     """
 
     name: str
-    result: ElectronicStructure
+    result: Result
 
 
 @dataclass(frozen=True)
@@ -37,29 +49,30 @@ class Failed:
 
 
 def screen(
-    model: ElectronicStructureModel,
+    model: _Model[Result],
     structures: Iterable[tuple[str, Atoms] | Unreadable],
     *,
-    per_atom: bool = False,
     batch_size: int = BATCH_SIZE,
-) -> Iterator[list[Predicted | Failed]]:
+    **options: Any,
+) -> Iterator[list[Predicted[Result] | Failed]]:
     """Predict structures batch by batch, and report why structures fail.
 
     >>> for batch in screen(model, read_structures("md.xyz")):
     ...     for outcome in batch:
     ...         print(outcome.name, outcome.reason if isinstance(outcome, Failed) else outcome.result.band_gap)
 
-    :param model: the model.
+    :param model: an :class:`~electrain.calculators.ElectronicStructureModel` or a
+        :class:`~electrain.calculators.SpectrumModel`.
     :param structures: names and structures, or files that could not be read, as returned by
         :func:`electrain.structures.files.read_structures`. Only one batch is in memory at a time.
-    :param per_atom: also predict the contribution of each atom to the density of states.
     :param batch_size: maximum number of atoms per batch (a larger structure is computed alone).
+    :param options: further options of the model's ``predict_many``, such as ``per_atom``.
     :return: the outcomes, batch by batch, in the order of the structures.
     :raises ValueError: for a batch size that is not positive.
     """
     candidates = (_candidate(model, item) for item in structures)
     for batch in in_batches(candidates, batch_size):
-        yield _outcomes(model, batch, per_atom=per_atom, batch_size=batch_size)
+        yield _outcomes(partial(model.predict_checked, batch_size=batch_size, **options), batch)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +88,7 @@ class _Candidate:
         return 1 if self.atoms is None else len(self.atoms)
 
 
-def _candidate(model: ElectronicStructureModel, item: tuple[str, Atoms] | Unreadable) -> _Candidate:
+def _candidate(model: _Model, item: tuple[str, Atoms] | Unreadable) -> _Candidate:
     if isinstance(item, Unreadable):
         return _Candidate(item.name, None, item.reason)
     name, atoms = item
@@ -87,12 +100,12 @@ def _candidate(model: ElectronicStructureModel, item: tuple[str, Atoms] | Unread
 
 
 def _outcomes(
-    model: ElectronicStructureModel, batch: Sequence[_Candidate], *, per_atom: bool, batch_size: int
-) -> list[Predicted | Failed]:
+    predict: Callable[[list[Atoms]], Iterator[Result]], batch: Sequence[_Candidate]
+) -> list[Predicted[Result] | Failed]:
     """Predict a batch at once, or, if the model fails, in halves, down to the structures that make it fail."""
     structures = [candidate.atoms for candidate in batch if candidate.atoms is not None]
     try:
-        results = list(model.predict_checked(structures, per_atom=per_atom, batch_size=batch_size))
+        results = list(predict(structures))
     except (ValueError, RuntimeError) as error:
         # The last line of a TorchScript error tells what happened, those before it where.
         reason = str(error).strip().rpartition("\n")[2]
@@ -108,8 +121,4 @@ def _outcomes(
     if len(batch) == 1:
         return [Failed(batch[0].name, reason)]
     middle = len(batch) // 2
-    return [
-        outcome
-        for half in (batch[:middle], batch[middle:])
-        for outcome in _outcomes(model, half, per_atom=per_atom, batch_size=batch_size)
-    ]
+    return [outcome for half in (batch[:middle], batch[middle:]) for outcome in _outcomes(predict, half)]

@@ -41,7 +41,7 @@ class SpectrumModel(ExportedModel):
 
     def __init__(
         self,
-        model: str | Path | AtomisticModel,
+        model: str | Path | AtomisticModel | Opened,
         device: str | None = None,
         *,
         target: str | None = None,
@@ -120,9 +120,9 @@ class SpectrumModel(ExportedModel):
 
 def _chosen(opened: Opened, target: str | None) -> tuple[str, FixedAxis]:
     """The spectrum to predict, and its axis."""
-    predicted = predicted_outputs(opened.model.capabilities())
-    axes = {name: axis for name, axis in fixed_axes_of(opened.model).items() if name in predicted}
+    axes = fixed_axes_of(opened.model)
     if not axes:
+        predicted = predicted_outputs(opened.model.capabilities())
         raise ModelFileError(
             f"{opened.label} predicts no spectrum on a fixed axis, such as mtt::phonon_dos, but "
             f"{', '.join(predicted) or 'nothing'}"

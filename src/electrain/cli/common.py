@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 if TYPE_CHECKING:
-    from electrain.calculators import ElectronicStructureModel
+    from electrain.calculators import ElectronicStructureModel, SpectrumModel
     from electrain.data import Rejected
 
 _NUM_SHOWN = 5  # of many
@@ -39,6 +39,16 @@ Models = Annotated[
         help="Exported model (.pt), from `mtt train` or `mtt export`, or the name of a model, see `electrain models`; "
         "default: the model that comes with electrain. Several (-m a.pt -m b.pt) are averaged, with their spread as "
         "uncertainty.",
+        show_default=False,
+    ),
+]
+
+Target = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        metavar="NAME",
+        help="Spectrum to predict, such as mtt::phonon_dos, with a model of several; default: mtt::dos if it is there.",
         show_default=False,
     ),
 ]
@@ -121,30 +131,30 @@ def files_of(models: list[str] | None) -> list[Path]:
     return [Path(model) for model in models or [] if model not in known]
 
 
-def open_model(
-    model: str, device: str | None, matmul_precision: str, extensions: Path | None
-) -> "ElectronicStructureModel":
-    """Open a model for predictions, with the options that all commands have for it."""
-    from electrain.calculators import ElectronicStructureModel
-
-    check_device(device, matmul_precision)
-    show_unread_inputs()
-    return ElectronicStructureModel(model, device, matmul_precision=matmul_precision, extensions_directory=extensions)
-
-
 def open_models(
-    models: list[str], device: str | None, matmul_precision: str, extensions: Path | None
-) -> "ElectronicStructureModel":
-    """Open a model, or several as an ensemble."""
-    if len(models) == 1:
-        return open_model(models[0], device, matmul_precision, extensions)
-    from electrain.calculators import ElectronicStructureEnsemble
+    models: list[str], device: str | None, matmul_precision: str, extensions: Path | None, target: str | None
+) -> "ElectronicStructureModel | SpectrumModel":
+    """Open a model for predictions, or several as an ensemble, with the options that all commands have for them."""
+    from electrain.calculators import ElectronicStructureEnsemble, SpectrumModel, open_predictor
     from electrain.calculators.ensemble import check_files
 
-    with checking_usage():
-        check_files(models)
-    opened = [open_model(model, device, matmul_precision, extensions) for model in models]
-    return ElectronicStructureEnsemble(opened, matmul_precision=matmul_precision)
+    if len(models) > 1:
+        with checking_usage():
+            check_files(models)
+    check_device(device, matmul_precision)
+    show_unread_inputs()
+    opened = [
+        open_predictor(model, device, target=target, matmul_precision=matmul_precision, extensions_directory=extensions)
+        for model in models
+    ]
+    if len(opened) == 1:
+        return opened[0]
+    members = []
+    for one in opened:
+        if isinstance(one, SpectrumModel):
+            fail(f"only models of mtt::dos are averaged, but {one.name} is to predict {one.target}: give one model")
+        members.append(one)
+    return ElectronicStructureEnsemble(members, matmul_precision=matmul_precision)
 
 
 def check_device(device: str | None, matmul_precision: str) -> None:

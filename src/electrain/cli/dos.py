@@ -15,6 +15,7 @@ from .common import (
     Extensions,
     MatmulPrecision,
     Models,
+    Target,
     checking_usage,
     chosen_models,
     fail,
@@ -23,6 +24,7 @@ from .common import (
     usage,
 )
 from .outputs import Overwrite, check_figure, check_outputs
+from .spectrum_dos import MAX_PANELS, spectrum_dos
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from electrain.calculators import ElectronicStructureModel, Failed, Predicted
     from electrain.results.electronic_structure import ElectronicStructure
 
-_MAX_PANELS = 12
 _WITH_FERMI_LEVEL = "Fermi level: on the model's own energy axis. Electrons: number of electrons below it."
 _WITHOUT_FERMI_LEVEL = "The model predicts no Fermi level, so energies are on its own axis, whose zero has no meaning."
 
@@ -46,13 +47,14 @@ def dos(
         ),
     ],
     models: Models = None,
+    target: Target = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="File for the spectra: .json or .csv.")
     ] = None,
     plot: Annotated[
         Path | None,
         typer.Option(
-            "--plot", "-p", metavar="FILE", help=f"Figure: .png, .pdf, .svg...; of the first {_MAX_PANELS} structures."
+            "--plot", "-p", metavar="FILE", help=f"Figure: .png, .pdf, .svg...; of the first {MAX_PANELS} structures."
         ),
     ] = None,
     per_atom: Annotated[
@@ -61,7 +63,11 @@ def dos(
     ] = False,
     window: Annotated[
         tuple[float, float] | None,
-        typer.Option(metavar="LOW HIGH", help="Energies to plot, in eV from the Fermi level; default: -15 8."),
+        typer.Option(
+            metavar="LOW HIGH",
+            help="Part to plot: energies in eV from the Fermi level, by default -15 8; of a fixed axis in its unit, by "
+            "default all.",
+        ),
     ] = None,
     temperature: Annotated[
         float | None,
@@ -84,6 +90,8 @@ def dos(
     Prints a table. Energies in files and plots are relative to the Fermi level. Structures that cannot be computed are
     reported, and the others are still computed; the exit status is then 1.
 
+    With a model of phonons, or of electrons on a fixed axis, these are its spectra, in the unit of their axis.
+
     Example:  electrain dos silicon.cif --plot silicon.png -o silicon.json
     """
     from electrain.structures.files import path_of, read_structures
@@ -92,10 +100,16 @@ def dos(
     inputs = [*files_of(models), *(Path(path_of(source)) for source in structures)]
     check_outputs([output, plot], inputs, overwrite=overwrite)
     chosen = chosen_models(models)
-    from electrain.calculators import screen  # imports torch, which takes seconds
+    from electrain.calculators import SpectrumModel, screen  # imports torch, which takes seconds
 
     try:
-        predictor = open_models(chosen, device, matmul_precision, extensions)
+        predictor = open_models(chosen, device, matmul_precision, extensions, target)
+        if isinstance(predictor, SpectrumModel):
+            for option, is_given in (("--per-atom", per_atom), ("--temperature", temperature is not None)):
+                if is_given:
+                    fail(f"{option} is for models of mtt::dos, but {predictor.name} is to predict {predictor.target}")
+            spectrum_dos(predictor, structures, output, plot, window, batch_size)
+            return
         if temperature is not None and not predictor.predicts_fermi_level:
             fail(f"--temperature needs a model with a Fermi level, but {predictor.name} predicts none")
         report = _Report(
@@ -257,7 +271,7 @@ class _Report:
         if output is not None:
             typer.echo(f"wrote {output}")
         if plot is not None:
-            beyond = f", the first {_MAX_PANELS} structures" if self.num_done > _MAX_PANELS else ""
+            beyond = f", the first {MAX_PANELS} structures" if self.num_done > MAX_PANELS else ""
             typer.echo(f"wrote {plot}{beyond}")
         if self.num_failed:
             fail(f"{self.num_failed} of {self.num_done + self.num_failed} could not be computed (see above)")
@@ -291,7 +305,7 @@ def _write_all(
             if writer is not None:
                 for item in done:
                     writer.write(item.result, item.name)
-            first_results += done[: _MAX_PANELS - len(first_results)]
+            first_results += done[: MAX_PANELS - len(first_results)]
         report.close()
         if report.num_done == 0:
             raise typer.Exit(1)  # inside the block, so that no file is left

@@ -1,6 +1,5 @@
-"""``electrain thermo``: thermodynamics of the electrons of a trajectory at several temperatures."""
+"""``electrain thermo``: thermodynamics of electrons or phonons at several temperatures."""
 
-import math
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +12,7 @@ from .common import (
     Extensions,
     MatmulPrecision,
     Models,
+    Target,
     checking_usage,
     chosen_models,
     fail,
@@ -20,10 +20,14 @@ from .common import (
     open_models,
 )
 from .outputs import Overwrite, check_figure, check_outputs
+from .phonon_thermo import phonon_thermo
+from .temperatures import read_temperatures
 
 if TYPE_CHECKING:
     from electrain.calculators import ElectronicStructureModel
     from electrain.thermodynamics.average import EnsembleAverage, Thermodynamics
+
+_DEFAULT_TEMPERATURES = [300.0 + 100.0 * index for index in range(18)]
 
 
 def thermo(
@@ -31,19 +35,23 @@ def thermo(
         list[str],
         typer.Argument(
             metavar="TRAJECTORY",
-            help="Files that ASE can read; 'md.xyz@1000::10' selects frames. All frames are averaged together.",
+            help="Files that ASE can read; 'md.xyz@1000::10' selects frames. Of electrons, all frames are averaged "
+            "together; of phonons, each is a structure of its own.",
         ),
     ],
     models: Models = None,
+    target: Target = None,
     temperatures: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--temperatures",
             "-T",
             metavar="KELVIN",
-            help="Electronic temperatures in kelvin: FIRST:LAST:STEP, or comma-separated.",
+            help="Temperatures in kelvin: FIRST:LAST:STEP, or comma-separated; default: 300:2000:100 for electrons, "
+            "0:1000:100 for phonons.",
+            show_default=False,
         ),
-    ] = "300:2000:100",
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="File for the results: .json, or .csv (plus _dos.csv)."),
@@ -52,7 +60,7 @@ def thermo(
         Path | None, typer.Option("--plot", "-p", metavar="FILE", help="Figure: .png, .pdf, .svg...")
     ] = None,
     per_electron: Annotated[
-        bool, typer.Option("--per-electron", help="Table and figure per electron instead of per atom.")
+        bool, typer.Option("--per-electron", help="Electrons: table and figure per electron instead of per atom.")
     ] = False,
     overwrite: Overwrite = False,
     device: Device = None,
@@ -60,39 +68,73 @@ def thermo(
     matmul_precision: MatmulPrecision = "highest",
     extensions: Extensions = None,
 ) -> None:
-    """Thermodynamics of the electrons from the mean density of states of a trajectory.
+    """Thermodynamics of electrons or phonons, depending on what the model predicts.
 
-    Frames are aligned at their Fermi levels and averaged; statistical errors come from block averages. The table lists
-    the Fermi level, energy, entropy, free energy and heat capacity of the electrons, all relative to their ground
-    state. The heat capacity is also computed from the energies at two temperatures 1 K apart; the two should agree. The
-    same density of states is used at all temperatures: if the motion of the atoms matters, run each temperature with
-    its own trajectory.
+    **Electrons** (a model of the density of states and the Fermi level): the frames of a trajectory are aligned at
+    their Fermi levels and averaged; statistical errors come from block averages. The table lists the Fermi level,
+    energy, entropy, free energy and heat capacity of the electrons, all relative to their ground state. The heat
+    capacity is also computed from the energies at two temperatures 1 K apart; the two should agree. The same density
+    of states is used at all temperatures: if the motion of the atoms matters, run each temperature with its own
+    trajectory.
+
+    **Phonons** (a model of phonon densities of states): heat capacity, entropy, energy and free energy of each
+    structure in the harmonic approximation at its volume, with the spectrum scaled to three modes per atom.
 
     Example:  electrain thermo md.xyz --temperatures 300:2000:100 --plot thermo.png -o thermo.csv
+
+    Example:  electrain thermo si.cif -m phonons.pt --temperatures 0:1000:10 --plot thermo.png -o thermo.csv
     """
     from electrain.structures.files import path_of
 
     inputs = [*files_of(models), *(Path(path_of(source)) for source in trajectories)]
     _check_files(output, plot, inputs, overwrite=overwrite)
-    from electrain.thermodynamics.average import EnsembleAverage  # imports torch, which takes seconds
-
     with checking_usage():
-        kelvin = _read_temperatures(temperatures)
+        kelvin = None if temperatures is None else read_temperatures(temperatures)
     chosen = chosen_models(models)
+    from electrain.calculators import SpectrumModel  # imports torch, which takes seconds
+
     try:
-        predictor = open_models(chosen, device, matmul_precision, extensions)
-        if not predictor.predicts_fermi_level:
-            fail(
-                f"{predictor.name} predicts no Fermi level: expected a model trained on it, because frames are aligned "
-                "at it"
+        predictor = open_models(chosen, device, matmul_precision, extensions, target)
+        if isinstance(predictor, SpectrumModel):
+            if per_electron:
+                fail(f"--per-electron is for electrons, but {predictor.name} predicts {predictor.target}: leave it out")
+            phonon_thermo(predictor, trajectories, kelvin, output, plot, batch_size)
+        else:
+            chosen_kelvin = _DEFAULT_TEMPERATURES if kelvin is None else kelvin
+            _electron_thermo(
+                predictor, trajectories, chosen_kelvin, output, plot, batch_size, per_electron=per_electron
             )
-        average = EnsembleAverage()
-        expected_electrons = _add_frames(average, predictor, trajectories, batch_size, max(kelvin))
-        result = average.thermodynamics(kelvin)
-        _show(result, expected_electrons, per_electron=per_electron)
-        _write(result, output, plot, per_electron=per_electron)
     except (ValueError, OSError) as error:
         fail(str(error))
+
+
+def _electron_thermo(
+    predictor: "ElectronicStructureModel",
+    trajectories: list[str],
+    temperatures: list[float] | None,
+    output: Path | None,
+    plot: Path | None,
+    batch_size: int,
+    *,
+    per_electron: bool,
+) -> None:
+    import numpy as np
+
+    from electrain.thermodynamics.average import EnsembleAverage, check_temperatures
+
+    kelvin = _DEFAULT_TEMPERATURES if temperatures is None else temperatures
+    with checking_usage():
+        check_temperatures(np.array(kelvin))
+    if not predictor.predicts_fermi_level:
+        fail(
+            f"{predictor.name} predicts no Fermi level: expected a model trained on it, because frames are aligned "
+            "at it"
+        )
+    average = EnsembleAverage()
+    expected_electrons = _add_frames(average, predictor, trajectories, batch_size, max(kelvin))
+    result = average.thermodynamics(kelvin)
+    _show(result, expected_electrons, per_electron=per_electron)
+    _write(result, output, plot, per_electron=per_electron)
 
 
 def _add_frames(
@@ -186,25 +228,3 @@ def _check_files(output: Path | None, plot: Path | None, inputs: list[Path], *, 
     if plot is not None:
         check_figure(plot)
     check_outputs([*files, plot], inputs, overwrite=overwrite)
-
-
-def _read_temperatures(text: str) -> list[float]:
-    import numpy as np
-
-    from electrain.thermodynamics.average import MAX_TEMPERATURES, check_temperatures
-
-    expected = f"expected temperatures such as 300:2000:100 or 300,600,900 in K, got {text!r}"
-    try:
-        numbers = [float(part) for part in text.replace(",", ":").split(":")]
-    except ValueError:
-        raise ValueError(expected) from None
-    if ":" in text:
-        if "," in text or len(numbers) != 3 or not (numbers[2] > 0 and numbers[0] <= numbers[1] < math.inf):
-            raise ValueError(expected)
-        first, last, step = numbers
-        count = (last - first) / step + 1e-9
-        if count >= MAX_TEMPERATURES:
-            raise ValueError(f"expected at most {MAX_TEMPERATURES:,} temperatures, got {text}: choose a larger step")
-        numbers = [first + step * index for index in range(int(count) + 1)]
-    check_temperatures(np.array(numbers))
-    return numbers

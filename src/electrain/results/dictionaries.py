@@ -33,7 +33,6 @@ def to_dict(result: ElectronicStructure, name: str = "", *, with_ensemble: bool 
     :param name: name of the structure.
     :param with_ensemble: whether to include the ensemble, which is as large as hundreds of results.
     """
-    atoms = result.atoms
     content: dict[str, Any] = {
         "structure": name,
         "formula": result.formula,
@@ -41,13 +40,8 @@ def to_dict(result: ElectronicStructure, name: str = "", *, with_ensemble: bool 
         FERMI_LEVEL: result.fermi_level,
         ELECTRONS: result.num_electrons,
         "smearing_eV": result.smearing,
-        "elements": atoms.get_chemical_symbols(),
-        "positions_angstrom": atoms.positions.tolist(),
-        "cell_vectors_angstrom": atoms.cell[:].tolist(),
-        "periodic": atoms.pbc.tolist(),
+        **structure_to_dict(result.atoms),
     }
-    states = {key: atoms.info[key] for key in _STATES if isinstance(atoms.info.get(key), (int, float, np.number))}
-    content |= {key: value.item() if isinstance(value, np.number) else value for key, value in states.items()}
     content[axis_name(result)] = result.energies.tolist()
     content["dos_states_per_eV"] = result.density_of_states.tolist()
     if result.local_density_of_states is not None:
@@ -60,6 +54,18 @@ def to_dict(result: ElectronicStructure, name: str = "", *, with_ensemble: bool 
         members = result.ensemble._asdict()
         content |= {_ENSEMBLE[key]: None if array is None else array.tolist() for key, array in members.items()}
     return content
+
+
+def structure_to_dict(atoms: Atoms) -> dict[str, Any]:
+    """Convert a structure, with its charge and spin, to plain Python types."""
+    content = {
+        "elements": atoms.get_chemical_symbols(),
+        "positions_angstrom": atoms.positions.tolist(),
+        "cell_vectors_angstrom": atoms.cell[:].tolist(),
+        "periodic": atoms.pbc.tolist(),
+    }
+    states = {key: atoms.info[key] for key in _STATES if isinstance(atoms.info.get(key), (int, float, np.number))}
+    return content | {key: value.item() if isinstance(value, np.number) else value for key, value in states.items()}
 
 
 def read_fields(content: dict[str, Any]) -> dict[str, Any]:

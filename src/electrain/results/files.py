@@ -57,14 +57,17 @@ def check_path(path: Path) -> str:
 class JsonWriter:
     """One object with the key ``structures``, a list of what :func:`~.dictionaries.to_dict` returns."""
 
-    def __init__(self, file: TextIO, *, with_ensemble: bool) -> None:
+    def __init__(self, file: TextIO, *, with_ensemble: bool = False) -> None:
         self._file, self._with_ensemble = file, with_ensemble
         self._file.write(f'{{"created_by": "electrain {__version__}", "structures": [')
         self._separator = "\n"
 
     def write(self, result: ElectronicStructure, name: str) -> None:
         """Append a result."""
-        content = to_dict(result, name, with_ensemble=self._with_ensemble)
+        self.append(to_dict(result, name, with_ensemble=self._with_ensemble))
+
+    def append(self, content: dict[str, Any]) -> None:
+        """Append anything about a structure."""
         self._file.write(self._separator + json.dumps(content, allow_nan=False))
         self._separator = ",\n"
 

@@ -53,7 +53,7 @@ def points_between(grid: EnergyGrid, level: float, ends: NDArray, num_points: in
     offset = (level - grid.start) / grid.step
     first, last = math.ceil(offset + ends[0] / grid.step), math.floor(offset + ends[-1] / grid.step)
     channels = (np.arange(first, last + 1) - offset) * grid.step
-    ends = np.sort(np.concatenate([ends, channels.clip(ends[0], ends[-1])]))
+    ends = np.unique(np.concatenate([ends, channels.clip(ends[0], ends[-1])]))  # sorted, no empty intervals
     abscissas, weights = np.polynomial.legendre.leggauss(num_points)
     lengths = np.diff(ends)
     energies = (0.5 * (ends[1:] + ends[:-1])[:, None] + 0.5 * lengths[:, None] * abscissas).ravel()

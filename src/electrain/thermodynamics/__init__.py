@@ -1,1 +1,1 @@
-"""Thermodynamics of the electrons along trajectories."""
+"""Thermodynamics of the electrons along trajectories, and of the phonons of structures."""
