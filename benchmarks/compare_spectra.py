@@ -6,24 +6,22 @@
 DATASET is a folder that `electrain prepare --spectra` wrote. Each network sees every training structure `--epochs`
 times, with AdamW, batches of 8, a learning rate that decreases along a cosine, and the RMSE as loss; the epoch with the
 smallest error on the validation structures is kept. What is in FOLDER already is not repeated, so a comparison can be
-continued and extended. Writes FOLDER/table.md: means over seeds of RMSE and MAE of each test structure, and how they
-scatter.
+continued and extended. Writes FOLDER/table.md: means over seeds of the errors on the test set, and how they scatter.
 """
 
 import argparse
 import json
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
 from spectra_networks import networks
 from tqdm import tqdm
 
+from electrain.evaluation.summary import ALL
 from electrain.interface.manifests import MANIFEST
-
-COLUMNS = {"rmse": "RMSE", "mae": "MAE", "r2": "R²", "wasserstein": "WD"}
 
 
 def run(*command: Any, folder: Path) -> None:
@@ -66,24 +64,35 @@ def trained(
     return model
 
 
-def errors(dataset: Path, folder: Path, models: list[Path]) -> dict[str, dict[str, float]]:
+class Errors(NamedTuple):
     """Errors of models and of trivial predictions on the test set."""
-    output = folder / "report"
+
+    columns: dict[str, str]  # key -> name with unit
+    of_models: dict[str, list[dict[str, float]]]  # name of a network -> one for each seed
+
+
+def evaluated(dataset: Path, folder: Path, models: dict[Path, str]) -> Errors:
+    """Evaluate all models together."""
     flags = [word for model in models for word in ("-m", model)]
-    run("electrain", "evaluate", dataset, *flags, "-o", output, "--overwrite", folder=folder)
-    report = json.loads((output / "summary.json").read_text())
-    return {entry["model"]: entry["all structures"] for entry in report["models"]}
+    run("electrain", "evaluate", dataset, *flags, "-o", folder / "report", folder=folder)
+    report = json.loads((folder / "report" / "summary.json").read_text())
+    names = {str(model): name for model, name in models.items()}
+    found: dict[str, list[dict[str, float]]] = {}
+    for entry in report["models"]:
+        found.setdefault(names[entry["model"]], []).append(entry["subsets"][ALL])
+    found |= {name: [subsets[ALL]] for name, subsets in report["baselines"].items()}
+    return Errors(report["labels"], found)
 
 
-def table(found: dict[str, list[dict[str, float]]]) -> str:
+def table(errors: Errors) -> str:
     """A row for each network: means over seeds, and standard deviations in brackets."""
-    lines = [f"| network | seeds | {' | '.join(COLUMNS.values())} |", "|---" * (len(COLUMNS) + 2) + "|"]
-    for name, rows in found.items():
+    lines = [f"| network | seeds | {' | '.join(errors.columns.values())} |", "|---" * (len(errors.columns) + 2) + "|"]
+    for name, rows in errors.of_models.items():
         cells = []
-        for column in COLUMNS:
+        for column in errors.columns:
             values = [row[column] for row in rows]
-            scatter = f" ({np.std(values, ddof=1):.4f})" if len(values) > 1 else ""
-            cells.append(f"{np.mean(values):.4f}{scatter}")
+            scatter = f" ({np.std(values, ddof=1):.2g})" if len(values) > 1 and column != "structures" else ""
+            cells.append(f"{np.mean(values):.4g}{scatter}")
         lines.append(f"| {name} | {len(rows)} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
@@ -105,12 +114,9 @@ def main() -> None:
     jobs = [(seed, name) for seed in args.seeds for name in chosen]
     for seed, name in tqdm(jobs, unit="training"):
         models[trained(dataset, folder, name, seed, args.epochs, chosen[name])] = name
-    found: dict[str, list[dict[str, float]]] = {}
-    names = {model.name: name for model, name in models.items()}
-    for model, row in errors(dataset, folder, list(models)).items():
-        found.setdefault(names.get(Path(model).name, model), []).append(row)
-    (folder / "table.md").write_text(table(found))
-    print(table(found))
+    text = table(evaluated(dataset, folder, models))
+    (folder / "table.md").write_text(text)
+    print(text)
 
 
 if __name__ == "__main__":
