@@ -65,7 +65,7 @@ def test_axes_have_units(make_calculation, tmp_path, monkeypatch):
     "target, unit, labels",
     [
         ("mtt::phonon_dos", "THz", ("DOS (states/THz)", "frequency (THz)", "DOS per atom (states/THz)")),
-        ("mtt::phonon_dos_normalized", "cm^-1", ("DOS (normalised)", "frequency (cm$^{-1}$)", "DOS (normalised)")),
+        ("mtt::phonon_dos_normalized", "cm^-1", ("DOS (normalised)", "wavenumber (cm$^{-1}$)", "DOS (normalised)")),
         ("mtt::electronic_dos", "eV", ("DOS (states/eV)", r"$E - E_\mathrm{F}$ (eV)", "DOS per atom (states/eV)")),
     ],
 )

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from ase import Atoms
 
 from electrain.interface.quantities import BAND_GAP
+from electrain.plots.fixed_spectra import readable_formula
 from electrain.plots.periodic_table import plot_periodic_table
 from electrain.plots.style import LINE, MISSING, SHADE
 from electrain.spectra.axis import EnergyAxis
@@ -54,7 +54,7 @@ def _plot_spectra(panels: Sequence["Axes"], samples: Sequence[Sample], axis: Ene
         panel.axvline(0.0, color="0.3", linewidth=0.8, linestyle="--")
         band_gap = float(sample.values[BAND_GAP])
         gap = "" if np.isnan(band_gap) else f"   band gap {band_gap:.2f} eV"
-        panel.set_title(f"{readable_formula(sample.atoms)}{gap}", loc="left", fontsize=9)
+        panel.set_title(f"{readable_formula(sample.atoms.get_chemical_formula(mode="metal"))}{gap}", loc="left", fontsize=9)
         panel.set_xlim(low, high)
         panel.set_ylim(0, 1.08 * max(float(np.nanmax(values[shown], initial=0.0)), 1e-6))
         panel.tick_params(labelsize=8)
@@ -91,9 +91,3 @@ def plot_elements(panel: "Axes", structures: Iterable[Iterable[str]]) -> None:
     texts = {symbol: f"{n}" if n < 10_000 else f"{n / 1000:.0f}k" for symbol, n in counts.items()}
     plot_periodic_table(panel, {symbol: float(norm(n)) for symbol, n in counts.items()}, texts)
     panel.set_title(f"{len(counts)} elements; number of structures with each", loc="left", fontsize=10)
-
-
-def readable_formula(atoms: Atoms) -> str:
-    """Return the formula of a structure with subscripts, for matplotlib."""
-    formula = atoms.get_chemical_formula(mode="metal")
-    return "".join(f"$_{{{c}}}$" if c.isdigit() else c for c in formula)

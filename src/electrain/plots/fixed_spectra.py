@@ -14,9 +14,15 @@ Spectrum: TypeAlias = Any
 _NAMES = {"cm^-1": "wavenumber", "THz": "frequency"}
 
 
-def axis_label(unit: str) -> str:
-    """Return the label of an axis of frequencies or energies of phonons."""
-    return f"{_NAMES.get(unit, 'energy')} ({readable_unit(unit)})"
+def axis_label(kind: str | None, unit: str) -> str:
+    """Return the label of an axis.
+
+    :param kind: ``"energy"`` of electrons, relative to the Fermi level, or ``"frequency"`` of phonons.
+    :param unit: unit of the axis.
+    """
+    if kind == "energy":
+        return rf"$E - E_\mathrm{{F}}$ ({readable_unit(unit)})"
+    return f"{_NAMES.get(unit, 'phonon energy')} ({readable_unit(unit)})"
 
 
 def readable_unit(unit: str) -> str:
@@ -64,9 +70,7 @@ def plot_spectra(
     if spectra[0].quantity.fixed_axis == "energy":
         for panel in panels:
             panel.axvline(0.0, color="0.3", linewidth=0.8, linestyle="--")
-        panels[-1].set_xlabel(rf"$E - E_\mathrm{{F}}$ ({readable_unit(axis.unit)})")
-    else:
-        panels[-1].set_xlabel(axis_label(axis.unit))
+    panels[-1].set_xlabel(axis_label(spectra[0].quantity.fixed_axis, axis.unit))
     panels[0].set_xlim(low, high)
     figure.align_ylabels(panels)
     return figure

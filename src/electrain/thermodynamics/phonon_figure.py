@@ -38,7 +38,7 @@ def plot_phonons(results: Sequence[tuple[str, PhononThermodynamics]]) -> "Figure
     capacity.axhline(DULONG_PETIT, color="0.3", linewidth=0.8, linestyle="--", label=r"Dulong and Petit, $3R$")
     energy.axhline(0.0, color="0.6", linewidth=0.6)
     spectrum.set_xlim(max(axis.start, 0.0), axis.stop)
-    spectrum.set_xlabel(axis_label(axis.unit))
+    spectrum.set_xlabel(axis_label("frequency", axis.unit))
     spectrum.set_ylabel(f"phonon DOS ({readable_unit(axis.density_unit)}/atom)")
     capacity.set_ylabel(r"heat capacity $C_V$ (J/(mol K))")
     entropy.set_ylabel(r"entropy $S$ (J/(mol K))")

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from electrain.interface.quantities import quantity_of
+from electrain.plots.fixed_spectra import axis_label, readable_formula
 from electrain.plots.style import LINE, SHADE
 from electrain.spectra.fixed_axis import FixedAxis
 
-from ..figure import plot_elements, readable_formula
+from ..figure import plot_elements
 from .spectrum import FixedSpectrum
 
 if TYPE_CHECKING:
@@ -39,25 +40,18 @@ def plot_spectra_summary(
     panels = left.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
     for panel, index in zip(panels, shown, strict=True):
         _plot_spectrum(panel, axis, values[index])
-        panel.set_title(readable_formula(spectra[index].atoms), loc="left", fontsize=9)
+        panel.set_title(readable_formula(spectra[index].atoms.get_chemical_formula(mode="metal")), loc="left", fontsize=9)
     quantity = quantity_of(target)
     unit = "normalised" if quantity.intensive else axis.density_unit
     panels[0].set_ylabel(f"DOS ({unit})")
-    panels[-1].set_xlabel(_axis_label(target, axis))
+    panels[-1].set_xlabel(axis_label(quantity.fixed_axis, axis.unit))
     top, bottom = right.subplots(2, 1, height_ratios=(1, 1.5))
     sizes = np.ones(len(spectra)) if quantity.intensive else np.array([len(one.atoms) for one in spectra])
     _plot_scatter(top, axis, np.array(values) / sizes[:, None])
-    top.set_xlabel(_axis_label(target, axis))
+    top.set_xlabel(axis_label(quantity.fixed_axis, axis.unit))
     top.set_ylabel("DOS (normalised)" if quantity.intensive else f"DOS per atom ({axis.density_unit})")
     plot_elements(bottom, [one.atoms.get_chemical_symbols() for one in spectra])
     figure.savefig(path, dpi=130, format="png")
-
-
-def _axis_label(target: str, axis: FixedAxis) -> str:
-    if quantity_of(target).fixed_axis == "energy":
-        return rf"$E - E_\mathrm{{F}}$ ({axis.unit})"
-    unit = r"cm$^{-1}$" if axis.unit == "cm^-1" else axis.unit
-    return f"frequency ({unit})" if axis.unit in ("THz", "cm^-1") else f"energy of phonons ({unit})"
 
 
 def _plot_spectrum(panel: "Axes", axis: FixedAxis, values: NDArray[np.float64]) -> None:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from electrain.data.fixed.reading import SpectraPart
 from electrain.interface.quantities import quantity_of
+from electrain.plots.fixed_spectra import axis_label
 from electrain.plots.style import REFERENCE
 
 from ..distribution_figures import at_percentiles, position
@@ -84,7 +85,7 @@ def quartile_examples(
         error = f"RMSE {errors[index]:#.3g}{_before(_unit(part))}{whose}"
         name = "" if entry.name == entry.formula else f" ({entry.name})"
         finish(panel, title=f"{position(percentiles)}:  {entry.formula}{name}   {error}", ylabel="")
-    panels[-1].set_xlabel(_axis_label(part))
+    panels[-1].set_xlabel(axis_label(quantity_of(part.target).fixed_axis, part.axis.unit))
     figure.legend(
         *panels[0].get_legend_handles_labels(), loc="outside upper center", frameon=False, fontsize=8, ncols=4
     )
@@ -110,13 +111,6 @@ def _plot_example(panel: "Axes", part: SpectraPart, models: Mapping[str, Compare
     if quantity_of(part.target).fixed_axis == "energy":
         panel.axvline(0.0, color="0.3", linewidth=0.8, linestyle="--")
     panel.set_xlim(axis[0], axis[-1])
-
-
-def _axis_label(part: SpectraPart) -> str:
-    if quantity_of(part.target).fixed_axis == "energy":
-        return rf"$E - E_\mathrm{{F}}$ ({part.axis.unit})"
-    name = {"cm^-1": "wavenumber", "THz": "frequency"}.get(part.axis.unit, "phonon energy")
-    return f"{name} ({as_mathtext(part.axis.unit)})"
 
 
 def _unit(part: SpectraPart) -> str:
