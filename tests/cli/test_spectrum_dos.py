@@ -14,6 +14,7 @@ from electrain.calculators import SpectrumModel
 from electrain.cli import app
 from electrain.interface.quantities import ELECTRONIC_DOS, PHONON_DOS, PHONON_DOS_NORMALIZED
 from electrain.plots.fixed_spectra import plot_spectra
+from electrain.results import read_json
 from electrain.spectra.fixed_axis import FixedAxis
 
 TWO = [bulk("Si"), bulk("Si", cubic=True)]
@@ -56,6 +57,8 @@ def test_table_and_files(run, file, tmp_path):
         np.testing.assert_allclose(found["positions_angstrom"], spectrum.atoms.positions, atol=1e-6)
         assert (found["target"], found["formula"]) == (PHONON_DOS, spectrum.formula)
     assert [found["structure"] for found in content] == ["two.xyz, frame 0", "two.xyz, frame 1"]
+    with pytest.raises(ValueError, match=r"of mtt::dos, but .*out\.json contains mtt::phonon_dos, which json"):
+        read_json(tmp_path / "out.json")
     assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
 
 
