@@ -54,7 +54,9 @@ def _plot_spectra(panels: Sequence["Axes"], samples: Sequence[Sample], axis: Ene
         panel.axvline(0.0, color="0.3", linewidth=0.8, linestyle="--")
         band_gap = float(sample.values[BAND_GAP])
         gap = "" if np.isnan(band_gap) else f"   band gap {band_gap:.2f} eV"
-        panel.set_title(f"{readable_formula(sample.atoms.get_chemical_formula(mode="metal"))}{gap}", loc="left", fontsize=9)
+        panel.set_title(
+            f"{readable_formula(sample.atoms.get_chemical_formula(mode='metal'))}{gap}", loc="left", fontsize=9
+        )
         panel.set_xlim(low, high)
         panel.set_ylim(0, 1.08 * max(float(np.nanmax(values[shown], initial=0.0)), 1e-6))
         panel.tick_params(labelsize=8)

@@ -40,7 +40,9 @@ def plot_spectra_summary(
     panels = left.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
     for panel, index in zip(panels, shown, strict=True):
         _plot_spectrum(panel, axis, values[index])
-        panel.set_title(readable_formula(spectra[index].atoms.get_chemical_formula(mode="metal")), loc="left", fontsize=9)
+        panel.set_title(
+            readable_formula(spectra[index].atoms.get_chemical_formula(mode="metal")), loc="left", fontsize=9
+        )
     quantity = quantity_of(target)
     unit = "normalised" if quantity.intensive else axis.density_unit
     panels[0].set_ylabel(f"DOS ({unit})")
