@@ -83,7 +83,7 @@ def test_spectra_on_their_axis(tmp_path, monkeypatch, target, unit, labels):
     assert (tmp_path / "a.png").stat().st_size > 10_000
     panels = figures[0].axes
     assert (panels[0].get_ylabel(), panels[1].get_xlabel(), panels[2].get_ylabel()) == labels
-    assert [panel.get_title(loc="left") for panel in panels[:3]] == ["Si$_{2}$", "Al", "2 structures"]
+    assert [panel.get_title(loc="left") for panel in panels[:3]] == ["Si$_2$", "Al", "2 structures"]
     median = panels[2].lines[0].get_ydata()
     assert median[5] == pytest.approx(3.0 if target.endswith("normalized") else (3.0 / 2 + 3.0) / 2)
     assert np.isnan(median[-1])
