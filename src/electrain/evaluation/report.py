@@ -11,7 +11,6 @@ import numpy as np
 from electrain import __version__
 from electrain.data.reading import PreparedPart
 from electrain.files.replacing import replacing
-from electrain.plots.style import save_figure
 from electrain.pretrained import locate
 
 from .baselines import (
@@ -28,6 +27,7 @@ from .chunk_files import check_inputs, chosen_for_rotation, evaluate_part, open_
 from .distribution_figures import error_distribution, errors_by_element
 from .evaluated_ensemble import EvaluatedEnsemble, check_ensemble
 from .evaluated_model import EvaluatedModel
+from .figure_files import write_figures
 from .figures import NamedFigure, calibration_figure, errors_by_energy, errors_by_subset, learning_curve
 from .html_report import write_html
 from .parity import energy_parity, fermi_level_parity, gap_parity
@@ -272,12 +272,7 @@ def write_report(evaluation: Evaluation, folder: Path, say: Callable[[str], None
         write_channels(folder / "error_by_energy.csv", first.channels)
     say(f"wrote {folder}/summary.txt, .csv, .json, structures.csv")
     figures = report_figures(evaluation)
-    (folder / "figures").mkdir(exist_ok=True)
-    for item in figures:
-        for ending in ("png", "pdf"):
-            with replacing(folder / "figures" / f"{item.name}.{ending}") as temporary:
-                save_figure(item.figure, temporary)
-    say(f"wrote {folder}/figures/ ({counted(len(figures), 'figure')} as .png and .pdf)")
+    write_figures(folder, figures, say)
     has_viewer = chemiscope_library() is not None and np.isfinite(first.table.dos_errors()).any()
     write_html(
         folder / "report.html",

@@ -14,11 +14,11 @@ from electrain.data.fixed.reading import SpectraPart
 from electrain.files.replacing import replacing
 from electrain.interface.quantities import quantity_of
 from electrain.jobs.folder import JobFolder
-from electrain.plots.style import save_figure
 from electrain.pretrained import locate
 
 from ..chunk_files import check_inputs, open_predictions
 from ..evaluated_ensemble import check_ensemble
+from ..figure_files import write_figures
 from ..figures import NamedFigure
 from ..summary import Summary
 from ..tables import counted, short_names, with_unit, write_json
@@ -192,12 +192,7 @@ def write_report(evaluation: SpectraEvaluation, folder: Path, say: Callable[[str
     write_structures(folder / "structures.csv", evaluation.part, {**evaluation.models, **evaluation.baselines})
     say(f"wrote {folder}/summary.txt, .csv, .json, structures.csv")
     figures = report_figures(evaluation)
-    (folder / "figures").mkdir(exist_ok=True)
-    for item in figures:
-        for ending in ("png", "pdf"):
-            with replacing(folder / "figures" / f"{item.name}.{ending}") as temporary:
-                save_figure(item.figure, temporary)
-    say(f"wrote {folder}/figures/ ({counted(len(figures), 'figure')} as .png and .pdf)")
+    write_figures(folder, figures, say)
 
 
 def report_figures(evaluation: SpectraEvaluation) -> list[NamedFigure]:
