@@ -6,8 +6,8 @@
     electrain prepare ... -o species --split species
     electrain prepare ... -o systems --split crystal-system
 
-From 10 eV below the Fermi level to 5 eV above in steps of 0.1 eV, broadened by 0.3 eV; crystals whose bands do not
-reach up to there are left out.
+From 10 eV below the Fermi level to 5 eV above in steps of 0.1 eV, broadened by 0.3 eV, with the Fermi energy of the
+calculation, whose zero is the mean electrostatic potential; crystals whose bands do not reach up to there are left out.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import json
 from pathlib import Path
 
 import torch
+from ase.io import iread
 from tqdm import tqdm
 
 from electrain.data import read_extended_xyz
@@ -26,7 +27,7 @@ GRID = EnergyGrid(-10.0, 0.1, 151)
 SMEARING = 0.3  # eV
 
 
-def row(calculation: Calculation) -> dict[str, object] | None:
+def row(calculation: Calculation, fermi_energies: dict[str, float]) -> dict[str, object] | None:
     """A row of the table, `None` for a structure that is left out."""
     atoms, eigenvalues = calculation.atoms, torch.as_tensor(calculation.eigenvalues)
     last = float(GRID.energies()[-1])
@@ -42,7 +43,8 @@ def row(calculation: Calculation) -> dict[str, object] | None:
         },
         "energies": GRID.energies().tolist(),
         "dos": spectrum.tolist(),
-        "id": atoms.info.get("id"),
+        "id": atoms.info["id"],
+        "fermi_energy": fermi_energies[atoms.info["id"]],
     }
 
 
@@ -52,7 +54,9 @@ def main() -> None:
     parser.add_argument("structures", type=Path)
     parser.add_argument("table", type=Path)
     args = parser.parse_args()
-    found = (row(one) for one in tqdm(read_extended_xyz(args.structures)) if isinstance(one, Calculation))
+    fermi_energies = {str(atoms.info["id"]): float(atoms.info["efermi"]) for atoms in iread(args.structures, ":")}
+    calculations = (one for one in read_extended_xyz(args.structures) if isinstance(one, Calculation))
+    found = (row(one, fermi_energies) for one in tqdm(calculations))
     rows = [one for one in found if one is not None]
     args.table.write_text(json.dumps(rows))
     print(f"{len(rows)} crystals in {args.table}")
