@@ -75,6 +75,15 @@ def test_learns(monkeypatch, tmp_path):
     assert aligned[-1] < 0.4 * aligned[0]
 
 
+def test_validation_without_dropout(tmp_path):
+    """The network is in evaluation mode, but the model is not: targets lack baselines and scales."""
+    model, modes = make_model(), []
+    model.network.register_forward_hook(lambda network, *_: modes.append((network.training, torch.is_grad_enabled())))
+    model.register_forward_hook(lambda model, *_: modes.append(model.training))
+    train(new_trainer(num_epochs=2), model, make_dataset(ALL_TARGETS, FRAMES), tmp_path)
+    assert set(modes) == {(True, True), (False, False), True}
+
+
 def parameters_of(model):
     return dict(model.named_parameters())
 

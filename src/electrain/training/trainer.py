@@ -234,6 +234,8 @@ class SpectralTrainer(TrainerInterface[TrainerHypers]):
         """Return the errors of a training epoch, then of the validation set."""
         results = []
         for batches, update in ((run.loaders.train, run.step), (run.loaders.validation, None)):
+            # No dropout in validation. The model itself stays in training mode: targets lack baselines and scales.
+            run.model.network.train(update is not None)
             errors = EpochErrors(run.objective.terms, run.process)
             targets = run.model.dataset_info.targets
             results.append(
