@@ -4,45 +4,18 @@ import json
 
 import pytest
 from ase import Atoms
-from ase.build import bulk, molecule
-from ase.spacegroup import crystal
+from ase.build import bulk
 from real_calculations import SEMICONDUCTORS_AND_MOLECULES
 from typer.testing import CliRunner
 
 from electrain.cli import app
 from electrain.data import prepare_dataset
 from electrain.data.fixed import prepare_spectra
-from electrain.data.kind_splits import CRYSTAL_SYSTEMS, KindSplit, crystal_system, read_kind_split, split_by_kind
+from electrain.data.kind_splits import KindSplit, read_kind_split, split_by_kind
 from electrain.data.splits import identity_of
+from electrain.structures.crystal_systems import CRYSTAL_SYSTEMS, crystal_system
 
 pytestmark = pytest.mark.usefixtures("no_summary")
-
-
-def lattice(lengths, angles=(90, 90, 90)):
-    return Atoms("Po", cell=[*lengths, *angles], pbc=True)
-
-
-@pytest.mark.parametrize(
-    "atoms, expected",
-    [
-        (bulk("Si"), "cubic"),
-        (bulk("Mg"), "hexagonal"),
-        (crystal(["Si", "O"], [(0.4697, 0, 0), (0.4135, 0.2669, 0.1191)], spacegroup=152,
-                 cellpar=[4.916, 4.916, 5.405, 90, 90, 120]), "trigonal"),
-        (lattice((3, 3, 4)), "tetragonal"),
-        (lattice((3, 4, 5)), "orthorhombic"),
-        (lattice((3, 4, 5), (90, 100, 90)), "monoclinic"),
-        (lattice((3, 4, 5), (80, 100, 75)), "triclinic"),
-        (molecule("H2O"), None),
-        (Atoms("Si2", cell=[5, 5, 5], pbc=True), None),  # on top of each other
-    ],
-)  # fmt: skip
-def test_crystal_systems(atoms, expected):
-    assert crystal_system(atoms) == expected
-    if expected:
-        turned = atoms.copy()
-        turned.rotate(37, (1, 2, 3), rotate_cell=True)
-        assert crystal_system(turned) == expected
 
 
 def made(formulas, **info):

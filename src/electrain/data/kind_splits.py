@@ -3,28 +3,15 @@
 Kinds are numbers of elements, or crystal systems (DOSTransformer paper, appendix A.2).
 """
 
-import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from ase import Atoms
-from spglib import get_symmetry_dataset
+
+from electrain.structures.crystal_systems import CRYSTAL_SYSTEMS
 
 from .splits import Identity, related_structures
 
-CRYSTAL_SYSTEMS = ("cubic", "hexagonal", "trigonal", "tetragonal", "orthorhombic", "monoclinic", "triclinic")
-# first space group of each, in the order of the International Tables
-_FIRST_GROUPS = {
-    195: "cubic",
-    168: "hexagonal",
-    143: "trigonal",
-    75: "tetragonal",
-    16: "orthorhombic",
-    3: "monoclinic",
-    1: "triclinic",
-}
-TOLERANCE = 0.1  # A, that of the Materials Project
 SPECIES, CRYSTAL_SYSTEM = "species", "crystal-system"
 # Those of the paper
 _TRAINED_ON = {SPECIES: ("2", "3"), CRYSTAL_SYSTEM: CRYSTAL_SYSTEMS[:5]}
@@ -93,20 +80,6 @@ def checked_split(split: object) -> Any:
     if found is None:
         raise ValueError(f"expected a split by {' or '.join(_TRAINED_ON)}, got {split!r}")
     return found
-
-
-def crystal_system(atoms: Atoms) -> str | None:
-    """Return the crystal system found by spglib (tolerance 0.1 A); ``None`` if a structure is no crystal."""
-    if not atoms.pbc.all():
-        return None
-    cell = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
-    with warnings.catch_warnings():
-        # spglib announces that it will raise errors instead of returning nothing, whether or not there is one
-        warnings.simplefilter("ignore", DeprecationWarning)
-        found = get_symmetry_dataset(cell, TOLERANCE)
-    if found is None:
-        return None
-    return next(system for first, system in _FIRST_GROUPS.items() if found.number >= first)
 
 
 def split_by_kind(

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from electrain.interface.quantities import in_data_sets
 from electrain.spectra.axis import EnergyAxis
+from electrain.structures.crystal_systems import crystal_system
 
 from .axis import AxisSettings
 from .chunks import read_samples, read_table
-from .kind_splits import CRYSTAL_SYSTEM, KindSplit, crystal_system, split_by_kind
+from .kind_splits import CRYSTAL_SYSTEM, KindSplit, split_by_kind
 from .settings import Settings
 from .sources import Damage, has_frames
 from .splits import PARTS, Split, given_split, split_identities

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from electrain.jobs.folder import open_job
 from electrain.spectra.fixed_axis import FixedAxis
+from electrain.structures.crystal_systems import crystal_system
 
 from ..calculation import CalculationError, Rejected
-from ..kind_splits import CRYSTAL_SYSTEM, KindSplit, checked_split, crystal_system, split_by_kind
+from ..kind_splits import CRYSTAL_SYSTEM, KindSplit, checked_split, split_by_kind
 from ..prepare import NothingUsableError
 from ..sources import Source, find_sources
 from ..splits import PARTS, Split, given_split, identity_of, split_identities
