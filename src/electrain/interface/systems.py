@@ -71,7 +71,8 @@ def systems_to_batch(
     options: NeighborListOptions,
     element_of_type: torch.Tensor,
     known_types: list[int],
-    states: Optional[torch.Tensor],
+    states: Optional[torch.Tensor] = None,
+    crystal_systems: Optional[torch.Tensor] = None,
 ) -> Batch:
     """Concatenate systems with their neighbor lists.
 
@@ -80,6 +81,7 @@ def systems_to_batch(
     :param element_of_type: (largest atomic number + 1,) index of each element, -1 for unknown elements.
     :param known_types: atomic numbers that the model knows, for the error message.
     :param states: charges and spin multiplicities, for networks that read them.
+    :param crystal_systems: their numbers, likewise.
     :raises ValueError: for an unknown element.
     """
     device = systems[0].positions.device
@@ -107,6 +109,7 @@ def systems_to_batch(
         neighbors=ends[:, 1],
         cell_shifts=table[:, 2:],
         states=states,
+        crystal_systems=crystal_systems,
     )
 
 

@@ -17,6 +17,8 @@ class Batch(NamedTuple):
     cell_shifts: torch.Tensor  # (num_pairs, 3) int64 | atom j sits at position_j + shift @ cell
     # (num_systems, 2) int64 | charge (e) and spin multiplicity, for networks that read them
     states: torch.Tensor | None = None
+    # (num_systems,) int64 | 1 (cubic) to 7 (triclinic), 0 if unknown, for networks that read them
+    crystal_systems: torch.Tensor | None = None
 
 
 class Edges(NamedTuple):

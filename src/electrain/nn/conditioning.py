@@ -39,8 +39,8 @@ class StateEmbedding(nn.Module):
     def check(self, states: torch.Tensor) -> None:
         """Raise a ``ValueError`` for a charge or a multiplicity outside the range of the embedding."""
         charges, multiplicities = states.unbind(1)
-        _check_range("charge", charges, -self.max_charge, self.max_charge)
-        _check_range("spin multiplicity", multiplicities, 1, self.max_spin_multiplicity)
+        check_range("charge", charges, -self.max_charge, self.max_charge)
+        check_range("spin multiplicity", multiplicities, 1, self.max_spin_multiplicity)
 
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         """Charge and multiplicity (num_systems, 2) int64, both within range -> features (num_systems, width)."""
@@ -51,7 +51,8 @@ class StateEmbedding(nn.Module):
         return self.output(functional.silu(self.hidden(embedded)))
 
 
-def _check_range(quantity: str, values: torch.Tensor, lowest: int, highest: int) -> None:
+def check_range(quantity: str, values: torch.Tensor, lowest: int, highest: int) -> None:
+    """Raise a ``ValueError`` with the first structure whose value, of (num_systems,), is out of range."""
     known = (values >= lowest) & (values <= highest)
     if not bool(known.all()):
         worst = int(torch.argmin(known.to(torch.int64)))

@@ -12,6 +12,13 @@ from .selection import Selection
 from .shifted_spectra import ShiftedSpectra, SpectrumChannels
 
 
+class Request(NamedTuple):
+    """The outputs requested from a network."""
+
+    wanted: Dict[str, str]  # target -> "atom" or "system"; includes spectra from which others are read
+    features_of: List[str]  # targets whose last features are outputs
+
+
 class Predictions(NamedTuple):
     """Predicted numbers, and what entered the last linear maps, by name of the target."""
 
@@ -36,6 +43,7 @@ class Network(nn.Module):
     num_features = 0  # that enter the last linear map of an output
     node_width = 0  # features that `node_features` gives, for networks that take long-range ones
     reads_states = False  # whether charges and spin multiplicities are (`Batch.states`)
+    reads_crystal_systems = False  # whether those of the batch are; engines need not know them
 
     def __init__(self) -> None:
         super().__init__()

@@ -98,7 +98,8 @@ def make_loaders(
     neighbor_lists = get_requested_neighbor_lists(model)
     transforms = _shared_transforms(model, targets, process.device)
     for part, datasets in (("training", train_datasets), ("validation", val_datasets)):
-        _warn_of_missing_inputs(list(model.requested_inputs()), part, datasets)
+        _warn_of_missing_inputs(list(model.requested_inputs()), "0 and 1", part, datasets)
+        _warn_of_missing_inputs(model.optional_inputs(), "0 (unknown) for all structures", part, datasets)
     augmenter = O3Augmenter(target_info_dict=targets, extra_data_info_dict=model.dataset_info.extra_data)
     collate = Collate(list(targets), transforms, augmenter)
     num_workers = get_num_workers() if hypers["num_workers"] is None else hypers["num_workers"]
@@ -124,17 +125,17 @@ def make_loaders(
     )
 
 
-def _warn_of_missing_inputs(inputs: list[str], part: str, datasets: Datasets) -> None:
+def _warn_of_missing_inputs(inputs: list[str], defaults: str, part: str, datasets: Datasets) -> None:
     for dataset in datasets:
         missing = [name for name in inputs if len(dataset) > 0 and name not in dataset[0]._fields]
         if missing:
             logging.warning(
-                f"The model reads {' and '.join(missing)}, but the {part} set has none (`extra_data`); using 0 and 1"
+                f"The model reads {' and '.join(missing)}, but the {part} set has none (`extra_data`); using {defaults}"
             )
 
 
 def _shared_transforms(model: Any, targets: dict[str, TargetInfo], device: torch.device) -> list[Any]:
-    """Charges, and targets without baselines and scales; loader processes work in float64 on the CPU."""
+    """Inputs, and targets without baselines and scales; loader processes work in float64 on the CPU."""
     stresses = [name for name in targets if quantity_of(name).per_volume]
 
     def refuse_stress_without_volume(systems: Any, batch_targets: Any, extra: Any) -> Any:
@@ -144,7 +145,7 @@ def _shared_transforms(model: Any, targets: dict[str, TargetInfo], device: torch
         return systems, batch_targets, extra
 
     transforms: list[Any] = []
-    inputs = list(model.requested_inputs())
+    inputs = [*model.requested_inputs(), *model.optional_inputs()]
     if inputs:
         transforms.append(get_system_data_transform(inputs))
     if stresses:

@@ -217,7 +217,7 @@ def _batches(
     """Yield systems in the model's precision, and targets in their own precision, on the model's device."""
     model.model.eval()  # with baselines and scales
     parameter = next(model.model.network.parameters())
-    attach_inputs = get_system_data_transform(list(model.model.requested_inputs()))
+    attach_inputs = get_system_data_transform([*model.model.requested_inputs(), *model.model.optional_inputs()])
     for batch in model._get_dataloader(datasets, batch_size, is_distributed=is_distributed):
         systems, targets, _ = attach_inputs(*unpack_batch(batch))
         systems = [system.to(device=parameter.device, dtype=parameter.dtype) for system in systems]

@@ -33,13 +33,17 @@ FRAMES = list(STRUCTURES.values())
 
 
 def make_network(**options):
+    return varied(make_network_untouched(**options))
+
+
+def make_network_untouched(**options):
     torch.manual_seed(0)
     hypers = {**get_default_hypers("dos_transformer")["model"], **SMALL, **options}
     network = DOSTransformer.make_network(hypers, ELEMENTS, None)
     for kind in KINDS:
         network.add_output(kind, SIZE, kind)
     network.add_output("number", 1, "sum")
-    return varied(network)
+    return network.double().eval()
 
 
 @pytest.fixture(scope="module")
@@ -73,10 +77,11 @@ def attention(layer, energy, rows, weights):
     return energy + perceptron(layer.feedforward, normalized(layer.normalize, energy))
 
 
-def decoded(head, rows, weights, pooled):
+def decoded(head, rows, weights, pooled, crystal_system=None):
     """Equation 3 for all energies."""
     found = []
     for energy in head.decoder.embeddings:
+        energy = energy if crystal_system is None else energy + head.prompt.vectors[crystal_system]
         for layer in head.layers:
             energy = attention(layer, energy, rows, weights)
         shift = linear(head.decoder.project, pooled) if hasattr(head.decoder.project, "weight") else pooled
@@ -149,6 +154,102 @@ def test_energies_differ_even_for_one_atom(network):
     """Equation 2 alone, without a residual connection, gives all energies the same value there."""
     values = predict(network, batch_of(STRUCTURES["one-atom cell"]))[0]
     assert (values.diff().abs() > 1e-3).all()
+
+
+# --- the prompt for each crystal system ------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def prompted():
+    return make_network(crystal_system_prompt=True)
+
+
+def in_systems(batch, *numbers):
+    return batch._replace(crystal_systems=torch.tensor(numbers))
+
+
+def test_prompts(prompted):
+    """They are added to the energies before these attend, with the system of the structure to which an atom belongs."""
+    batch = in_systems(batch_of(STRUCTURES["isolated atom"], STRUCTURES["molecule"], STRUCTURES["bulk"]), 0, 7, 2)
+    nodes, pairs = prompted(batch).nodes.detach(), pairs_of(batch, prompted.pairs)
+    for system, found in enumerate(predict(prompted, batch)):
+        rows = nodes[batch.system_of_atom == system]
+        number = int(batch.crystal_systems[system])
+        expected = decoded(prompted.head("mean"), rows, [1.0] * len(rows), rows.mean(dim=0), number).detach()
+        torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+    chosen = [1, 3, 4, len(nodes) - 1]
+    for atom, found in zip(chosen, predict(prompted, batch, "sum", "atom", chosen), strict=True):
+        own = [(nodes[neighbor], cutoff) for center, neighbor, _, cutoff in pairs if center == atom]
+        rows, weights = [nodes[atom], *(row for row, _ in own)], [1.0, *(weight for _, weight in own)]
+        number = int(batch.crystal_systems[batch.system_of_atom[atom]])
+        expected = decoded(prompted.head("sum"), rows, weights, nodes[atom], number).detach()
+        torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_prompts_in_batches(prompted, name):
+    """A batch is its structures; the eight prompts differ; all of it in parts, too."""
+    frames, numbers = many(), [n % 8 for n in range(15)]
+    batch = in_systems(batch_of(*frames), *numbers)
+    whole = prompted.predict(prompted(batch), {name: "system"}, [], select(batch)).values[name].detach()
+    prompted.head(name).decoder.at_once = 2
+    torch.testing.assert_close(predict(prompted, batch, name), whole, rtol=1e-12, atol=1e-12)
+    for row, atoms, number in zip(whole, frames, numbers, strict=True):
+        alone = predict(prompted, in_systems(batch_of(atoms), number), name)[0] if len(atoms) else torch.zeros_like(row)
+        torch.testing.assert_close(row, alone, rtol=1e-10, atol=1e-10)
+    different = predict(prompted, in_systems(batch_of(*[STRUCTURES["bulk"]] * 8), *range(8)), name)
+    assert (torch.cdist(different, different) + torch.eye(8)).min() > 1e-3
+
+
+def test_numbers_have_no_prompt(prompted):
+    """An energy would jump where the symmetry changes."""
+    batch = batch_of(STRUCTURES["bulk"], STRUCTURES["bulk"])
+    first, second = predict(prompted, in_systems(batch, 1, 7), "number")
+    torch.testing.assert_close(first, second, rtol=0, atol=0)
+
+
+def test_without_prompt_nothing_changes():
+    """The option adds prompts, all zero, and draws no random number, so that all other weights are the same."""
+    plain, on = make_network_untouched(), make_network_untouched(crystal_system_prompt=True)
+    state = plain.state_dict()
+    prompts = {f"heads.{name}.prompt.vectors" for name in KINDS}
+    assert set(on.state_dict()) == {*state, *prompts}
+    assert all(torch.equal(values, state.get(name, torch.zeros(8, 4))) for name, values in on.state_dict().items())
+    batch = batch_of(*FRAMES)
+    for name in KINDS:
+        found = predict(on, in_systems(batch, *[3] * len(FRAMES)), name)
+        torch.testing.assert_close(found, predict(plain, batch, name), rtol=0, atol=0)
+
+
+def test_hidden_crystal_systems(prompted):
+    """A tenth of them in training, others in every step, the same after the same seed."""
+    numbers = torch.arange(1, 8).repeat(600)
+    prompted.train()
+    torch.manual_seed(3)
+    first, second = (prompted.crystal_systems(numbers) for _ in range(2))
+    torch.manual_seed(3)
+    assert torch.equal(prompted.crystal_systems(numbers), first) and not torch.equal(first, second)
+    assert (first == 0).double().mean() == pytest.approx(0.1, abs=0.02)
+    assert torch.equal(first[first > 0], numbers[first > 0])
+    batch = in_systems(batch_of(*[STRUCTURES["isolated atom"]] * 70), *numbers[:70])
+    torch.manual_seed(3)
+    hidden = prompted(batch).crystal_systems
+    torch.manual_seed(3)
+    assert torch.equal(hidden, prompted.crystal_systems(numbers[:70])) and 0 in hidden
+    prompted.eval()
+    assert torch.equal(prompted(batch).crystal_systems, numbers[:70])
+
+
+@pytest.mark.parametrize("number", [8, -1])
+def test_crystal_systems_that_do_not_exist(prompted, number):
+    message = f"structure 1 of the batch has the crystal system {number}, but the model knows 0 to 7"
+    with pytest.raises(ValueError, match=message):
+        prompted(in_systems(batch_of(*FRAMES[:2]), 0, number))
+
+
+def test_no_crystal_systems(prompted):
+    with pytest.raises(ValueError, match=r"reads crystal systems .* but the batch has none"):
+        prompted(batch_of(*FRAMES))
 
 
 # --- structures in batches -------------------------------------------------------------------------------------
@@ -260,10 +361,13 @@ def test_all_parameters_get_a_gradient():
     assert all(name.endswith("key.bias") for name in without)  # the same for all keys, which softmax does not see
 
 
-@pytest.mark.parametrize("options", [{}, {"atom_features": "one_hot", "energy_width": 6, "feedforward_width": 0}])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"atom_features": "one_hot", "energy_width": 6, "feedforward_width": 0}, {"crystal_system_prompt": True}],
+)
 def test_scripted(options):
     network = make_network(**options)
-    batch = batch_of(*FRAMES)
+    batch = in_systems(batch_of(*FRAMES), *range(len(FRAMES)))
     scripted = torch.jit.script(network)
     wanted = {"mean": "system", "sum": "atom", "number": "system"}
     for _ in range(2):

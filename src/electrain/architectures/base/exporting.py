@@ -44,6 +44,8 @@ def export_model(model: Any, metadata: Optional[ModelMetadata]) -> AtomisticMode
     if model.fixed_axes:
         axes = {name: axis.to_dict() for name, axis in model.fixed_axes.items()}
         merged.extra = {**merged.extra, "fixed_axes": json.dumps(axes)}
+    if model.optional_inputs():
+        merged.extra = {**merged.extra, "optional_inputs": json.dumps(model.optional_inputs())}
     return AtomisticModel(model.eval(), merged, capabilities)
 
 

@@ -1,7 +1,7 @@
 """The model of all architectures, which connects metatomic's systems, metatensor's maps and a plain-tensor network."""
 
 from collections.abc import Mapping
-from typing import Any, Dict, List, Literal, NamedTuple, Optional
+from typing import Any, Dict, List, Literal, Optional
 
 import torch
 from metatensor.torch import Labels, TensorMap
@@ -16,10 +16,10 @@ from electrain.files.upgrades import Upgrade, upgrade
 from electrain.interface.capabilities import check_outputs_exist
 from electrain.interface.layouts import OutputLayout, symmetric_stress
 from electrain.interface.quantities import DENSITY_OF_STATES, last_layer_features_name, quantity_of
-from electrain.interface.states import read_states, state_inputs
+from electrain.interface.states import CRYSTAL_SYSTEM, read_crystal_systems, read_states, state_inputs
 from electrain.interface.systems import SampleLabels, element_table, features_output, select, systems_to_batch
 from electrain.nn.batch import Batch
-from electrain.nn.network import Network
+from electrain.nn.network import Network, Request
 from electrain.nn.selection import Selection, means_over_atoms, of_selected
 from electrain.nn.spectrum_convolution import SpectrumConvolution
 from electrain.spectra.axis import EnergyAxis
@@ -33,13 +33,6 @@ from .long_range import LongRange
 from .restarts import remove_output, restart_model
 from .targets import axis_of, check_target_set, checked_dataset_info, fixed_axes_of, head_options, spectrum_read_for
 from .unpaired_electrons import unpaired_electrons
-
-
-class Request(NamedTuple):
-    """The outputs requested from a network."""
-
-    wanted: Dict[str, str]  # target -> "atom" or "system"; includes spectra from which others are read
-    features_of: List[str]  # targets whose last features are outputs
 
 
 class SpectralModel(ModelInterface):
@@ -86,7 +79,7 @@ class SpectralModel(ModelInterface):
         self.register_buffer("element_of_type", element_table(self.atomic_types))
 
         self.network = self.make_network(hypers, self.atomic_types, axis)
-        self.reads_states: bool = self.network.reads_states
+        self.reads_states, self.reads_crystal_systems = self.network.reads_states, self.network.reads_crystal_systems
         self.spectrum_heads, self.layouts = torch.nn.ModuleDict(), torch.nn.ModuleDict()
         self.outputs = {
             "feature": ModelOutput(sample_kind="atom", description="features of the last layers of the network")
@@ -168,6 +161,10 @@ class SpectralModel(ModelInterface):
         """Request charge and spin multiplicity, if the network reads them."""
         return state_inputs() if self.reads_states else {}
 
+    def optional_inputs(self) -> list[str]:
+        """Return what is read if a structure has it, but not requested, because most engines could not provide it."""
+        return [CRYSTAL_SYSTEM] if self.reads_crystal_systems else []
+
     # metatomic compares the signature with exactly these annotations; it does not accept `list` and `dict`
     def forward(
         self,
@@ -207,7 +204,8 @@ class SpectralModel(ModelInterface):
     def read(self, systems: list[System]) -> Batch:
         """Convert metatomic's systems to the input of the network."""
         states = read_states(systems) if self.reads_states else None
-        return systems_to_batch(systems, self.neighbor_list, self.element_of_type, self.atomic_types, states)
+        crystal = read_crystal_systems(systems) if self.reads_crystal_systems else None
+        return systems_to_batch(systems, self.neighbor_list, self.element_of_type, self.atomic_types, states, crystal)
 
     def request(self, outputs: dict[str, ModelOutput]) -> Request:
         """Return the predictions that these outputs require from the network."""

@@ -55,6 +55,9 @@ class ModelHypers(SpectralModelHypers):
     pooling: Literal["mean", "sum"] = "mean"
     """For spectra of whole structures, which are not sums over atoms: how the features of atoms are pooled. With
     ``sum``, as published, a supercell has another spectrum than its unit cell."""
+    crystal_system_prompt: bool = False
+    """Read the crystal system of each structure, from ``extra_data`` of the training set or ``mtt::crystal_system`` of
+    the systems: it changes how the energies of all spectra attend to atoms. It may be unknown."""
 
 
 class FinetuneHypers(training.FinetuneHypers):

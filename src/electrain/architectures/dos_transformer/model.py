@@ -12,6 +12,7 @@ from electrain.nn.cutoff import Cutoff
 from electrain.spectra.axis import EnergyAxis
 
 from .network import DOSTransformerNetwork, EnergyTransformerShape
+from .upgrades import MODEL_UPGRADES
 
 
 class DOSTransformer(SpectralModel):
@@ -25,7 +26,8 @@ class DOSTransformer(SpectralModel):
     architecture = "dos_transformer"
     scalars_only = True  # the network reads distances, which do not turn with a structure
 
-    __checkpoint_version__ = 1
+    upgrades = MODEL_UPGRADES
+    __checkpoint_version__ = 2
     __default_metadata__ = ModelMetadata(references={"architecture": ["https://arxiv.org/abs/2303.07000"]})
 
     @staticmethod

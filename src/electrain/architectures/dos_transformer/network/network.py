@@ -8,6 +8,7 @@ from torch import nn
 
 from electrain.nn.atom_inputs import AtomInputs
 from electrain.nn.batch import Batch
+from electrain.nn.crystal_systems import CrystalSystems
 from electrain.nn.cutoff import Cutoff
 from electrain.nn.edges import find_edges
 from electrain.nn.graph_network import GraphNetwork
@@ -44,6 +45,8 @@ class DOSTransformerNetwork(Network):
         super().__init__()
         self.pairs, self.shape, self.pooling = cutoff, shape, pooling
         self.num_features = width
+        self.reads_crystal_systems = shape.crystal_system_prompt
+        self.crystal_systems = CrystalSystems()
         self.graph_network = GraphNetwork(
             inputs,
             radius=cutoff.radius,
@@ -73,10 +76,14 @@ class DOSTransformerNetwork(Network):
         return True
 
     def forward(self, batch: Batch) -> Features:
-        """Compute the features of all atoms of a batch."""
+        """Compute the features of all atoms of a batch.
+
+        :raises ValueError: for crystal systems that are missing or do not exist, if the network reads them.
+        """
+        crystal_systems = self.crystal_systems(batch.crystal_systems) if self.reads_crystal_systems else None
         graph = find_edges(batch, self.pairs)
         nodes = self.graph_network(batch.elements, graph)
-        return Features(nodes, batch.system_of_atom, len(batch.cells), graph)
+        return Features(nodes, batch.system_of_atom, len(batch.cells), graph, crystal_systems)
 
     @torch.jit.export
     def pooled_features(self, features: Features) -> PooledFeatures:
