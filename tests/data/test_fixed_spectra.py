@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
-from ase.build import bulk
+from ase.build import bulk, molecule
 from metatrain.utils.architectures import get_default_hypers
 from metatrain.utils.data import DatasetInfo, get_dataset
 from metatrain.utils.omegaconf import expand_dataset_config
@@ -138,6 +138,27 @@ def test_from_a_table_to_metatrain(write_csv, prepare, monkeypatch, form):
     check_parts(prepared)
     with pytest.raises(ValueError, match=r"has spectra on a fixed axis \(mtt::phonon_dos\)"):
         PreparedPart(prepared.folder, "test")
+
+
+@pytest.mark.parametrize("form", ["xyz", "zip", "memmap"])
+def test_crystal_systems(write_csv, prepare, monkeypatch, form):
+    """Are written for all structures, and read by `mtt train options.yaml`."""
+    trained = [bulk("Si"), bulk("Mg"), molecule("OH", vacuum=4.0)]
+    prepared = prepare(write_csv([*trained, bulk("Ti"), bulk("C")], split=PARTS), form=form, split=None)
+    monkeypatch.chdir(prepared.folder)
+    options, name = OmegaConf.load("options.yaml"), "mtt::crystal_system"
+    for part, numbers in (("training", [1, 2, 0]), ("validation", [2]), ("test", [1])):
+        (expanded,) = expand_dataset_config(options[f"{part}_set"])
+        dataset, _, info = get_dataset(expanded)
+        assert [sample._asdict()[name].block().values.tolist() for sample in dataset] == [[[n]] for n in numbers]
+        assert info[name].sample_kind == "system"
+    assert "# 1: cubic, 2: hexagonal, 3: trigonal, 4: tetragonal," in (prepared.folder / "options.yaml").read_text()
+
+
+def test_molecules_have_no_crystal_system(write_csv, prepare):
+    """So nothing is said of it."""
+    prepared = prepare(write_csv([molecule(name) for name in ("CO", "OH", "CN", "O2", "N2")]), form="xyz")
+    assert not any("extra_data" in line for line in (prepared.folder / "options.yaml").read_text().splitlines())
 
 
 def check_parts(prepared):

@@ -10,7 +10,9 @@ from electrain import __version__
 from electrain.files.replacing import atomically, naming
 from electrain.interface.manifests import fixed_axes_to_manifest
 from electrain.interface.quantities import quantity_of
+from electrain.interface.states import CRYSTAL_SYSTEM
 from electrain.structures.checks import formula_of
+from electrain.structures.crystal_systems import CRYSTAL_SYSTEMS, KEY
 
 from ..options import NOT_HELD_OUT, OTHER_SET, network_lines, recipe_lines
 from ..recipes import recipe_for
@@ -60,6 +62,14 @@ training_set:
       unit: ""
       description: "{label}"
 """
+_CRYSTAL_SYSTEMS = """\
+  # {systems}; 0: unknown.
+  # Read by dos_transformer with `crystal_system_prompt: true`, and by nothing else.
+  extra_data: &extra_data
+    "{name}":
+      type: scalar
+"""
+_SAME_EXTRA_DATA = "  extra_data: *extra_data\n"
 # of the network for few data: which quantity is read from what does not matter here
 _WITHOUT_MEANING = "band_gap_from"
 
@@ -143,10 +153,17 @@ def options_yaml(prepared: PreparedSpectra) -> str:
         size=axis.size,
         label=quantity.label,
     )
+    has_crystals = any(spectrum.atoms.pbc.all() for spectra in prepared.parts.values() for spectrum in spectra)
+    same = ""
+    if has_crystals:
+        systems = ", ".join(f"{number}: {system}" for number, system in enumerate(CRYSTAL_SYSTEMS, start=1))
+        text += _CRYSTAL_SYSTEMS.format(name=CRYSTAL_SYSTEM, systems=systems)
+        text += f"      key: {KEY}\n" if prepared.form == "xyz" else ""
+        same = _SAME_EXTRA_DATA
     if prepared.split.validates_on_training_set:
         text += NOT_HELD_OUT
     source = "train" if prepared.split.validates_on_training_set else "validation"
-    text += OTHER_SET.format(part="validation", source=source, suffix=suffix)
+    text += OTHER_SET.format(part="validation", source=source, suffix=suffix) + same
     if "test" in prepared.parts:
-        text += OTHER_SET.format(part="test", source="test", suffix=suffix)
+        text += OTHER_SET.format(part="test", source="test", suffix=suffix) + same
     return text
