@@ -152,6 +152,8 @@ def test_crystal_systems(write_csv, prepare, monkeypatch, form):
         dataset, _, info = get_dataset(expanded)
         assert [sample._asdict()[name].block().values.tolist() for sample in dataset] == [[[n]] for n in numbers]
         assert info[name].sample_kind == "system"
+    given = [atoms.info.get("crystal_system") for atoms in SpectraPart(prepared.folder, "train").structures]
+    assert given == ([1, 2, 0] if form == "xyz" else [None] * 3)
     assert "# 1: cubic, 2: hexagonal, 3: trigonal, 4: tetragonal," in (prepared.folder / "options.yaml").read_text()
 
 

@@ -10,6 +10,7 @@ from electrain.structures.crystal_systems import (
     CRYSTAL_SYSTEMS,
     crystal_system,
     crystal_system_number,
+    given_crystal_system,
     read_crystal_system,
 )
 
@@ -53,6 +54,7 @@ def test_given(given, expected):
     atoms = bulk("Si")
     atoms.info["crystal_system"] = given
     assert read_crystal_system(atoms) == expected
+    assert given_crystal_system(atoms) == (None if given is None else expected)
 
 
 @pytest.mark.parametrize("given", ["hR", 8, -1, 1.5, np.nan, np.zeros(3), ""])

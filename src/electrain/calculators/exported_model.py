@@ -11,9 +11,12 @@ from metatomic.torch import ModelEvaluationOptions, ModelOutput, System, pick_de
 from numpy.typing import NDArray
 from vesin.metatomic import neighbor_lists_for_model
 
-from electrain.interface.ase_systems import add_inputs, read_input, to_system
+from electrain.files.models import optional_inputs_of
+from electrain.interface.ase_systems import add_inputs, add_number, read_input, to_system
+from electrain.interface.states import CRYSTAL_SYSTEM
 from electrain.nn.precision import MatmulPrecision
 from electrain.structures.checks import check_known_elements, check_structure, formula_of
+from electrain.structures.crystal_systems import given_crystal_system, read_crystal_system
 
 from .opening import Opened
 from .structures import Structure, iterate_atoms
@@ -42,6 +45,7 @@ class ExportedModel:
         # No skin, because lists are never reused for a second, similar structure.
         self._neighbor_lists = neighbor_lists_for_model("angstrom", loaded, skin=0.0)
         self._inputs = list(loaded.requested_inputs(use_new_names=True))
+        self._reads_crystal_systems = CRYSTAL_SYSTEM in optional_inputs_of(loaded)
         self._unread_inputs = UnreadInputs(self.name, self._inputs)
         self._atomic_numbers = sorted(capabilities.atomic_types)
 
@@ -57,12 +61,15 @@ class ExportedModel:
         ``atoms.info`` has no effect.
 
         :raises ValueError: for no atoms, unknown elements, positions that are not finite, atoms on top of each other,
-            or a charge or spin multiplicity in ``atoms.info`` that is not an integer, if the model reads them.
+            or a charge or spin multiplicity in ``atoms.info`` that is not an integer, or a crystal system there that
+            does not exist, if the model reads them.
         """
         check_structure(atoms)
         check_known_elements(atoms, self._atomic_numbers)
         for name in self._inputs:
             read_input(atoms, name)
+        if self._reads_crystal_systems:
+            given_crystal_system(atoms)
         self._unread_inputs.check(atoms)
 
     def _checked(self, structures: Iterable[Structure]) -> Iterator[Atoms]:
@@ -99,6 +106,8 @@ class ExportedModel:
             calculator.add_neighbor_list(systems)
         for system, atoms in zip(systems, batch, strict=True):
             add_inputs(system, atoms, self._inputs)
+            if self._reads_crystal_systems:
+                add_number(system, CRYSTAL_SYSTEM, read_crystal_system(atoms))
         return [system.to(dtype=self._dtype, device=self.device) for system in systems]
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from electrain.files.own_files import expecting
 from electrain.interface.manifests import REMEDY
 from electrain.interface.quantities import Quantity
+from electrain.structures.crystal_systems import KEY
 
 from .readers.common import plain_structure
 from .readers.extended_xyz import found_in
@@ -38,9 +39,11 @@ def read_frames(path: Path, form: str, quantities: Sequence[Quantity], num_chann
 
 def _read_xyz(path: Path, quantities: Sequence[Quantity], num_channels: int) -> Iterator[Frame]:
     for atoms in ase.io.iread(path, format="extxyz"):
-        found = found_in(atoms)
+        found, structure = found_in(atoms), plain_structure(atoms)
+        if KEY in atoms.info:  # which may be another one than that of the structure alone, if it is a snapshot
+            structure.info[KEY] = atoms.info[KEY]
         yield (
-            plain_structure(atoms),
+            structure,
             {quantity.name: np.asarray(found[quantity.key], dtype=np.float64) for quantity in quantities},
         )
 

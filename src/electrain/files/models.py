@@ -137,6 +137,11 @@ def fixed_axes_of(model: AtomisticModel) -> dict[str, FixedAxis]:
         raise ModelFileError(f"the metadata of the model have no complete fixed_axes: {error}") from error
 
 
+def optional_inputs_of(model: AtomisticModel) -> list[str]:
+    """Return what a model reads if structures have it, although it does not request it."""
+    return list(json.loads(model.metadata().extra.get("optional_inputs", "[]")))
+
+
 def smearing_of(model: AtomisticModel) -> float | None:
     """Return the smearing of a model's training data in eV, if it is in the metadata."""
     axis = energy_axis_of(model)

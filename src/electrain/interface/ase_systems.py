@@ -79,7 +79,12 @@ def _is_default(atoms: Atoms, name: str, key: str) -> bool:
 def add_inputs(system: System, atoms: Atoms, names: Collection[str]) -> None:
     """Add the values of :func:`read_input` to a system, for models that request them."""
     for name in names:
-        values = system.positions.new_full((1, 1), read_input(atoms, name))
-        samples = Labels(["system"], torch.tensor([[0]], dtype=torch.int32))
-        block = TensorBlock(values, samples, [], Labels.range(name, 1))
-        system.add_data(name, TensorMap(Labels.single(), [block]))
+        add_number(system, name, read_input(atoms, name))
+
+
+def add_number(system: System, name: str, number: int) -> None:
+    """Add a number of the whole structure to a system."""
+    values = system.positions.new_full((1, 1), number)
+    samples = Labels(["system"], torch.tensor([[0]], dtype=torch.int32))
+    block = TensorBlock(values, samples, [], Labels.range(name.rpartition("::")[2], 1))
+    system.add_data(name, TensorMap(Labels.single(), [block]))

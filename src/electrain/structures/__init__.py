@@ -1,1 +1,1 @@
-"""Atomic structures: checks before any computation, and files."""
+"""Atomic structures: checks before any computation, crystal systems, and files."""

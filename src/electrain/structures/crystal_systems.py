@@ -42,14 +42,16 @@ def crystal_system_number(atoms: Atoms) -> int:
     return 0 if name is None else 1 + CRYSTAL_SYSTEMS.index(name)
 
 
-def read_crystal_system(atoms: Atoms) -> int:
-    """Return ``atoms.info["crystal_system"]``, a name or a number, or else what :func:`crystal_system_number` finds.
+def given_crystal_system(atoms: Atoms) -> int | None:
+    """Return the number of the crystal system in ``atoms.info["crystal_system"]``, ``None`` if there is none.
+
+    It may be there by its name or as a number.
 
     :raises ValueError: for anything that is neither a crystal system nor a number from 0 to 7.
     """
     value: Any = atoms.info.get(KEY)
     if value is None:
-        return crystal_system_number(atoms)
+        return None
     if isinstance(value, str) and value.lower() in CRYSTAL_SYSTEMS:
         return 1 + CRYSTAL_SYSTEMS.index(value.lower())
     try:
@@ -62,3 +64,9 @@ def read_crystal_system(atoms: Atoms) -> int:
         f"expected one of {', '.join(CRYSTAL_SYSTEMS)}, or its number from 1 to {len(CRYSTAL_SYSTEMS)} in this order "
         f"(0: unknown), as {KEY} in atoms.info, got {value!r}"
     )
+
+
+def read_crystal_system(atoms: Atoms) -> int:
+    """Return the number in ``atoms.info``, see :func:`given_crystal_system`, otherwise that which spglib finds."""
+    given = given_crystal_system(atoms)
+    return crystal_system_number(atoms) if given is None else given

@@ -19,10 +19,12 @@ from metatrain.utils.io import model_from_checkpoint
 from omegaconf import OmegaConf
 from phonons import AXIS, FIXED_AXES, PHONON_TARGETS, phonon_rows
 from slow_graphs import varied
-from tiny_models import ELEMENTS, request, scalar_info, target_infos, to_systems
+from tiny_models import ELEMENTS, GRID_HYPERS, dataset_info, request, scalar_info, target_infos, to_systems
 
 from electrain.architectures.dos_transformer.model import DOSTransformer
-from electrain.interface.quantities import PHONON_DOS, PHONON_DOS_NORMALIZED
+from electrain.calculators import ElectronicStructureModel, SpectrumModel
+from electrain.calculators.hot_electrons import with_hot_electrons
+from electrain.interface.quantities import DENSITY_OF_STATES, PHONON_DOS, PHONON_DOS_NORMALIZED
 
 CRYSTAL_SYSTEM = "mtt::crystal_system"
 SMALL = {
@@ -36,10 +38,11 @@ SMALL = {
 FRAMES = [bulk("Si"), bulk("SiC", "zincblende", a=4.36), Atoms("OC", positions=[[0, 0, 0], [0, 0, 1.2]])]
 
 
-def make_model(**options):
+def make_model(info=None, **options):
     torch.manual_seed(0)
-    infos = {name: scalar_info(name, AXIS.size, "") for name in PHONON_TARGETS}
-    info = DatasetInfo("angstrom", ELEMENTS, {**infos, **target_infos(("energy",))})
+    if info is None:
+        infos = {name: scalar_info(name, AXIS.size, "") for name in PHONON_TARGETS}
+        info = DatasetInfo("angstrom", ELEMENTS, {**infos, **target_infos(("energy",))})
     hypers = {**get_default_hypers("dos_transformer")["model"], **SMALL, "crystal_system_prompt": True, **options}
     model = DOSTransformer(copy.deepcopy(hypers), info)
     varied(model.network)
@@ -131,6 +134,43 @@ def test_other_models_do_not_read_it():
     assert plain.optional_inputs() == [] and "optional_inputs" not in plain.export().metadata().extra
     found = [spectra(plain, in_systems(FRAMES, numbers, plain)) for numbers in ([1, 2, 3], [None] * 3)]
     torch.testing.assert_close(*found, rtol=0, atol=0)
+
+
+# --- structures of ASE -----------------------------------------------------------------------------------------
+
+
+def called(atoms, system):
+    atoms = atoms.copy()
+    atoms.info["crystal_system"] = system
+    return atoms
+
+
+def test_spectra_of_atoms_in_ase(model, exported):
+    """The crystal system is found, unless it is given."""
+    predictor = SpectrumModel(exported, "cpu", target=PHONON_DOS)
+    frames = [*FRAMES, called(bulk("Si"), "hexagonal"), called(bulk("Si"), 0)]
+    found = [spectrum.values for spectrum in predictor.predict_many(frames)]
+    expected = spectra(model, in_systems(frames, [1, 1, 0, 2, 0], model)).numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-8)
+    assert np.abs(np.diff(expected[[0, 3, 4]], axis=0)).max(axis=1).min() > 1e-3
+    with pytest.raises(ValueError, match=r"^structure 1 \(Si2\): expected one of cubic, .* as crystal_system in"):
+        list(predictor.predict_many([FRAMES[0], called(bulk("Si"), "hP2")]))
+
+
+def test_densities_of_states_in_ase(tmp_path):
+    """Per atom, too, whose band gap is read from the density of states; also from a model with hot electrons."""
+    info = dataset_info()
+    model = make_model(info=info, energy_grid=GRID_HYPERS, fixed_axes={})
+    model.export().save(tmp_path / "model.pt")
+    hot = with_hot_electrons(tmp_path / "model.pt", 5000.0, {"H": 1, "C": 4, "N": 5, "O": 6, "Si": 4})
+    frames = [bulk("Si"), called(bulk("Si"), 7)]
+    expected = spectra(model, in_systems(frames, [1, 7], model), DENSITY_OF_STATES, "atom").reshape(2, 2, -1).numpy()
+    assert np.abs(expected[1] - expected[0]).max() > 1e-3
+    for file in (tmp_path / "model.pt", hot):
+        predictor = ElectronicStructureModel(file, device="cpu")
+        for result, of_atoms in zip(predictor.predict(frames, per_atom=True), expected, strict=True):
+            np.testing.assert_allclose(result.local_density_of_states, of_atoms, rtol=1e-8, atol=1e-8)
+            np.testing.assert_allclose(result.density_of_states, of_atoms.sum(axis=0), rtol=1e-8, atol=1e-8)
 
 
 # --- checkpoints -----------------------------------------------------------------------------------------------
