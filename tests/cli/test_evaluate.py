@@ -307,7 +307,7 @@ def test_the_network_baseline(dataset, part, level_file, energy_only_file, tmp_p
     """It is added to a report that exists, in all tables and figures, and trained once."""
     for name in ("NUM_EPOCHS", "MIN_STEPS"):
         monkeypatch.setattr(f"electrain.evaluation.network_baseline.{name}", 2)
-    monkeypatch.setattr("electrain.evaluation.report.save_figure", lambda _, path: path.touch())  # takes seconds
+    monkeypatch.setattr("electrain.evaluation.figure_files.save_figure", lambda _, path: path.touch())  # takes seconds
     report = tmp_path / "report"
     evaluate_models([level_file], part, report, num_rotated=0)
     result = run(dataset, level_file, report, "--rotations", "0", "--network-baseline")
@@ -708,7 +708,7 @@ def test_stopped_while_figures_are_drawn(dataset, level_file, tmp_path, monkeypa
             if path.suffix == ".pdf":
                 os.kill(os.getpid(), signal.SIGTERM)
 
-        patch.setattr("electrain.evaluation.report.save_figure", stop)
+        patch.setattr("electrain.evaluation.figure_files.save_figure", stop)
         result = run(dataset, level_file, tmp_path, "--rotations", "0")
     assert (result.exit_code, result.output.splitlines()[-1]) == (143, "stopped; run the same command to continue")
     assert not [name for name in contents(tmp_path) if "/." in name or name.startswith(".")]
