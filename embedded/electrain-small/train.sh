@@ -1,5 +1,5 @@
 # The embedded model electrain-small, from the data in this repository: bash embedded/electrain-small/train.sh FOLDER
-# From parts 1 to 11, two hours on one idle core (the extra `pretrain` is needed). GPUs are used where there are any, but give other numbers.
+# From parts 1 to 11, three hours on one idle core (the extra `pretrain` is needed). GPUs are used where there are any, but give other numbers.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 here=$root/embedded/electrain-small
