@@ -183,7 +183,7 @@ def table(times: dict[str, list[tuple[float, float]]], num_train: int) -> str:
     lines = [
         f"# Speed of all architectures on spectra, {datetime.date.today()}",
         "",
-        f"Batches of {BATCH_SIZE} structures, {num_train} in an epoch (of training steps alone), one core of",
+        f"Batches of {BATCH_SIZE} structures, {num_train} in an epoch (of training steps alone), one core of "
         f"{processor.partition(': ')[2]}, torch {torch.__version__}, float32 unless noted.",
         "`python benchmarks/spectra_speed.py` says what is timed. Relative: training step, in times of that of "
         "`dos_transformer`, from medians.",
