@@ -223,6 +223,7 @@ def _split(text: str) -> tuple[float, float, float] | str | None:
     """Shares, the text of a split by kinds of crystals, or ``None`` for a given one."""
     if text == "given":
         return None
+    # those of `electrain.data.kind_splits`, whose import takes seconds
     if text.partition("=")[0] in ("species", "crystal-system"):
         return text
     try:
