@@ -11,24 +11,17 @@ continued and extended. Writes FOLDER/table.md: means over seeds of the errors o
 
 import argparse
 import json
-import subprocess
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
+from commands import run
 from spectra_networks import networks
 from tqdm import tqdm
 
 from electrain.evaluation.summary import ALL
 from electrain.interface.manifests import MANIFEST
-
-
-def run(*command: Any, folder: Path) -> None:
-    """Run a command; its output is shown only if it fails."""
-    done = subprocess.run([str(word) for word in command], cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(map(str, command))}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
 
 
 def options_of(dataset: Path, architecture: str, hypers: dict[str, Any], epochs: int) -> dict[str, Any]:

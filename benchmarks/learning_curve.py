@@ -16,7 +16,6 @@ Writes FOLDER/learning_curve.csv and .png. What is in FOLDER already is not repe
 import argparse
 import csv
 import json
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ import ase.io
 import matplotlib.pyplot as plt
 import numpy as np
 import yaml
+from commands import run
 
 from electrain.calculators import ElectronicStructureModel
 from electrain.data.reading import PreparedPart
@@ -43,13 +43,6 @@ CONSTANT, TWO_LAYER, SCRATCH, PRETRAINED = (
 COLORS = {CONSTANT: REFERENCE, TWO_LAYER: SERIES[2], SCRATCH: LINE, PRETRAINED: PREDICTED}
 PARTS = ("validation", "test")
 LABELS = {"dos_rmse_per_electron": r"DOS, RMSE of eq. 10 (eV$^{-1/2}$)", "gap_head_mae": "gap, MAE (eV)"}
-
-
-def run(*command: Any, folder: Path) -> None:
-    """Run a command; its output is shown only if it fails."""
-    done = subprocess.run([str(word) for word in command], cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise RuntimeError(f"{' '.join(map(str, command))}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
 
 
 def prepared(structures: Path, share: float, folder: Path) -> Path:

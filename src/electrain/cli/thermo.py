@@ -100,10 +100,7 @@ def thermo(
                 fail(f"--per-electron is for electrons, but {predictor.name} predicts {predictor.target}: leave it out")
             phonon_thermo(predictor, trajectories, kelvin, output, plot, batch_size)
         else:
-            chosen_kelvin = _DEFAULT_TEMPERATURES if kelvin is None else kelvin
-            _electron_thermo(
-                predictor, trajectories, chosen_kelvin, output, plot, batch_size, per_electron=per_electron
-            )
+            _electron_thermo(predictor, trajectories, kelvin, output, plot, batch_size, per_electron=per_electron)
     except (ValueError, OSError) as error:
         fail(str(error))
 

@@ -70,7 +70,7 @@ def test_models_that_read_charges_are_left_alone():
     assert model.unpaired_electrons is None
 
 
-def test_training_does_not_change_what_is_known(tmp_path):
+def test_in_training_too():
     model = make_model(energy_grid=WITHOUT_SPINS, band_gap_from="atoms").train()
     found = gaps(model, STRUCTURES)
     assert (found == 0).tolist() == IS_ODD
