@@ -277,7 +277,10 @@ class SpectralUncertainty(LLPRUncertaintyModel):
         )
         ensemble = numbers[:, :1] + deviations
         if target == self.band_gap:
-            ensemble = torch.relu(ensemble)
+            # The model sets the gaps of odd numbers of electrons to zero, whatever its head reads.
+            has_none = (block.values == 0.0) & (numbers[:, :1] > 0.0)
+            ensemble = torch.where(has_none, 0.0, torch.relu(ensemble))
+            deviations = torch.where(has_none, 0.0, deviations)
         indices = torch.arange(ensemble.shape[1], dtype=torch.int32, device=ensemble.device).reshape(-1, 1)
         kinds = block.properties.values.to(torch.int32).repeat(ensemble.shape[1], 1)
         names = ["ensemble_member"] + block.properties.names  # noqa: RUF005 (TorchScript)

@@ -6,8 +6,10 @@ from ase import Atoms
 from ase.build import bulk, molecule
 from metatensor.torch import Labels
 from metatomic.torch import ModelEvaluationOptions
+from small_models import make_uncertain_model
 from tiny_models import ALL_TARGETS, GRID_HYPERS, dataset_info, make_model, request, to_systems
 
+from electrain.architectures.base.unpaired_electrons import UnpairedElectrons
 from electrain.interface.quantities import BAND_GAP
 
 AXIS = {**GRID_HYPERS, "valence_electrons": {"H": 1.0, "C": 4.0, "N": 5.0, "O": 6.0}}
@@ -89,3 +91,16 @@ def test_checkpoints_know_it_and_other_data_decides_anew():
     assert again.unpaired_electrons is None and again.hypers["energy_grid"]["spin_polarized"] is True
     again.restart(info, {"energy_grid": WITHOUT_SPINS})
     assert again.unpaired_electrons is not None
+
+
+def test_ensembles_know_it():
+    """All members that are read from a density of states, and so their spread."""
+    model = make_uncertain_model()
+    names = ["mtt::aux::bandgap_ensemble", "mtt::aux::bandgap_uncertainty"]
+    systems = to_systems([molecule("H2O"), molecule("CH3")], model.model)
+    before = model(systems, request(names))[names[0]].block().values
+    assert (before > 0).all()
+    model.model.unpaired_electrons = UnpairedElectrons(torch.tensor([1.0, 4.0, 6.0, 3.0, 4.0], dtype=torch.float64))
+    found = torch.jit.script(model)(systems, request(names))
+    torch.testing.assert_close(found[names[0]].block().values, before * torch.tensor([[1.0], [0.0]]))
+    assert (found[names[1]].block().values > 0).flatten().tolist() == [True, False]
