@@ -19,9 +19,21 @@ from electrain.structures.crystal_systems import KEY
 
 from .readers.common import plain_structure
 from .readers.extended_xyz import found_in
+from .writing import part_name
 
 # A structure, and the values of its quantities by name.
 Frame: TypeAlias = tuple[Atoms, dict[str, NDArray[np.float64]]]
+
+
+def file_of_part(folder: Path, part: str, form: str) -> Path:
+    """Return the file or folder of a part of a data set.
+
+    :raises FileNotFoundError: if it does not exist.
+    """
+    path = folder / part_name(part, form)
+    if not path.exists():
+        raise FileNotFoundError(f"the manifest in {folder} lists {path.name}, which does not exist")
+    return path
 
 
 def read_frames(path: Path, form: str, quantities: Sequence[Quantity], num_channels: int) -> Iterator[Frame]:

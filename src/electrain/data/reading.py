@@ -15,11 +15,10 @@ from electrain.files.own_files import expecting, read_json
 from electrain.interface.manifests import REMEDY, axis_from_manifest
 from electrain.interface.quantities import Quantity, in_data_sets
 
-from .frames import FORMS, Frame, read_frames
+from .frames import FORMS, Frame, file_of_part, read_frames
 from .splits import PARTS
 from .targets import ELECTRONIC
 from .work_folder import MANIFEST, STRUCTURES
-from .writing import part_name
 
 
 class Entry(NamedTuple):
@@ -92,9 +91,7 @@ class PreparedPart:
             self.entries = _read_entries(folder / STRUCTURES, part)
         if not self.entries:
             raise ValueError(f"expected structures in the part {part!r} of {folder}, which has none ({parts})")
-        self.path = folder / part_name(part, self.form)
-        if not self.path.exists():
-            raise FileNotFoundError(f"the manifest in {folder} lists {self.path.name}, which does not exist")
+        self.path = file_of_part(folder, part, self.form)
 
     def __len__(self) -> int:
         return len(self.entries)

@@ -14,10 +14,9 @@ from electrain.files.own_files import expecting, read_json
 from electrain.interface.manifests import REMEDY, fixed_axes_from_manifest
 from electrain.interface.quantities import quantity_of
 
-from ..frames import FORMS, read_frames
+from ..frames import FORMS, file_of_part, read_frames
 from ..splits import PARTS
 from ..work_folder import MANIFEST, STRUCTURES
-from ..writing import part_name
 from .documents import FERMI_ENERGY
 from .writing import key_of
 
@@ -78,9 +77,7 @@ class SpectraPart:
             self.entries = _read_entries(folder / STRUCTURES, part)
         if not self.entries:
             raise ValueError(f"expected structures in the part {part!r} of {folder}, which has none ({parts})")
-        self.path = folder / part_name(part, self.form)
-        if not self.path.exists():
-            raise FileNotFoundError(f"the manifest in {folder} lists {self.path.name}, which does not exist")
+        self.path = file_of_part(folder, part, self.form)
         #: The structures; lengths in A.
         self.structures: list[Atoms] = []
         #: Their spectra in the unit of the target, NaN where unknown, shape ``(num_structures, axis.size)``.
