@@ -21,18 +21,20 @@ MAY_IMPORT: dict[str, set[str]] = {
     "files": {"interface", "spectra"},
     "jobs": {"files"},
     "pretrained": {"interface", "files"},
+    "bands": {"spectra"},
     # learning
     "training": {"spectra", "nn", "interface", "files"},
     "uncertainty": {"spectra", "nn", "interface"},
     "architectures": {"spectra", "nn", "interface", "files", "pretrained", "training", "uncertainty"},
     # data sets
-    "data": {"spectra", "nn", "interface", "files", "jobs", "pretrained", "structures", "plots"},
+    "data": {"spectra", "bands", "nn", "interface", "files", "jobs", "pretrained", "structures", "plots"},
     # exported models at work
-    "results": {"spectra", "interface", "files", "structures", "plots"},
-    "calculators": {"spectra", "nn", "interface", "files", "pretrained", "structures", "results"},
+    "results": {"spectra", "bands", "interface", "files", "structures", "plots"},
+    "calculators": {"spectra", "bands", "nn", "interface", "files", "pretrained", "structures", "results"},
     "thermodynamics": {"spectra", "files", "structures", "plots", "results"},
     "evaluation": {
         "spectra",
+        "bands",
         "nn",
         "interface",
         "files",
