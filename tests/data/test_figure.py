@@ -84,6 +84,8 @@ def test_spectra_on_their_axis(tmp_path, monkeypatch, target, unit, labels):
     panels = figures[0].axes
     assert (panels[0].get_ylabel(), panels[1].get_xlabel(), panels[2].get_ylabel()) == labels
     assert [panel.get_title(loc="left") for panel in panels[:3]] == ["Si$_2$", "Al", "2 structures"]
+    at_zero = [sum(list(line.get_xdata()) == [0.0, 0.0] for line in panel.lines) for panel in panels[:3]]
+    assert at_zero == ([1, 1, 1] if unit == "eV" else [0, 0, 0])  # the Fermi level
     median = panels[2].lines[0].get_ydata()
     assert median[5] == pytest.approx(3.0 if target.endswith("normalized") else (3.0 / 2 + 3.0) / 2)
     assert np.isnan(median[-1])

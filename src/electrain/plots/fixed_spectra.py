@@ -25,6 +25,13 @@ def axis_label(kind: str | None, unit: str) -> str:
     return f"{_NAMES.get(unit, 'phonon energy')} ({readable_unit(unit)})"
 
 
+def mark_fermi_level(panels: Sequence[Any], kind: str | None) -> None:
+    """Draw a line at zero, where the Fermi level is, if the axis has energies of electrons."""
+    if kind == "energy":
+        for panel in panels:
+            panel.axvline(0.0, color="0.3", linewidth=0.8, linestyle="--")
+
+
 def readable_unit(unit: str) -> str:
     """Return a unit as matplotlib typesets it."""
     return unit.replace("^-1", "$^{-1}$")
@@ -67,9 +74,7 @@ def plot_spectra(
         panel.set_title(f"{name}{readable_formula(spectrum.formula)}", loc="left", fontsize=10)
         panel.set_ylabel(f"DOS ({readable_unit(spectrum.unit)})" if spectrum.unit else "normalised DOS")
         panel.spines[["top", "right"]].set_visible(False)
-    if spectra[0].quantity.fixed_axis == "energy":
-        for panel in panels:
-            panel.axvline(0.0, color="0.3", linewidth=0.8, linestyle="--")
+    mark_fermi_level(list(panels), spectra[0].quantity.fixed_axis)
     panels[-1].set_xlabel(axis_label(spectra[0].quantity.fixed_axis, axis.unit))
     panels[0].set_xlim(low, high)
     figure.align_ylabels(panels)

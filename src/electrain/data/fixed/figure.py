@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from electrain.interface.quantities import quantity_of
-from electrain.plots.fixed_spectra import axis_label, readable_formula
+from electrain.plots.fixed_spectra import axis_label, mark_fermi_level, readable_formula
 from electrain.plots.style import LINE, SHADE
 from electrain.spectra.fixed_axis import FixedAxis
 
@@ -52,6 +52,7 @@ def plot_spectra_summary(
     _plot_scatter(top, axis, np.array(values) / sizes[:, None])
     top.set_xlabel(axis_label(quantity.fixed_axis, axis.unit))
     top.set_ylabel("DOS (normalised)" if quantity.intensive else f"DOS per atom ({axis.density_unit})")
+    mark_fermi_level([*panels, top], quantity.fixed_axis)
     plot_elements(bottom, [one.atoms.get_chemical_symbols() for one in spectra])
     figure.savefig(path, dpi=130, format="png")
 

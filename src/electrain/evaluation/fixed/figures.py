@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from electrain.data.fixed.reading import SpectraPart
 from electrain.interface.quantities import quantity_of
-from electrain.plots.fixed_spectra import axis_label
+from electrain.plots.fixed_spectra import axis_label, mark_fermi_level
 from electrain.plots.style import REFERENCE
 
 from ..distribution_figures import at_percentiles, position
@@ -108,8 +108,7 @@ def _plot_example(panel: "Axes", part: SpectraPart, models: Mapping[str, Compare
         color = series_color(number_of_model)
         panel.plot(axis, scale * model.predicted[index], color=color, linewidth=1.1, label=name)
     panel.axhline(0.0, color="0.6", linewidth=0.6)
-    if quantity_of(part.target).fixed_axis == "energy":
-        panel.axvline(0.0, color="0.3", linewidth=0.8, linestyle="--")
+    mark_fermi_level([panel], quantity_of(part.target).fixed_axis)
     panel.set_xlim(axis[0], axis[-1])
 
 
