@@ -21,7 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "files": {"interface", "spectra"},
     "jobs": {"files"},
     "pretrained": {"interface", "files"},
-    "bands": {"spectra"},
+    "bands": {"spectra", "structures"},
     # learning
     "training": {"spectra", "nn", "interface", "files"},
     "uncertainty": {"spectra", "nn", "interface"},
