@@ -35,6 +35,13 @@ def crystals() -> dict[str, Atoms]:
             cell=[[3, 0.2, 0.1], [0.3, 4, 0.2], [0.5, 0.7, 5]],
             pbc=True,
         ),
+        # with facets of its zone as thin as round-off
+        "almost monoclinic": Atoms(
+            "PtS2",
+            scaled_positions=[[0.9934, 0.8856, 0.9933], [0.2633, 0.6013, 0.2778], [0.7024, 0.3413, 0.8116]],
+            cell=[[3.511109, 0.073152, -0.011733], [-1.775424, 3.029814, 0.023559], [-0.138615, -0.033629, 5.183513]],
+            pbc=True,
+        ),
     }
 
 

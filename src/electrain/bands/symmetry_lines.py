@@ -98,18 +98,15 @@ def _candidates(atoms: Atoms) -> tuple[NDArray[np.float64], list[Line]]:
         return len(points) - 1
 
     lines: dict[Line, None] = {}
-    for facet in facets:
+    # Centers come first, exactly half a reciprocal vector: vertices of facets as thin as round-off merge with them.
+    centers = [number(np.round(2.0 * np.mean(facet, axis=0) @ atoms.cell[:].T) / 2.0 @ reciprocal) for facet in facets]
+    for facet, center in zip(facets, centers, strict=True):
         vertices = list(dict.fromkeys(number(np.asarray(vertex)) for vertex in facet))
-        if len(vertices) < 3:
-            continue
-        center = number(np.mean([points[vertex] for vertex in vertices], axis=0))
-        ends = [center, *vertices]
+        pairs = [(0, center)]
         for first, second in zip(vertices, [*vertices[1:], vertices[0]], strict=True):
             middle = number(0.5 * (points[first] + points[second]))
-            ends.append(middle)
-            lines |= {tuple(sorted(line)): None for line in ((first, middle), (middle, second))}  # type: ignore[misc]
-        lines |= {tuple(sorted((center, end))): None for end in ends[1:]}  # type: ignore[misc]
-        lines |= {(0, end): None for end in ends}
+            pairs += [(first, middle), (middle, second), (center, middle), (center, first), (0, middle), (0, first)]
+        lines |= {(min(pair), max(pair)): None for pair in pairs if pair[0] != pair[1]}
     return np.array(points) @ atoms.cell[:].T, list(lines)
 
 
