@@ -58,8 +58,7 @@ class BandStructure:
 
     def distances(self) -> NDArray[np.float64]:
         """Length of the path up to each k-point, in 1/A (with the factor 2 pi), shape ``(num_k,)``."""
-        steps = np.linalg.norm(np.diff(self.k_points @ self.atoms.cell.reciprocal()[:], axis=0), axis=1)
-        return 2 * np.pi * np.concatenate([[0.0], np.cumsum(steps)])
+        return path_lengths(self.atoms, self.k_points)
 
     def edges(self) -> tuple[float, float] | None:
         """Highest filled and lowest empty state along the path, in eV; ``None`` for a metal.
@@ -79,3 +78,13 @@ class BandStructure:
         """Zero of energy of targets and figures, in eV: the middle of a gap, or the Fermi level of a metal."""
         edges = self.edges()
         return self.fermi_level if edges is None else 0.5 * (edges[0] + edges[1])
+
+
+def path_lengths(atoms: Atoms, k_points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Length of a path up to each k-point, in 1/A (with the factor 2 pi), shape ``(num_k,)``.
+
+    :param atoms: the crystal, to whose reciprocal lattice the k-points refer.
+    :param k_points: fractional coordinates, shape ``(num_k, 3)``.
+    """
+    steps = np.linalg.norm(np.diff(k_points @ atoms.cell.reciprocal()[:], axis=0), axis=1)
+    return np.asarray(2 * np.pi * np.concatenate([[0.0], np.cumsum(steps)]))

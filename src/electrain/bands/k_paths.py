@@ -14,6 +14,7 @@ from scipy.spatial import KDTree
 
 from electrain.structures.standard_cells import quiet, standard_cell, to_structure
 
+from .band_structure import path_lengths
 from .symmetry_lines import SymmetryLines, equivalent, symmetry_lines
 
 NUM_POINTS = 256
@@ -37,6 +38,10 @@ class KPath:
     k_points: NDArray[np.float64]
     labels: tuple[tuple[int, str], ...]
     changes: str = ""
+
+    def distances(self) -> NDArray[np.float64]:
+        """Length of the path up to each k-point, in 1/A (with the factor 2 pi), shape ``(num_points,)``."""
+        return path_lengths(self.atoms, self.k_points)
 
 
 def k_path(atoms: Atoms, num_points: int = NUM_POINTS) -> KPath:
