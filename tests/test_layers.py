@@ -16,12 +16,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "spectra": set(),
     "nn": set(),
     "structures": set(),
-    "plots": set(),
     "interface": {"spectra", "nn"},
     "files": {"interface", "spectra"},
     "jobs": {"files"},
     "pretrained": {"interface", "files"},
     "bands": {"spectra", "structures"},
+    "plots": {"bands"},
     # learning
     "training": {"spectra", "nn", "interface", "files"},
     "uncertainty": {"spectra", "nn", "interface"},

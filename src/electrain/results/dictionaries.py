@@ -68,18 +68,26 @@ def structure_to_dict(atoms: Atoms) -> dict[str, Any]:
     return content | {key: value.item() if isinstance(value, np.number) else value for key, value in states.items()}
 
 
-def read_fields(content: dict[str, Any]) -> dict[str, Any]:
-    """Read the fields of a result from what :func:`to_dict` returned.
+def structure_from_dict(content: dict[str, Any]) -> Atoms:
+    """Read a structure from what :func:`structure_to_dict` returned.
 
     :raises KeyError: if something is missing.
     """
-    atoms = Atoms(
+    return Atoms(
         content["elements"],
         positions=np.array(content["positions_angstrom"], dtype=float).reshape(-1, 3),
         cell=content["cell_vectors_angstrom"],
         pbc=content["periodic"],
         info={key: content[key] for key in _STATES if key in content},
     )
+
+
+def read_fields(content: dict[str, Any]) -> dict[str, Any]:
+    """Read the fields of a result from what :func:`to_dict` returned.
+
+    :raises KeyError: if something is missing.
+    """
+    atoms = structure_from_dict(content)
     axis = AXIS_FROM_FERMI if content[FERMI_LEVEL] is not None else AXIS_OWN_ZERO
     local = content.get("local_dos_states_per_eV")
     return {
