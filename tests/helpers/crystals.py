@@ -53,11 +53,10 @@ def disguises(atoms: Atoms, seed: int = 0) -> Iterator[tuple[str, Atoms]]:
     rotated.set_cell(rotated.cell[:] @ turn.T, scale_atoms=False)
     rotated.positions = rotated.positions @ turn.T
     yield "rotated", rotated
-    moved = atoms.copy()
+    moved = atoms[random.permutation(len(atoms))]
     moved.positions += random.normal(size=3)
     moved.wrap()
-    yield "moved", moved
-    yield "in another order", atoms[random.permutation(len(atoms))]
+    yield "moved, in another order", moved
     other = make_supercell(atoms, [[1, 1, 0], [0, 1, 0], [0, -1, 1]])
     yield "in another cell", other[random.permutation(len(other))]
     yield "in a larger cell", make_supercell(rotated, [[2, 0, 0], [1, 1, 0], [0, 0, 1]])
