@@ -116,6 +116,7 @@ def test_edges_are_the_pairs_within_the_cutoff():
     torch.testing.assert_close(edges.centers, batch.centers[inside], rtol=0, atol=0)
     torch.testing.assert_close(edges.neighbors, batch.neighbors[inside], rtol=0, atol=0)
     torch.testing.assert_close(edges.vectors, edge_vectors(batch)[inside], rtol=0, atol=0)
+    torch.testing.assert_close(edges.cell_shifts, batch.cell_shifts[inside], rtol=0, atol=0)
     torch.testing.assert_close(edges.vectors[edges.reverse], -edges.vectors, rtol=0, atol=1e-12)
     torch.testing.assert_close(edges.reverse[edges.reverse], torch.arange(len(edges.centers)))
 

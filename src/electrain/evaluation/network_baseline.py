@@ -121,7 +121,7 @@ class NetworkBaseline:
         system = to_system(atoms)
         system.add_neighbor_list(self._options, self._neighbors.compute(system))
         system = system.to(torch.float32)
-        return systems_to_batch([system], self._options, self._element_of_type, self._numbers, None)
+        return systems_to_batch([system], self._options, self._element_of_type, self._numbers)
 
     def _described(self, network: TwoLayerNetwork, structures: Sequence[Atoms]) -> "_Described":
         """Compute descriptors and standardise them."""

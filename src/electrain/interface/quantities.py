@@ -11,6 +11,7 @@ from typing import Literal
 DENSITY_OF_STATES = "mtt::dos"
 BAND_GAP = "mtt::bandgap"
 FERMI_LEVEL = "mtt::efermi"
+BANDS = "mtt::bands"
 ELECTRONIC_DOS = "mtt::electronic_dos"
 ELECTRONIC_DOS_NORMALIZED = "mtt::electronic_dos_normalized"
 PHONON_DOS = "mtt::phonon_dos"
@@ -38,6 +39,8 @@ class Quantity:
     :param comment: comment above it in options files.
     :param shape: shape of a value: ``()`` for a number, ``(3,)``, ``(3, 3)``; ``None`` for a spectrum, which has a
         value for each channel of an axis.
+    :param is_bands: whether it is a number for each band at each k-point of a path, band after band. Such a quantity
+        is predicted for k-points that are an input.
     :param per: whether it has a value per structure or per atom in data sets.
     :param gradient_of: the energy of which forces and stress are gradients; they are not separate targets.
     :param fixed_axis: for a spectrum on an axis of its own (``fixed_axes`` in the options), which is never shifted:
@@ -62,6 +65,7 @@ class Quantity:
     description: str = ""
     comment: str = ""
     shape: tuple[int, ...] | None = ()
+    is_bands: bool = False
     per: Literal["structure", "atom"] = "structure"
     gradient_of: str | None = None
     fixed_axis: Literal["energy", "frequency"] | None = None
@@ -173,6 +177,17 @@ QUANTITIES = {
             is_scaled=False,
             read_from=DENSITY_OF_STATES,
             on_axis_of=DENSITY_OF_STATES,
+        ),
+        Quantity(
+            BANDS,
+            "bands",
+            unit="eV",
+            description="bands along a path of k-points, relative to the middle of a gap or the Fermi level",
+            is_bands=True,
+            intensive=True,
+            has_baseline=False,
+            is_scaled=False,
+            loss="bands",
         ),
         _on_fixed_axis(ELECTRONIC_DOS, "electronic density of states", "energy"),
         _on_fixed_axis(ELECTRONIC_DOS_NORMALIZED, "normalised electronic density of states", "energy", intensive=True),

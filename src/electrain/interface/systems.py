@@ -10,6 +10,8 @@ from electrain.nn.batch import Batch
 from electrain.nn.pooling import PooledFeatures, pool_systems
 from electrain.nn.selection import Selection
 
+from .states import Inputs
+
 
 def check_elements(types: torch.Tensor, elements: torch.Tensor, known: list[int]) -> None:
     """Raise a ``ValueError`` with the first atomic number that the model does not know."""
@@ -71,8 +73,7 @@ def systems_to_batch(
     options: NeighborListOptions,
     element_of_type: torch.Tensor,
     known_types: list[int],
-    states: Optional[torch.Tensor] = None,
-    crystal_systems: Optional[torch.Tensor] = None,
+    inputs: Optional[Inputs] = None,
 ) -> Batch:
     """Concatenate systems with their neighbor lists.
 
@@ -80,11 +81,11 @@ def systems_to_batch(
     :param options: the neighbor list to use.
     :param element_of_type: (largest atomic number + 1,) index of each element, -1 for unknown elements.
     :param known_types: atomic numbers that the model knows, for the error message.
-    :param states: charges and spin multiplicities, for networks that read them.
-    :param crystal_systems: their numbers, likewise.
+    :param inputs: what else the network reads.
     :raises ValueError: for an unknown element.
     """
     device = systems[0].positions.device
+    read = Inputs() if inputs is None else inputs
     gathered = gather(systems, options)
     first_atoms: list[int] = []
     num_atoms = 0
@@ -108,8 +109,9 @@ def systems_to_batch(
         centers=ends[:, 0],
         neighbors=ends[:, 1],
         cell_shifts=table[:, 2:],
-        states=states,
-        crystal_systems=crystal_systems,
+        states=read.states,
+        crystal_systems=read.crystal_systems,
+        k_points=read.k_points,
     )
 
 

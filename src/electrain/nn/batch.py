@@ -19,6 +19,9 @@ class Batch(NamedTuple):
     states: torch.Tensor | None = None
     # (num_systems,) int64 | 1 (cubic) to 7 (triclinic), 0 if unknown, for networks that read them
     crystal_systems: torch.Tensor | None = None
+    # (num_systems, num_k, 3) | fractional coordinates in the reciprocal lattice of each cell, NaN for structures
+    # without k-points, for networks that read them
+    k_points: torch.Tensor | None = None
 
 
 class Edges(NamedTuple):
@@ -31,3 +34,5 @@ class Edges(NamedTuple):
     reverse: torch.Tensor  # (num_edges,) int64 | index of the edge j -> i
     weights: torch.Tensor  # (num_edges,) | smooth cutoff function, 1 inside ... 0 at the cutoff
     atomic_cutoffs: torch.Tensor  # (num_atoms,) | Angstrom
+    # (num_edges, 3) int64 | lattice vectors from the cell of the center to that of the neighbor, where they are known
+    cell_shifts: torch.Tensor | None = None

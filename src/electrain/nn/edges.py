@@ -111,12 +111,13 @@ def find_edges(batch: Batch, cutoff: Cutoff, min_distance: float = _MIN_DISTANCE
         raise ValueError(_too_close(distances, batch, min_distance))
     if not valid[1]:
         raise ValueError("the network needs a full neighbor list: some pair i -> j has no reverse j -> i")
-    centers, neighbors = batch.centers, batch.neighbors
+    centers, neighbors, cell_shifts = batch.centers, batch.neighbors, batch.cell_shifts
     if not valid[2]:
         keep = torch.nonzero(inside).squeeze(1)
         new_index = torch.zeros_like(reverse).index_copy(0, keep, torch.arange(len(keep), device=keep.device))
         centers, neighbors, reverse = centers[keep], neighbors[keep], new_index[reverse[keep]]
         vectors, distances, pair_cutoffs = vectors[keep], distances[keep], pair_cutoffs[keep]
+        cell_shifts = cell_shifts[keep]
     return Edges(
         centers=centers,
         neighbors=neighbors,
@@ -125,4 +126,5 @@ def find_edges(batch: Batch, cutoff: Cutoff, min_distance: float = _MIN_DISTANCE
         reverse=reverse,
         weights=cutoff_weights(distances, pair_cutoffs, cutoff.width, cutoff.function),
         atomic_cutoffs=atomic_cutoffs,
+        cell_shifts=cell_shifts,
     )

@@ -44,6 +44,7 @@ class Network(nn.Module):
     node_width = 0  # features that `node_features` gives, for networks that take long-range ones
     reads_states = False  # whether charges and spin multiplicities are (`Batch.states`)
     reads_crystal_systems = False  # whether those of the batch are; engines need not know them
+    reads_k_points = False  # likewise
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,6 +92,14 @@ class Network(nn.Module):
         """All parameters that belong to one spectrum alone; by default, :meth:`make_head` makes them."""
         return self.make_head(channels.size, "spectrum")
 
+    def make_bands_head(self, size: int) -> nn.Module:
+        """All parameters that belong to bands.
+
+        :param size: number of bands times number of k-points.
+        :raises ValueError: for a network that predicts no bands.
+        """
+        raise ValueError("this network reads no k-points, so it cannot predict bands; use `bandformer`")
+
     def last_layer(self, name: str) -> List[str]:
         """Names of the weights that map a target's last features linearly; none where the map is not linear."""
         raise NotImplementedError
@@ -107,10 +116,14 @@ class Network(nn.Module):
 
         :param name: of the target.
         :param size: predicted values per atom or structure.
-        :param kind: how a structure's values come from those of its atoms: as their ``"sum"`` or their ``"mean"``.
+        :param kind: how a structure's values come from those of its atoms: as their ``"sum"`` or their ``"mean"``, or
+            ``"bands"``, which only a whole structure has.
         :param channels: those of a spectrum, whose values they are.
         """
-        self._heads()[name] = self.make_head(size, kind) if channels is None else self.make_spectrum_head(channels)
+        if kind == "bands":
+            self._heads()[name] = self.make_bands_head(size)
+        else:
+            self._heads()[name] = self.make_head(size, kind) if channels is None else self.make_spectrum_head(channels)
         self.averaged += [name] * (kind == "mean")
 
     def remove_output(self, name: str) -> None:

@@ -21,6 +21,7 @@ from metatrain.utils.system_data import get_system_data_transform
 from torch.utils.data import DataLoader, Subset
 
 from electrain.interface.quantities import quantity_of
+from electrain.interface.states import K_POINTS
 
 from .composition import Datasets, as_floats, fit_composition
 from .drawing import Collate, DrawnStructures, Shares
@@ -99,7 +100,9 @@ def make_loaders(
     transforms = _shared_transforms(model, targets, process.device)
     for part, datasets in (("training", train_datasets), ("validation", val_datasets)):
         _warn_of_missing_inputs(list(model.requested_inputs()), "0 and 1", part, datasets)
-        _warn_of_missing_inputs(model.optional_inputs(), "0 (unknown) for all structures", part, datasets)
+        systems = [name for name in model.optional_inputs() if name != K_POINTS]
+        _warn_of_missing_inputs(systems, "0 (unknown) for all structures", part, datasets)
+        _check_k_points(targets, part, datasets)
     augmenter = O3Augmenter(target_info_dict=targets, extra_data_info_dict=model.dataset_info.extra_data)
     collate = Collate(list(targets), transforms, augmenter)
     num_workers = get_num_workers() if hypers["num_workers"] is None else hypers["num_workers"]
@@ -131,6 +134,18 @@ def _warn_of_missing_inputs(inputs: list[str], defaults: str, part: str, dataset
         if missing:
             logging.warning(
                 f"The model reads {' and '.join(missing)}, but the {part} set has none (`extra_data`); using {defaults}"
+            )
+
+
+def _check_k_points(targets: Iterable[str], part: str, datasets: Datasets) -> None:
+    for dataset in datasets:
+        fields = dataset[0]._fields if len(dataset) > 0 else ()
+        bands = [name for name in targets if quantity_of(name).is_bands and name in fields]
+        if bands and K_POINTS not in fields:
+            raise ValueError(
+                f"the {part} set has {bands[0]}, but not the k-points of the bands; add them as `extra_data`:\n\n"
+                f"  extra_data:\n    {K_POINTS}:\n      key: k_points\n      type: scalar\n      sample_kind: system\n"
+                "      num_subtargets: 768  # three coordinates of each k-point"
             )
 
 

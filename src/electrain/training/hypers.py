@@ -61,10 +61,11 @@ class GradientLossHypers(TypedDict):
 class LossHypers(GradientLossHypers):
     """Loss of a target."""
 
-    type: NotRequired[Literal["mse", "mae", "huber", "rmse", "wasserstein", "self_aligning"]] = "mse"
+    type: NotRequired[Literal["mse", "mae", "huber", "rmse", "wasserstein", "self_aligning", "bands"]] = "mse"
     """Mean squared error, mean absolute error, or Huber loss. Spectra on a fixed axis have no ``huber``, but ``rmse``
     (mean over structures of the root of the mean squared error of each) and ``wasserstein`` (distance of cumulative
-    spectra). ``mtt::dos`` always has the loss ``self_aligning``."""
+    spectra). ``mtt::dos`` always has the loss ``self_aligning``, and ``mtt::bands`` the loss ``bands``: the mean
+    absolute error of the centers of bands, and that of their dispersions."""
     forces: NotRequired[GradientLossHypers | LossName]
     """Loss of the forces that are gradients of this energy."""
     stress: NotRequired[GradientLossHypers | LossName]
@@ -80,6 +81,9 @@ class LossHypers(GradientLossHypers):
     per: NotRequired[Literal["atom", "electron"]] = "atom"
     """Of ``mtt::dos``: divide the loss of a structure by its number of atoms, as published, or by the electrons in its
     target, as the reported error does, so that heavy elements do not outweigh the others."""
+    dispersion_weight: NotRequired[NonNegative] = 1.0
+    """Of ``mtt::bands``: weight of the dispersions relative to the centers. With 1, the loss is at least the mean
+    absolute error of the energies."""
 
 
 def with_packing(min_atoms: int, info: ValidationInfo) -> int:
@@ -127,7 +131,7 @@ class TrainerHypers(TypedDict):
     reads the density of states; ``.inf`` for no limit."""
     loss: TargetLossName | dict[str, LossHypers | TargetLossName] = "mse"
     """Loss of all targets, or of each target, by its name; PET-MAD uses weights of 0.1 for energies and 1 for forces.
-    ``mtt::dos`` always uses the self-aligning loss."""
+    ``mtt::dos`` always uses the self-aligning loss, and ``mtt::bands`` that of bands."""
     atomic_baseline: dict[str, Finite | dict[AtomicNumber, Finite]] | str = {}
     """Energies of isolated atoms, or any other per-element baseline, in units of the target, for some targets: one
     number, or one per atomic number. Or the file of a composition model of metatrain. Default: fitted."""

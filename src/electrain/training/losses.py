@@ -15,12 +15,14 @@ from metatrain.utils.data import TargetInfo
 from metatrain.utils.loss import LossAggregator, LossInterface
 from metatrain.utils.per_atom import average_by_num_atoms
 
+from electrain.interface.band_labels import labels_to_bands
 from electrain.interface.quantities import quantity_of
 from electrain.spectra.alignment import fermi_level_after_alignment
 from electrain.spectra.axis import EnergyAxis
 from electrain.spectra.losses import CUMULATIVE_WEIGHT, GRADIENT_WEIGHT, mean_loss, spectral_loss_terms
 from electrain.spectra.metrics import electrons_in_target
 
+from .bands import BandsLoss
 from .channelwise import ChannelwiseLoss
 from .errors import PointwiseErrors, SpectrumErrors
 from .processes import Process
@@ -186,9 +188,10 @@ def check_pointwise(target: str, options: Mapping[str, Any]) -> None:
     kind = options.get("type", "mse")
     if kind not in ("mse", "mae", "huber"):
         raise ValueError(f"the loss of {target!r} must be 'mse', 'mae' or 'huber'; {kind!r} is for spectra")
-    for name in ("gradient_weight", "cumulative_weight", "per"):
+    for name in ("gradient_weight", "cumulative_weight", "per", "dispersion_weight"):
         if name in options:
-            raise ValueError(f"the loss of {target!r} has no `{name}`, which is an option of the loss of spectra")
+            of_what = "bands" if name == "dispersion_weight" else "spectra"
+            raise ValueError(f"the loss of {target!r} has no `{name}`, which is an option of the loss of {of_what}")
     for part in (options, *options.get("gradients", {}).values()):
         if "delta" in part and part.get("type", "mse") != "huber":
             raise ValueError(f"`delta` in the loss of {target!r} is an option of the type 'huber'; add `type: huber`")
@@ -207,11 +210,12 @@ def _count(loss: LossInterface, targets: Maps) -> torch.Tensor:
     return count
 
 
-# By the name in the table of quantities: function of a target, its axis, its entry in the options, and whether errors
-# are per structure instead of per atom -> term.
+# By the name in the table of quantities: function of a target, its axis (or shape, of bands), its entry in the options,
+# and whether errors are per structure instead of per atom -> term.
 SPECTRAL_LOSSES: dict[str, Callable[[str, Any, Mapping[str, Any], bool], LossTerm]] = {
     "self_aligning": lambda target, axis, options, _: SelfAlignedLoss.from_options(target, axis, options),
     "channelwise": ChannelwiseLoss.from_options,
+    "bands": BandsLoss.from_options,
 }
 
 
@@ -238,8 +242,10 @@ def default_losses(
         options = dict.fromkeys(targets, kind)
     terms: list[LossTerm] = []
     for name in spectra:
-        loss = SPECTRAL_LOSSES[quantity_of(name).loss]
-        terms.append(loss(name, axes[name], options.get(name, {}), name in per_structure))
+        quantity, axis = quantity_of(name), axes.get(name)
+        if quantity.is_bands:
+            axis = labels_to_bands(targets[name].layout.block().properties)
+        terms.append(SPECTRAL_LOSSES[quantity.loss](name, axis, options.get(name, {}), name in per_structure))
     if pointwise:
         for name in pointwise:
             check_pointwise(name, options.get(name, {}))

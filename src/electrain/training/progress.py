@@ -13,6 +13,7 @@ from metatrain.utils.units import ev_to_mev, get_gradient_units
 
 from electrain.interface.quantities import (
     BAND_GAP,
+    BANDS,
     DENSITY_OF_STATES,
     ELECTRONIC_DOS,
     ELECTRONIC_DOS_NORMALIZED,
@@ -31,6 +32,7 @@ _SHORT = {
     DENSITY_OF_STATES: "DOS",
     BAND_GAP: "gap",
     FERMI_LEVEL: "E_F",
+    BANDS: "bands",
     ELECTRONIC_DOS: "electronic DOS",
     ELECTRONIC_DOS_NORMALIZED: "normalised electronic DOS",
     PHONON_DOS: "phonon DOS",

@@ -176,7 +176,7 @@ def test_a_gap_from_atoms_is_a_mean_over_atoms(systems):
     model = gap_from_atoms()
     head = model.network.heads[BAND_GAP]
     for system, found in zip(systems, values(model, systems, BAND_GAP), strict=True):
-        batch = systems_to_batch([system], model.neighbor_list, model.element_of_type, model.atomic_types, None)
+        batch = systems_to_batch([system], model.neighbor_list, model.element_of_type, model.atomic_types)
         nodes, edges, graph, *_ = model.network(batch)
         of_atoms = head(head.features(nodes, edges, graph.centers, graph.weights)).detach()
         assert float(found) == pytest.approx(float(of_atoms.mean()), abs=1e-10)

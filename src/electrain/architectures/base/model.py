@@ -16,7 +16,7 @@ from electrain.files.upgrades import Upgrade, upgrade
 from electrain.interface.capabilities import check_outputs_exist
 from electrain.interface.layouts import OutputLayout, symmetric_stress
 from electrain.interface.quantities import DENSITY_OF_STATES, last_layer_features_name, quantity_of
-from electrain.interface.states import CRYSTAL_SYSTEM, read_crystal_systems, read_states, state_inputs
+from electrain.interface.states import CRYSTAL_SYSTEM, K_POINTS, check_k_points, read_inputs, state_inputs
 from electrain.interface.systems import SampleLabels, element_table, features_output, select, systems_to_batch
 from electrain.nn.batch import Batch
 from electrain.nn.network import Network, Request
@@ -71,7 +71,7 @@ class SpectralModel(ModelInterface):
     def __init__(self, hypers: Any, dataset_info: DatasetInfo) -> None:
         check_no_atom_pair_targets(dataset_info.targets, self.__class__.__name__)
         axis, fixed_axes = axis_of(hypers), fixed_axes_of(hypers)
-        dataset_info = checked_dataset_info(dataset_info, axis, fixed_axes, type(self))
+        dataset_info = checked_dataset_info(dataset_info, hypers, type(self))
         check_target_set(list(dataset_info.targets), hypers)
         super().__init__(hypers, dataset_info, self.__default_metadata__)
         self.axis, self.fixed_axes = axis, fixed_axes
@@ -80,6 +80,7 @@ class SpectralModel(ModelInterface):
 
         self.network = self.make_network(hypers, self.atomic_types, axis)
         self.reads_states, self.reads_crystal_systems = self.network.reads_states, self.network.reads_crystal_systems
+        self.reads_k_points = self.network.reads_k_points
         self.spectrum_heads, self.layouts = torch.nn.ModuleDict(), torch.nn.ModuleDict()
         self.outputs = {
             "feature": ModelOutput(sample_kind="atom", description="features of the last layers of the network")
@@ -163,7 +164,7 @@ class SpectralModel(ModelInterface):
 
     def optional_inputs(self) -> list[str]:
         """Return what is read if a structure has it, but not requested, because most engines could not provide it."""
-        return [CRYSTAL_SYSTEM] if self.reads_crystal_systems else []
+        return [CRYSTAL_SYSTEM] * self.reads_crystal_systems + [K_POINTS] * self.reads_k_points
 
     # metatomic compares the signature with exactly these annotations; it does not accept `list` and `dict`
     def forward(
@@ -188,6 +189,7 @@ class SpectralModel(ModelInterface):
             features = self.network.add_long_range(features, far)
         selection, labels = select(batch, selected_atoms)
         request = self.request(outputs)
+        check_k_points(batch.k_points, request.wanted, self.training)
         found = self.network.predict(features, request.wanted, request.features_of, selection)
         values = self.complete(found.values, request.wanted, outputs, batch.elements, selection)
         results = self.labelled(values, outputs, batch.cells, selection, labels)
@@ -203,9 +205,8 @@ class SpectralModel(ModelInterface):
 
     def read(self, systems: list[System]) -> Batch:
         """Convert metatomic's systems to the input of the network."""
-        states = read_states(systems) if self.reads_states else None
-        crystal = read_crystal_systems(systems) if self.reads_crystal_systems else None
-        return systems_to_batch(systems, self.neighbor_list, self.element_of_type, self.atomic_types, states, crystal)
+        inputs = read_inputs(systems, self.reads_states, self.reads_crystal_systems, self.reads_k_points)
+        return systems_to_batch(systems, self.neighbor_list, self.element_of_type, self.atomic_types, inputs)
 
     def request(self, outputs: dict[str, ModelOutput]) -> Request:
         """Return the predictions that these outputs require from the network."""

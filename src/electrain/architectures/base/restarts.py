@@ -37,7 +37,7 @@ def restart_model(model: Any, dataset_info: DatasetInfo, options: Mapping[str, A
     check_dataset_elements(dataset_info.atomic_types, model.atomic_types)
     model.other_valence = other_valence(known_axis, model.axis)
     model.unpaired_electrons = unpaired_electrons(model.axis, model.atomic_types, model.reads_states)
-    dataset_info = checked_dataset_info(dataset_info, model.axis, model.fixed_axes, type(model))
+    dataset_info = checked_dataset_info(dataset_info, model.hypers, type(model))
     known = model.dataset_info.targets
     dataset_info = _described_as(known, dataset_info)
     merged = model.dataset_info.union(dataset_info)

@@ -8,6 +8,7 @@ from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatrain.utils.data import DatasetInfo, TargetInfo
 
 from electrain.interface.axis_labels import grid_to_labels, labels_to_grid
+from electrain.interface.band_labels import BandsShape, bands_to_labels, check_bands
 from electrain.interface.fixed_axes import check_labels, fixed_axis, fixed_axis_to_labels, learned_axis
 from electrain.interface.quantities import BAND_GAP, Quantity, quantity_of
 from electrain.nn.shifted_spectra import EDGES, SpectrumChannels
@@ -37,6 +38,11 @@ def fixed_axes_of(hypers: SpectralModelHypers) -> dict[str, FixedAxis]:
     return {name: fixed_axis(name, settings) for name, settings in hypers["fixed_axes"].items()}
 
 
+def bands_shape_of(hypers: Any) -> BandsShape | None:
+    """Return the numbers of bands and k-points in the hyperparameters; ``None`` for a model that predicts no bands."""
+    return BandsShape(hypers["num_bands"], hypers["num_k_points"]) if "num_bands" in hypers else None
+
+
 class HeadOptions(NamedTuple):
     """What the network has to know of a target, see :meth:`~electrain.nn.network.Network.add_output`."""
 
@@ -50,7 +56,7 @@ def head_options(name: str, axis: EnergyAxis | None, fixed_axes: Mapping[str, Fi
     quantity = quantity_of(name)
     kind = "mean" if quantity.intensive else "sum"
     if not quantity.is_spectrum:
-        return HeadOptions(kind, None, 1.0)
+        return HeadOptions("bands" if quantity.is_bands else kind, None, 1.0)
     if quantity.fixed_axis is None:
         assert axis is not None  # see `check_target`
         return HeadOptions(
@@ -82,14 +88,14 @@ def check_target_set(names: list[str], hypers: SpectralModelHypers) -> None:
             )
 
 
-def checked_dataset_info(
-    dataset_info: DatasetInfo, axis: EnergyAxis | None, fixed_axes: Mapping[str, FixedAxis], model: Any
-) -> DatasetInfo:
-    """Check all targets, and set the axis of spectra if the dataset's labels lack it.
+def checked_dataset_info(dataset_info: DatasetInfo, hypers: SpectralModelHypers, model: Any) -> DatasetInfo:
+    """Check all targets, and label spectra and bands if the dataset's labels only number their values.
 
+    :param hypers: of the model, with the axes of spectra and the numbers of bands and k-points.
     :param model: the class of the model, with ``architecture`` and ``scalars_only``.
-    :raises ValueError: for a target that the model cannot predict, or one that contradicts the axis.
+    :raises ValueError: for a target that the model cannot predict, or one that contradicts its hyperparameters.
     """
+    axis, fixed_axes, bands = axis_of(hypers), fixed_axes_of(hypers), bands_shape_of(hypers)
     if not dataset_info.atomic_types:
         raise ValueError("expected at least one element, got none; `atomic_types` in `architecture` must not be []")
     targets = {}
@@ -106,6 +112,14 @@ def checked_dataset_info(
             targets[name] = _with_properties(info, grid_to_labels(axis.grid))
         elif quantity.is_spectrum:
             targets[name] = _with_properties(info, fixed_axis_to_labels(fixed_axes[name]))
+        elif quantity.is_bands:
+            if bands is None:
+                raise ValueError(
+                    f"target {name!r} is predicted for k-points, which {model.architecture!r} does not read; use "
+                    "'bandformer'"
+                )
+            check_bands(name, info.layout.block().properties, bands)
+            targets[name] = _with_properties(info, bands_to_labels(bands))
     return DatasetInfo(
         dataset_info.length_unit, sorted(dataset_info.atomic_types), targets, extra_data=dataset_info.extra_data
     )
@@ -127,9 +141,10 @@ def check_target(
     """Raise a ``ValueError`` for a target that no model can predict, or one that contradicts its axis."""
     if info.is_atomic_basis:
         raise ValueError(f"target {name!r} is expanded in an atomic basis, which electrain does not support")
+    several = quantity.is_spectrum or quantity.is_bands
+    if several and (not info.is_scalar or info.sample_kind != quantity.sample_kind):
+        raise ValueError(f"target {name!r} must be a list of scalars {_PER[quantity.sample_kind]}")
     if quantity.is_spectrum:
-        if not info.is_scalar or info.sample_kind != quantity.sample_kind:
-            raise ValueError(f"target {name!r} must be a list of scalars {_PER[quantity.sample_kind]}")
         if quantity.fixed_axis is None:
             _check_energy_grid(name, info, axis)
         elif name not in fixed_axes:
@@ -142,7 +157,7 @@ def check_target(
             check_labels(name, info.layout.block().properties, fixed_axes[name], "`fixed_axes` of the model")
     elif quantity.shape:
         _check_cartesian(name, info, quantity)
-    elif quantity.intensive:
+    elif quantity.intensive and not quantity.is_bands:
         num_values = sum(math.prod(shape) for shape in info.blocks_shape.values())
         if not info.is_scalar or info.sample_kind != "system" or num_values != 1:
             raise ValueError(
