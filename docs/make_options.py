@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, get_args, get_origin
 
 from typing_extensions import get_original_bases, is_typeddict
 
+from electrain.architectures.bandformer import documentation as bandformer
 from electrain.architectures.dos_baseline import documentation as dos_baseline
 from electrain.architectures.dos_transformer import documentation as dos_transformer
 from electrain.architectures.pet_mad.documentation import ModelHypers, TrainerHypers
@@ -25,7 +26,7 @@ HEAD = """\
 <!-- Written by docs/make_options.py from the definitions of the options. Change those, and run it again. -->
 
 All options of the architecture `pet_mad` in `options.yaml`, from which `mtt train options.yaml` trains a model, and at
-the end those of [`dos_transformer`](#dos_transformer) and [`dos_baseline`](#dos_baseline).
+the end those of [`dos_transformer`](#dos_transformer), [`bandformer`](#bandformer) and [`dos_baseline`](#dos_baseline).
 `electrain prepare` writes this file with the data. An option that is not in it has its default, which is that of the
 published models. A wrong option stops the command before it computes anything, with a message that says what was
 expected.
@@ -44,7 +45,7 @@ precision, seeds.
 is the name of a target, such as `mtt::dos` or `energy`.
 """
 
-OTHERS = {"dos_transformer": dos_transformer, "dos_baseline": dos_baseline}
+OTHERS = {"dos_transformer": dos_transformer, "bandformer": bandformer, "dos_baseline": dos_baseline}
 
 
 class Section(NamedTuple):

@@ -84,6 +84,15 @@ ROWS = {
         "num_heads": 2,
         "feedforward_width": 8,
     },
+    "bandformer": {
+        "cutoff": 3.0,
+        "width": 8,
+        "num_heads": 2,
+        "feedforward_width": 8,
+        "num_encoder_layers": 2,
+        "num_decoder_layers": 1,
+        "num_gaussians": 10,
+    },
     "toy": {"cutoff": 3.0, "width": 8},
 }
 

@@ -76,9 +76,26 @@ class Network(nn.Module):
         """
         self._heads()[name].last.start_from(spectra, chosen)
 
+    def means_to_start(self) -> List[str]:
+        """Targets whose predictions begin near their mean over the training set.
+
+        They are those whose head has a method ``start_from_mean``, which takes the mean (size,), and these predictions
+        in its parameter ``start``.
+        """
+        return [name for name, head in self._heads().items() if hasattr(head, "start_from_mean")]
+
+    def start_mean(self, name: str, mean: torch.Tensor) -> None:
+        """Begin near a mean.
+
+        :param name: one of :meth:`means_to_start`.
+        :param mean: (size,) of the target.
+        """
+        self._heads()[name].start_from_mean(mean)
+
     def starting_points(self) -> List[nn.Parameter]:
         """Parameters that begin with what is known already, and must not decay to zero."""
-        return [self._heads()[name].last.elements for name in self.spectra_to_start()]
+        spectra = [self._heads()[name].last.elements for name in self.spectra_to_start()]
+        return spectra + [self._heads()[name].start for name in self.means_to_start()]
 
     def make_head(self, size: int, kind: str) -> nn.Module:
         """All parameters that belong to one target alone.

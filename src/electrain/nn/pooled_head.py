@@ -5,7 +5,8 @@ from torch import nn
 from torch.nn import functional
 
 from .layers import Linear
-from .pooling import PooledFeatures
+from .pooling import PooledFeatures, of_nodes
+from .selection import Selection, of_samples
 
 
 class PooledHead(nn.Module):
@@ -35,3 +36,14 @@ class PooledHead(nn.Module):
         """Sums or means of what enters the last map -> predictions, (num_samples, size)."""
         linear = functional.linear(samples.values, self.last.weight)
         return linear + samples.num_nodes.unsqueeze(1) * self.last.bias
+
+    @torch.jit.export
+    def of_selection(self, nodes: torch.Tensor, kind: str, averaged: bool, selection: Selection) -> torch.Tensor:
+        """Predictions for the selected atoms or for structures made of them, (num_samples, size).
+
+        :param nodes: features of all atoms.
+        :param kind: ``"atom"`` or ``"system"``.
+        :param averaged: whether a structure has the mean of its atoms instead of their sum.
+        """
+        pooled = of_nodes(self.last_features(nodes[selection.atoms]))
+        return self(of_samples(pooled, kind, averaged, selection))  # type: ignore[no-any-return]

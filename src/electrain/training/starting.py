@@ -1,4 +1,4 @@
-"""What a network takes from the training set before the first step: statistics of descriptors, spectra of elements."""
+"""What a network takes from the training set before the first step: statistics, spectra of elements, and means."""
 
 import logging
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ MAX_STRUCTURES = 5000
 def start_network(
     model: Any, train_datasets: Datasets, targets: list[str], *, with_descriptors: bool, again: bool = False
 ) -> None:
-    """Standardise descriptors, and begin predicted spectra with those of the elements, if the network needs it.
+    """Standardise descriptors, and begin with spectra of the elements and with means, if the network needs it.
 
     :param model: the model, changed in place.
     :param train_datasets: the training set.
@@ -41,6 +41,9 @@ def start_network(
             _start_spectra(model, train_datasets, name)
         elif again and quantity_of(name).is_on_energy_grid and name in model.dataset_info.targets:
             _start_spectra(model, train_datasets, name, those_in_data=True)
+    for name in network.means_to_start():
+        if name in targets:
+            _start_mean(model, train_datasets, name)
 
 
 def _standardise(model: Any, datasets: Datasets) -> None:
@@ -76,6 +79,17 @@ def _start_spectra(model: Any, datasets: Datasets, name: str, *, those_in_data: 
     chosen = torch.stack(counts).sum(dim=0).nonzero().squeeze(1) if those_in_data else None
     placed = at_middle_shift(found, model.axis) if quantity.is_on_energy_grid else found
     model.network.start_spectra(name, placed, chosen)
+
+
+def _start_mean(model: Any, datasets: Datasets, name: str) -> None:
+    sums: Any = 0.0
+    for _, targets in _batches(datasets, [name]):
+        if name in targets:
+            row = targets[name].block().values[0].double()
+            sums = sums + torch.stack([row.nan_to_num(), (~torch.isnan(row)).double()])
+    if isinstance(sums, float):
+        raise ValueError(f"target {name!r} has no value in the training set, from whose mean it could begin")
+    model.network.start_mean(name, sums[0] / sums[1].clamp_min(1.0))
 
 
 def _batches(

@@ -27,8 +27,7 @@ class NumberHead(PooledHead):
     @torch.jit.export
     def predict(self, features: Features, kind: str, averaged: bool, selection: Selection) -> torch.Tensor:
         """Predictions for the selected atoms or for structures made of them, (num_samples, size)."""
-        pooled = of_nodes(self.last_features(features.nodes[selection.atoms]))
-        return self(of_samples(pooled, kind, averaged, selection))  # type: ignore[no-any-return]
+        return self.of_selection(features.nodes, kind, averaged, selection)
 
 
 class SpectrumHead(PooledHead):

@@ -10,8 +10,8 @@ from electrain.nn.batch import Edges
 from electrain.nn.crystal_systems import CrystalSystemPrompt
 from electrain.nn.energy_embeddings import CrossAttention, EnergyDecoder
 from electrain.nn.pooled_head import PooledHead
-from electrain.nn.pooling import of_nodes, pool_nodes
-from electrain.nn.selection import Selection, of_samples
+from electrain.nn.pooling import pool_nodes
+from electrain.nn.selection import Selection
 
 
 class Features(NamedTuple):
@@ -41,8 +41,7 @@ class ScalarHead(PooledHead):
     @torch.jit.export
     def predict(self, features: Features, kind: str, averaged: bool, selection: Selection) -> torch.Tensor:
         """Predictions for the selected atoms or for structures made of them, (num_samples, size)."""
-        pooled = of_nodes(self.last_features(features.nodes[selection.atoms]))
-        return self(of_samples(pooled, kind, averaged, selection))  # type: ignore[no-any-return]
+        return self.of_selection(features.nodes, kind, averaged, selection)
 
 
 class EnergyHead(nn.Module):

@@ -1,0 +1,6 @@
+"""The network of Bandformer on plain tensors: scriptable, imports only torch."""
+
+from .heads import BandsHead, BandsShape, Features, NumberHead, TransformerShape
+from .network import BandformerNetwork
+
+__all__ = ["BandformerNetwork", "BandsHead", "BandsShape", "Features", "NumberHead", "TransformerShape"]
