@@ -24,6 +24,7 @@ cpu_s         CPU time, s
 import argparse
 import signal
 import time
+from collections.abc import Callable
 from functools import cache
 from io import StringIO
 from pathlib import Path
@@ -214,13 +215,13 @@ def cut_incomplete_frame(file: Path) -> None:
         opened.truncate(sum(map(len, lines[:complete])))
 
 
-def compute(frames: list[Atoms], output: Path, timeout: int) -> None:
+def compute(frames: list[Atoms], output: Path, timeout: int, label: Callable[[Atoms], Atoms]) -> None:
     """Label the frames and append them to the output; `timeout` in CPU seconds per frame."""
     signal.signal(signal.SIGPROF, stop)
     for atoms in frames:
         signal.setitimer(signal.ITIMER_PROF, timeout)
         try:
-            frame = labelled(atoms)
+            frame = label(atoms)
         except Exception as exception:
             reason = f"{type(exception).__name__} {exception}".replace("\n", " ")[:200]
             with Path(f"{output}.failed").open("a") as file:
@@ -238,9 +239,13 @@ def compute(frames: list[Atoms], output: Path, timeout: int) -> None:
         )
 
 
-def main() -> None:
-    """Compute what is missing in the output."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def run(description: str, label: Callable[[Atoms], Atoms]) -> None:
+    """Compute what is missing in the output, as the command line says.
+
+    :param description: of the command.
+    :param label: frame -> the same with results, among them `eigenvalues`, `bandgap`, `emax` and `cpu_s`.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("input", type=Path)
     parser.add_argument("output", type=Path)
     parser.add_argument("--setups", type=Path, required=True, help="folder of PAW sets written by paw.py")
@@ -257,8 +262,8 @@ def main() -> None:
     finished = finished_ids([args.output, *args.skip])
     frames = [frame for frame in frames if str(frame.info["id"]) not in finished]
     print(len(frames), "frames to compute", flush=True)
-    compute(frames, args.output, args.timeout)
+    compute(frames, args.output, args.timeout, label)
 
 
 if __name__ == "__main__":
-    main()
+    run(__doc__, labelled)

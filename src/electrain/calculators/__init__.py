@@ -3,6 +3,7 @@
 from electrain.files.models import ModelFileError, load_model
 
 from .ase_calculator import ElectronicStructureCalculator
+from .band_model import BandModel, PredictedBands
 from .batches import in_batches
 from .choosing import open_predictor
 from .ensemble import ElectronicStructureEnsemble
@@ -14,12 +15,14 @@ from .spectrum_model import SpectrumModel
 from .unread_inputs import UnreadInputs, UnreadInputWarning
 
 __all__ = [
+    "BandModel",
     "ElectronicStructureCalculator",
     "ElectronicStructureEnsemble",
     "ElectronicStructureModel",
     "Failed",
     "ModelFileError",
     "Predicted",
+    "PredictedBands",
     "RotationalAverage",
     "Rotations",
     "SpectrumModel",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vesin.metatomic import neighbor_lists_for_model
 
 from electrain.files.models import optional_inputs_of
-from electrain.interface.ase_systems import add_inputs, add_number, read_input, to_system
+from electrain.interface.ase_systems import add_inputs, add_k_points, add_number, read_input, to_system
 from electrain.interface.states import CRYSTAL_SYSTEM
 from electrain.nn.precision import MatmulPrecision
 from electrain.structures.checks import check_known_elements, check_structure, formula_of
@@ -84,13 +84,19 @@ class ExportedModel:
         if not all(np.isfinite(array).all() for array in predicted):
             raise ValueError(f"{self.name} predicts NaN or infinity for {formula_of(atoms)}")
 
-    def _run(self, batch: Sequence[Atoms], requested: dict[str, ModelOutput]) -> dict[str, TensorBlock]:
+    def _run(
+        self,
+        batch: Sequence[Atoms],
+        requested: dict[str, ModelOutput],
+        k_points: Sequence[NDArray[np.float64]] = (),
+    ) -> dict[str, TensorBlock]:
+        """Compute outputs; ``k_points`` are those of each structure, for models that need them."""
         options = ModelEvaluationOptions(length_unit="angstrom", outputs=requested)
         # Neighbor lists store their results, so they also serve one thread at a time.
         # Compiling an optimised version takes seconds in the first two predictions, and gains nothing on CPUs.
         optimise = self.device.type != "cpu"
         with torch.no_grad(), self._precision.in_use(), torch.jit.optimized_execution(optimise):  # type: ignore[attr-defined]
-            systems = self._systems(batch)
+            systems = self._systems(batch, k_points)
             try:
                 predicted = self._model(systems, options, check_consistency=False)
             except torch.jit.Error as error:
@@ -99,7 +105,7 @@ class ExportedModel:
                 raise ValueError(reason.removeprefix("builtins.ValueError: ")) from None
         return {name: values.block() for name, values in predicted.items()}
 
-    def _systems(self, batch: Sequence[Atoms]) -> list[System]:
+    def _systems(self, batch: Sequence[Atoms], k_points: Sequence[NDArray[np.float64]]) -> list[System]:
         # Distances in double precision, whatever precision the model uses.
         systems = [to_system(atoms) for atoms in batch]
         for calculator in self._neighbor_lists:
@@ -108,6 +114,8 @@ class ExportedModel:
             add_inputs(system, atoms, self._inputs)
             if self._reads_crystal_systems:
                 add_number(system, CRYSTAL_SYSTEM, read_crystal_system(atoms))
+        for system, of_system in zip(systems, k_points, strict=False):
+            add_k_points(system, of_system)
         return [system.to(dtype=self._dtype, device=self.device) for system in systems]
 
 

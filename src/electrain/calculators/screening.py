@@ -29,7 +29,7 @@ class Predicted(Generic[Result]):
     """A structure that was computed.
 
     :param name: name of the structure.
-    :param result: its prediction: the electronic structure, or the spectrum.
+    :param result: its prediction: the electronic structure, the spectrum, or the bands.
     """
 
     name: str
@@ -61,8 +61,8 @@ def screen(
     ...     for outcome in batch:
     ...         print(outcome.name, outcome.reason if isinstance(outcome, Failed) else outcome.result.band_gap)
 
-    :param model: an :class:`~electrain.calculators.ElectronicStructureModel` or a
-        :class:`~electrain.calculators.SpectrumModel`.
+    :param model: an :class:`~electrain.calculators.ElectronicStructureModel`, a
+        :class:`~electrain.calculators.SpectrumModel` or a :class:`~electrain.calculators.BandModel`.
     :param structures: names and structures, or files that could not be read, as returned by
         :func:`electrain.structures.files.read_structures`. Only one batch is in memory at a time.
     :param batch_size: maximum number of atoms per batch (a larger structure is computed alone).

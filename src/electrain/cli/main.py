@@ -7,6 +7,7 @@ from typer.core import TyperGroup
 
 from electrain import __version__
 
+from .bands import bands
 from .common import fail
 from .convert import convert
 from .demo import demo
@@ -60,6 +61,7 @@ def main(
 
 app.command()(prepare)
 app.command()(dos)
+app.command()(bands)
 app.command()(evaluate)
 app.command()(thermo)
 app.command()(hot)

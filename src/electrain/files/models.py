@@ -10,6 +10,7 @@ from unittest import mock
 import torch
 from metatomic.torch import AtomisticModel, ModelCapabilities, ModelMetadata, load_atomistic_model, read_model_metadata
 
+from electrain.interface.band_labels import BandsShape
 from electrain.interface.quantities import DENSITY_OF_STATES, ENERGY, base_quantity, quantity_of
 from electrain.spectra.axis import EnergyAxis
 from electrain.spectra.fixed_axis import FixedAxis
@@ -135,6 +136,18 @@ def fixed_axes_of(model: AtomisticModel) -> dict[str, FixedAxis]:
         return {name: FixedAxis.from_dict(axis) for name, axis in content.items()}
     except ValueError as error:
         raise ModelFileError(f"the metadata of the model have no complete fixed_axes: {error}") from error
+
+
+def shapes_of_bands(model: AtomisticModel) -> dict[str, BandsShape]:
+    """Return the numbers of bands and k-points of targets that are bands, which are in the metadata.
+
+    :raises ModelFileError: if they are incomplete.
+    """
+    content = json.loads(model.metadata().extra.get("bands", "{}"))
+    try:
+        return {name: BandsShape(**shape) for name, shape in content.items()}
+    except TypeError as error:
+        raise ModelFileError(f"the metadata of the model have no complete numbers of bands: {error}") from error
 
 
 def optional_inputs_of(model: AtomisticModel) -> list[str]:

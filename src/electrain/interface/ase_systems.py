@@ -7,6 +7,9 @@ import torch
 from ase import Atoms
 from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import System, systems_to_torch
+from numpy.typing import NDArray
+
+from .states import K_POINTS
 
 
 def to_system(atoms: Atoms, dtype: torch.dtype = torch.float64) -> System:
@@ -84,7 +87,17 @@ def add_inputs(system: System, atoms: Atoms, names: Collection[str]) -> None:
 
 def add_number(system: System, name: str, number: int) -> None:
     """Add a number of the whole structure to a system."""
-    values = system.positions.new_full((1, 1), number)
-    samples = Labels(["system"], torch.tensor([[0]], dtype=torch.int32))
-    block = TensorBlock(values, samples, [], Labels.range(name.rpartition("::")[2], 1))
-    system.add_data(name, TensorMap(Labels.single(), [block]))
+    _add_row(system, name, system.positions.new_full((1,), number))
+
+
+def add_k_points(system: System, k_points: NDArray[np.float64]) -> None:
+    """Add fractional coordinates of k-points, shape ``(num_k, 3)``, to a system."""
+    values = torch.from_numpy(k_points).to(dtype=system.positions.dtype, device=system.positions.device)
+    _add_row(system, K_POINTS, values.reshape(-1))
+
+
+def _add_row(system: System, name: str, row: torch.Tensor) -> None:
+    samples = Labels(["system"], torch.tensor([[0]], dtype=torch.int32, device=row.device))
+    properties = Labels.range(name.rpartition("::")[2], len(row)).to(row.device)
+    block = TensorBlock(row.unsqueeze(0), samples, [], properties)
+    system.add_data(name, TensorMap(Labels.single().to(row.device), [block]))

@@ -1,6 +1,7 @@
 """Plots of bands along a path, against energies in eV from the middle of the gap or the Fermi level."""
 
 import itertools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,6 +63,20 @@ def plot_bands(
     draw_bands(ax, bands, reference=reference, names=names, window=window, title=title)
     if density_of_states is not None:
         _limit_density(beside, *density_of_states)
+    return figure
+
+
+def plot_several(bands: Sequence[BandStructure], *, window: tuple[float, float] | None = None) -> "Figure":
+    """Plot several crystals beside and below each other, each along its own path; see :func:`plot_bands`."""
+    from matplotlib.figure import Figure
+
+    rows = -(-len(bands) // 2)
+    figure = Figure(figsize=(11.0, 3.9 * rows), layout="constrained")
+    panels = figure.subplots(rows, 2, squeeze=False).ravel()
+    for ax, of_crystal in zip(panels, bands, strict=False):
+        draw_bands(ax, of_crystal, window=window)
+    for ax in panels[len(bands) :]:
+        ax.remove()
     return figure
 
 

@@ -10,6 +10,8 @@ from metatomic.torch import AtomisticModel, ModelCapabilities, ModelMetadata
 from metatrain.utils.dtype import dtype_to_str
 from metatrain.utils.metadata import merge_metadata
 
+from electrain.interface.band_labels import labels_to_bands
+from electrain.interface.quantities import quantity_of
 from electrain.nn.low_rank import find_low_rank, merge_low_rank
 from electrain.training.silencing import silence_warnings
 
@@ -44,9 +46,19 @@ def export_model(model: Any, metadata: Optional[ModelMetadata]) -> AtomisticMode
     if model.fixed_axes:
         axes = {name: axis.to_dict() for name, axis in model.fixed_axes.items()}
         merged.extra = {**merged.extra, "fixed_axes": json.dumps(axes)}
+    shapes = _shapes_of_bands(model)
+    if shapes:
+        merged.extra = {**merged.extra, "bands": json.dumps(shapes)}
     if model.optional_inputs():
         merged.extra = {**merged.extra, "optional_inputs": json.dumps(model.optional_inputs())}
     return AtomisticModel(model.eval(), merged, capabilities)
+
+
+def _shapes_of_bands(model: Any) -> dict[str, dict[str, int]]:
+    """Numbers of bands and k-points by target."""
+    targets = model.dataset_info.targets
+    names = [name for name in targets if quantity_of(name).is_bands]
+    return {name: labels_to_bands(targets[name].layout.block().properties)._asdict() for name in names}
 
 
 def _interaction_range(model: Any) -> float:
