@@ -17,7 +17,7 @@ from .common import normalised_states, plain_structure, reading
 # A GSR file does not say whether the run converged, only how much the energy changed in the last step.
 _LARGEST_CHANGE = 1e-4  # eV per atom
 _MOST_NUMBERS = 2**27
-_K_POINTS = "reduced_coordinates_of_kpoints"
+K_POINTS = "reduced_coordinates_of_kpoints"
 
 
 def read_abinit(path: str | Path) -> Calculation:
@@ -29,19 +29,28 @@ def read_abinit(path: str | Path) -> Calculation:
         last step, the k-points lie on lines, or a check fails.
     :raises ImportError: if netCDF4 is not installed.
     """
+    source = str(path)
+    with reading(source, "ABINIT results (GSR.nc)"):
+        results, rest = open_results(source)
+        return _calculation(results, rest, source)
+
+
+def open_results(source: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Parse a file: what ASE reads of it, and the entries that it does not.
+
+    :raises ImportError: if netCDF4 is not installed.
+    """
     try:
         from netCDF4 import Dataset
     except ImportError as error:
         raise ImportError("reading ABINIT's GSR.nc needs netCDF4: pip install electrain[abinit]") from error
-    source = str(path)
-    with reading(source, "ABINIT results (GSR.nc)"):
-        with Dataset(source) as file:
-            # A few bytes can declare any amount of numbers.
-            if (size := sum(int(array.size) for array in file.variables.values())) > _MOST_NUMBERS:
-                raise TooLargeError(f"expected at most {_MOST_NUMBERS:,} numbers, got {size:,}")
-            rest = {name: np.array(file.variables[name][...]) for name in ("nelect", "deltae", "kptopt", _K_POINTS)}
-            rest["num_spinors"] = np.array(len(file.dimensions["number_of_spinor_components"]))
-        return _calculation(read_abinit_gsr(source), rest, source)
+    with Dataset(source) as file:
+        # A few bytes can declare any amount of numbers.
+        if (size := sum(int(array.size) for array in file.variables.values())) > _MOST_NUMBERS:
+            raise TooLargeError(f"expected at most {_MOST_NUMBERS:,} numbers, got {size:,}")
+        rest = {name: np.array(file.variables[name][...]) for name in ("nelect", "deltae", "kptopt", K_POINTS)}
+        rest["num_spinors"] = np.array(len(file.dimensions["number_of_spinor_components"]))
+    return read_abinit_gsr(source), rest
 
 
 def _calculation(results: dict[str, Any], rest: dict[str, Any], source: str) -> Calculation:
@@ -61,7 +70,7 @@ def _calculation(results: dict[str, Any], rest: dict[str, Any], source: str) -> 
         results["eigenvalues"],
         results["kpoint_weights"],
         results["occupations"] / electrons_per_state,  # ABINIT counts electrons
-        rest[_K_POINTS],
+        rest[K_POINTS],
         total=1.0,
         electrons_per_state=electrons_per_state,
         source=source,

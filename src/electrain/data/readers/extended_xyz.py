@@ -1,9 +1,9 @@
 """Extended XYZ files with eigenvalues, or with densities of states as in the published data of PET-MAD-DOS."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import numpy as np
 from ase import Atoms
@@ -18,6 +18,7 @@ from ..calculation import Calculation, CalculationError, Rejected, given_quantit
 from ..sampled_spectrum import DosGrid, SampledSpectrum
 from .common import normalised_states, plain_structure
 
+_Read = TypeVar("_Read")
 _KEPT = ("id", "subset", "parent", "split")
 
 
@@ -41,6 +42,20 @@ def read_extended_xyz(
     :param dos_grid: energies of densities of states, which the file does not contain.
     :raises OSError: if the file cannot be opened.
     """
+
+    def read(atoms: Atoms, source: str) -> Calculation | SampledSpectrum:
+        if "DOS" in atoms.info and "eigenvalues" not in atoms.info:
+            return spectrum_from_atoms(atoms, source, dos_grid)
+        return calculation_from_atoms(atoms, source)
+
+    yield from read_each(path, read)
+
+
+def read_each(path: str | Path, read: Callable[[Atoms, str], _Read]) -> Iterator[_Read | Rejected]:
+    """Read the frames one by one with a function of structure and source, and reject those for which it fails.
+
+    :raises OSError: if the file cannot be opened.
+    """
     path = Path(path)
     with open_packed(path) as file:
         index = -1
@@ -50,11 +65,7 @@ def read_extended_xyz(
                 yield Rejected(source, text.reason)
                 return
             try:
-                atoms = _parse(text, source)
-                if "DOS" in atoms.info and "eigenvalues" not in atoms.info:
-                    yield spectrum_from_atoms(atoms, source, dos_grid)
-                else:
-                    yield calculation_from_atoms(atoms, source)
+                yield read(_parse(text, source), source)
             except CalculationError as error:
                 yield Rejected(error.source, error.reason)
         if index < 0:
@@ -72,26 +83,26 @@ def calculation_from_atoms(atoms: Atoms, source: str) -> Calculation:
         if key not in atoms.info:
             found = ", ".join(sorted(atoms.info)) or "none"
             raise CalculationError(source, f"expected the key '{key}' in the comment line, got {found}")
-    eigenvalues = _numbers(atoms.info["eigenvalues"], "eigenvalues", source)
+    eigenvalues = numbers_of(atoms.info["eigenvalues"], "eigenvalues", source)
     weights = np.atleast_1d(
-        _numbers(atoms.info["kweights"], "kweights", source)
+        numbers_of(atoms.info["kweights"], "kweights", source)
     )  # ASE returns a single weight as a number
     if eigenvalues.ndim == 2:
         eigenvalues = eigenvalues[None]
     k_points = atoms.info.get("kpoints")
     if k_points is not None:
-        k_points = np.atleast_2d(_numbers(k_points, "kpoints", source))
+        k_points = np.atleast_2d(numbers_of(k_points, "kpoints", source))
     total = 1 if len(eigenvalues) == 2 else 2
     states = normalised_states(
         eigenvalues, weights, None, k_points, total=total, electrons_per_state=total, source=source
     )
     return Calculation(
-        atoms=_structure(atoms),
+        atoms=structure_with_names(atoms),
         eigenvalues=states.eigenvalues,
         weights=states.weights,
         fermi_level=0.0,
         source=source,
-        num_electrons=_number(atoms, "n_electrons", source),
+        num_electrons=number_of(atoms, "n_electrons", source),
         values=_values(atoms, source, {}) | _spectra(atoms, eigenvalues.shape, weights > 0, source),
         k_points=states.k_points,
         code=str(atoms.info.get("code", "")),
@@ -120,13 +131,13 @@ def spectrum_from_atoms(atoms: Atoms, source: str, grid: DosGrid | None) -> Samp
         raise CalculationError(
             source, "expected the key 'mask', 1 where the density of states can be trusted, got none"
         )
-    density = np.atleast_1d(_numbers(atoms.info["DOS"], "DOS", source))
+    density = np.atleast_1d(numbers_of(atoms.info["DOS"], "DOS", source))
     mask = _shaped(atoms.info["mask"], density.shape, "mask", source)
     num_trusted = int((mask == 1).sum())
     if num_trusted == 0 or not np.array_equal(mask, np.arange(len(mask)) < num_trusted):
         raise CalculationError(source, "expected a mask of ones up to an energy and zeros above, got another one")
     return SampledSpectrum(
-        atoms=_structure(atoms),
+        atoms=structure_with_names(atoms),
         energies=np.round(grid.start + grid.step * np.arange(len(density)), 6),
         values=density[None],
         fermi_level=0.0,
@@ -134,7 +145,7 @@ def spectrum_from_atoms(atoms: Atoms, source: str, grid: DosGrid | None) -> Samp
         source=source,
         code=str(atoms.info.get("code", "")),
         smearing=grid.smearing,
-        num_electrons=_number(atoms, "number_of_electrons", source),
+        num_electrons=number_of(atoms, "number_of_electrons", source),
         others=_values(atoms, source, keys={BAND_GAP: "gap"}),
     )
 
@@ -169,7 +180,8 @@ def _parse(text: str, source: str) -> Atoms:
         raise CalculationError(source, f"not readable as extended XYZ ({type(error).__name__}: {error})") from error
 
 
-def _structure(atoms: Atoms) -> Atoms:
+def structure_with_names(atoms: Atoms) -> Atoms:
+    """Structure with its ``id``, ``subset``, ``parent`` and ``split``, without anything else of a frame."""
     structure = plain_structure(atoms)
     structure.info = {key: str(atoms.info[key]) for key in _KEPT if key in atoms.info}
     return structure
@@ -204,12 +216,14 @@ def _values(atoms: Atoms, source: str, keys: Mapping[str, str]) -> dict[str, NDA
     return values
 
 
-def _number(atoms: Atoms, key: str, source: str) -> float | None:
+def number_of(atoms: Atoms, key: str, source: str) -> float | None:
+    """One number in the comment line, ``None`` if it is missing."""
     value = atoms.info.get(key)
     return None if value is None else float(_shaped(value, (), key, source))
 
 
-def _numbers(value: Any, key: str, source: str) -> NDArray[np.float64]:
+def numbers_of(value: Any, key: str, source: str) -> NDArray[np.float64]:
+    """Numbers under a key of the comment line."""
     try:
         return np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
@@ -219,7 +233,7 @@ def _numbers(value: Any, key: str, source: str) -> NDArray[np.float64]:
 
 def _shaped(value: Any, shape: tuple[int, ...], key: str, source: str) -> NDArray[np.float64]:
     """Take numbers whose dimensions ASE may have left out or joined."""
-    numbers = _numbers(value, key, source)
+    numbers = numbers_of(value, key, source)
     if numbers.size != math.prod(shape):
         expected = f"numbers of shape {shape}" if shape else "one number"
         raise CalculationError(source, f"expected {expected} for '{key}', got shape {numbers.shape}")

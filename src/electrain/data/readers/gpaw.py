@@ -1,11 +1,13 @@
 """GPAW restart files (.gpw), opened with ASE's ULM reader, without GPAW."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import ase.io.ulm as ulm
 import numpy as np
 from ase.io.trajectory import read_atoms
 from ase.stress import voigt_6_to_full_3x3_stress
+from numpy.typing import NDArray
 
 from electrain.interface.quantities import ENERGY, FORCES, STRESS
 
@@ -33,25 +35,18 @@ def read_gpaw(path: str | Path) -> Calculation:
 
 
 def _calculation(file: ulm.Reader, source: str) -> Calculation:
-    version = file.version
-    if version < _OLDEST_VERSION:
-        raise CalculationError(source, f"expected a .gpw file of version {_OLDEST_VERSION} or later, got {version}")
+    check_version(file, source)
     results = file.results.asdict()
     if "energy" not in results:
         raise CalculationError(source, "expected an energy, got none (not converged, or run with a fixed density)")
-    bands = file.wave_functions
-    fermi_levels = np.atleast_1d(bands.fermi_levels)
-    if np.ptp(fermi_levels) > 0:
-        raise CalculationError(source, f"expected one Fermi level, got {fermi_levels} eV (fixed magnetization)")
-    noncollinear = bands.eigenvalues.ndim == 2  # shape (num_k, num_bands), without a spin axis
-    shape = (-1, *bands.eigenvalues.shape[-2:])
+    levels = levels_of(file, source)
     states = normalised_states(
-        bands.eigenvalues.reshape(shape),
-        bands.kpts.weights,
-        bands.occupations.reshape(shape),
-        bands.kpts.ibzkpts,
+        levels.eigenvalues,
+        file.wave_functions.kpts.weights,
+        levels.occupations,
+        file.wave_functions.kpts.ibzkpts,
         total=1.0,
-        electrons_per_state=2 if len(bands.eigenvalues.reshape(shape)) == 1 and not noncollinear else 1,
+        electrons_per_state=2 if len(levels.eigenvalues) == 1 and not levels.noncollinear else 1,
         source=source,
     )
     stress = results.get("stress")
@@ -61,14 +56,55 @@ def _calculation(file: ulm.Reader, source: str) -> Calculation:
         weights=states.weights,
         occupations=states.occupations,
         k_points=states.k_points,
-        fermi_level=float(fermi_levels[0]),
+        fermi_level=levels.fermi_level,
         num_electrons=float(np.einsum("k,skn->", states.weights, np.asarray(states.occupations))),
         values={
             ENERGY: results.get("free_energy", results["energy"]),
             FORCES: results.get("forces"),
             STRESS: None if stress is None else voigt_6_to_full_3x3_stress(stress),
         },
-        noncollinear=noncollinear,
+        noncollinear=levels.noncollinear,
         source=source,
         code=f"GPAW {file.get('gpaw_version', '')}".strip(),
+    )
+
+
+class Levels(NamedTuple):
+    """States as the file has them.
+
+    :param eigenvalues: shape ``(num_spins, num_k, num_bands)``, in eV.
+    :param occupations: same shape.
+    :param fermi_level: in eV.
+    :param noncollinear: whether the states are spinors.
+    """
+
+    eigenvalues: NDArray[np.float64]
+    occupations: NDArray[np.float64]
+    fermi_level: float
+    noncollinear: bool
+
+
+def check_version(file: ulm.Reader, source: str) -> None:
+    """Check the version of the file format.
+
+    :raises CalculationError: for one that is too old.
+    """
+    version = file.version
+    if version < _OLDEST_VERSION:
+        raise CalculationError(source, f"expected a .gpw file of version {_OLDEST_VERSION} or later, got {version}")
+
+
+def levels_of(file: ulm.Reader, source: str) -> Levels:
+    """Read the states.
+
+    :raises CalculationError: for two Fermi levels.
+    """
+    bands = file.wave_functions
+    fermi_levels = np.atleast_1d(bands.fermi_levels)
+    if np.ptp(fermi_levels) > 0:
+        raise CalculationError(source, f"expected one Fermi level, got {fermi_levels} eV (fixed magnetization)")
+    noncollinear = bands.eigenvalues.ndim == 2  # shape (num_k, num_bands), without a spin axis
+    shape = (-1, *bands.eigenvalues.shape[-2:])
+    return Levels(
+        bands.eigenvalues.reshape(shape), bands.occupations.reshape(shape), float(fermi_levels[0]), noncollinear
     )

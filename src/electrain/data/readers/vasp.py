@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING
 import numpy as np
 from ase import Atoms
 from ase.units import GPa
+from numpy.typing import NDArray
 
 from electrain.files.replacing import naming
 from electrain.interface.quantities import ENERGY, FORCES, STRESS
@@ -38,16 +39,23 @@ def read_vasp(path: str | Path) -> Calculation:
         Fermi level are missing, or a check fails.
     :raises ImportError: if pymatgen is not installed.
     """
+    source = str(path)
+    with reading(source, "VASP's vasprun.xml"):
+        return _calculation(open_run(Path(path)), source)
+
+
+def open_run(path: Path) -> "Vasprun":
+    """Parse a file, which may be compressed.
+
+    :raises ImportError: if pymatgen is not installed.
+    """
     try:
         from pymatgen.io.vasp import Vasprun
     except ImportError as error:
         raise ImportError("reading vasprun.xml needs pymatgen: pip install electrain[pymatgen]") from error
-    source = str(path)
-    with reading(source, "VASP's vasprun.xml"):
-        # pymatgen reads the Fermi level only together with the density of states.
-        with _parsable(Path(path)) as readable:
-            run = Vasprun(str(readable), parse_dos=True, parse_eigen=True, parse_potcar_file=False)
-        return _calculation(run, source)
+    # pymatgen reads the Fermi level only together with the density of states.
+    with _parsable(path) as readable:
+        return Vasprun(str(readable), parse_dos=True, parse_eigen=True, parse_potcar_file=False)
 
 
 @contextmanager
@@ -89,28 +97,13 @@ def _lines(file: IO[bytes]) -> Iterator[bytes]:
 def _calculation(run: "Vasprun", source: str) -> Calculation:
     if run.kpoints.style.name == "Line_mode":
         raise CalculationError(source, "expected a k-point mesh, got k-points along lines, which have no weights")
-    if not run.eigenvalues:
-        raise CalculationError(source, "expected eigenvalues, got none")
-    if run.efermi is None:
-        raise CalculationError(source, "expected a Fermi level (written together with the density of states), got none")
-    if not run.ionic_steps or not run.converged_electronic:
-        raise CalculationError(source, "expected a converged calculation, got one that did not converge")
-    if run.is_spin and run.parameters.get("NUPDOWN", -1) >= 0:
-        raise CalculationError(
-            source, f"expected one Fermi level, got a fixed magnetization (NUPDOWN = {run.parameters['NUPDOWN']:g})"
-        )
-    states, noncollinear = _states(run, source)
+    check_run(run, source)
+    states = _states(run, source)
     step = run.ionic_steps[-1]
-    structure = step["structure"]
     # With a fixed density (ICHARG of 10 or more), the energy is not that of the ground state.
     is_self_consistent = run.parameters.get("ICHARG", 0) < 10
     return Calculation(
-        atoms=Atoms(
-            [site.specie.symbol for site in structure],
-            positions=structure.cart_coords,
-            cell=structure.lattice.matrix,
-            pbc=True,
-        ),
+        atoms=last_structure(run),
         eigenvalues=states.eigenvalues,
         weights=states.weights,
         occupations=states.occupations,
@@ -125,24 +118,59 @@ def _calculation(run: "Vasprun", source: str) -> Calculation:
         }
         if is_self_consistent
         else {},
-        noncollinear=noncollinear,
+        noncollinear=is_noncollinear(run),
         source=source,
         code=f"VASP {run.vasp_version}".strip(),
     )
 
 
-def _states(run: "Vasprun", source: str) -> tuple[States, bool]:
-    """States, and whether the spins are noncollinear."""
+def check_run(run: "Vasprun", source: str) -> None:
+    """Check that a run has eigenvalues and one Fermi level, and that it converged.
+
+    :raises CalculationError: if not.
+    """
+    if not run.eigenvalues:
+        raise CalculationError(source, "expected eigenvalues, got none")
+    if run.efermi is None:
+        raise CalculationError(source, "expected a Fermi level (written together with the density of states), got none")
+    if not run.ionic_steps or not run.converged_electronic:
+        raise CalculationError(source, "expected a converged calculation, got one that did not converge")
+    if run.is_spin and run.parameters.get("NUPDOWN", -1) >= 0:
+        raise CalculationError(
+            source, f"expected one Fermi level, got a fixed magnetization (NUPDOWN = {run.parameters['NUPDOWN']:g})"
+        )
+
+
+def last_structure(run: "Vasprun") -> Atoms:
+    """Structure to which the states belong."""
+    structure = run.ionic_steps[-1]["structure"]
+    return Atoms(
+        [site.specie.symbol for site in structure],
+        positions=structure.cart_coords,
+        cell=structure.lattice.matrix,
+        pbc=True,
+    )
+
+
+def levels_of(run: "Vasprun") -> NDArray[np.float64]:
+    """Eigenvalues in eV and occupations of all states, shape ``(num_spins, num_k, num_bands, 2)``."""
     # Sorted by the spin's value: up is 1, down is -1.
-    values = np.stack([run.eigenvalues[spin] for spin in sorted(run.eigenvalues, key=lambda spin: -spin.value)])
-    noncollinear = bool(run.parameters.get("LNONCOLLINEAR", False))
-    states = normalised_states(
+    return np.stack([run.eigenvalues[spin] for spin in sorted(run.eigenvalues, key=lambda spin: -spin.value)])
+
+
+def is_noncollinear(run: "Vasprun") -> bool:
+    """Whether the states are spinors."""
+    return bool(run.parameters.get("LNONCOLLINEAR", False))
+
+
+def _states(run: "Vasprun", source: str) -> States:
+    values = levels_of(run)
+    return normalised_states(
         values[..., 0],
         run.actual_kpoints_weights,
         values[..., 1],
         run.actual_kpoints,
         total=1.0,
-        electrons_per_state=1 if noncollinear or len(values) == 2 else 2,
+        electrons_per_state=1 if is_noncollinear(run) or len(values) == 2 else 2,
         source=source,
     )
-    return states, noncollinear
