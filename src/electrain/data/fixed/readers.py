@@ -5,10 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import ase.io
 import numpy as np
-import yaml
-from ase import Atoms
 
 from electrain.spectra.fixed_axis import FixedAxis
 from electrain.structures.packed import is_packed, open_packed
@@ -16,6 +13,7 @@ from electrain.structures.packed import is_packed, open_packed
 from ..calculation import CalculationError, Rejected
 from ..readers.common import reading
 from ..readers.pymatgen_dos import structure_from_pymatgen
+from ..readers.structure_beside import structure_beside
 from .spectrum import FixedSpectrum
 from .tables import Columns, csv_rows, json_rows, read_table
 
@@ -75,7 +73,9 @@ def _phonon_dos(content: dict[str, Any], path: Path, name: str, row: int, unit: 
     try:
         with reading(name, "a phonon density of states of pymatgen"):
             structure = content.get("structure")
-            atoms = structure_beside(path) if structure is None else structure_from_pymatgen(structure, name)
+            atoms = (
+                structure_beside(path, _STRUCTURES) if structure is None else structure_from_pymatgen(structure, name)
+            )
             axis = FixedAxis.through(content["frequencies"], unit)
             return FixedSpectrum(atoms, axis, np.asarray(content["densities"], dtype=np.float64), name, row)
     except CalculationError as error:
@@ -87,29 +87,8 @@ def _read_phonopy(path: Path, name: str, row: int, unit: str) -> FixedSpectrum |
     try:
         with reading(name, "two columns, frequency and density of states"):
             frequencies, densities = np.loadtxt(path, ndmin=2).T[:2]
-            return FixedSpectrum(structure_beside(path), FixedAxis.through(frequencies, unit), densities, name, row)
+            return FixedSpectrum(
+                structure_beside(path, _STRUCTURES), FixedAxis.through(frequencies, unit), densities, name, row
+            )
     except CalculationError as error:
         return Rejected(name, error.reason)
-
-
-def structure_beside(path: Path) -> Atoms:
-    """Return the structure in the folder of a density of states: of phonopy's YAML the primitive cell.
-
-    :raises CalculationError: if there is none.
-    """
-    for candidate in (path.with_name(name) for name in _STRUCTURES):
-        if not candidate.is_file():
-            continue
-        with reading(str(candidate), "a structure"):
-            if candidate.suffix != ".yaml":
-                return ase.io.read(candidate)  # type: ignore[return-value]
-            content = yaml.load(candidate.read_bytes(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-            cell = content.get("primitive_cell") or content["unit_cell"]
-            points = cell["points"]
-            return Atoms(
-                [point["symbol"] for point in points],
-                scaled_positions=[point["coordinates"] for point in points],
-                cell=cell["lattice"],
-                pbc=True,
-            )
-    raise CalculationError(str(path), f"expected a structure beside it, one of {', '.join(_STRUCTURES)}, got none")
