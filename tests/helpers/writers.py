@@ -63,11 +63,11 @@ def write_extended_xyz(path: Path, calculation: Calculation) -> None:
     ase.io.write(path, atoms, format="extxyz")
 
 
-def write_quantum_espresso_xml(path: Path, calculation: Calculation) -> None:
+def write_quantum_espresso_xml(path: Path, calculation: Calculation, *, kind: str = "scf") -> None:
     num_spins = len(calculation.eigenvalues)
     root = Element("qes:espresso", {"xmlns:qes": "http://www.quantum-espresso.org/ns/qes/qes-1.0"})
     SubElement(SubElement(root, "general_info"), "creator", NAME="PWSCF", VERSION="made up")
-    SubElement(SubElement(SubElement(root, "input"), "control_variables"), "calculation").text = "scf"
+    SubElement(SubElement(SubElement(root, "input"), "control_variables"), "calculation").text = kind
     output = SubElement(root, "output")
     convergence = SubElement(SubElement(output, "convergence_info"), "scf_conv")
     SubElement(convergence, "convergence_achieved").text = "true"
@@ -186,11 +186,21 @@ def _varray(element: Element, name: str, rows: np.ndarray) -> None:
         SubElement(array, "v").text = text_of(row)
 
 
-def write_gpaw(path: Path, calculation: Calculation) -> None:
+def write_gpaw(path: Path, calculation: Calculation, *, points: dict[str, Any] | None = None, kpts: Any = None) -> None:
+    """Write a .gpw file.
+
+    :param points: further entries of the k-points, such as those before the reduction by symmetry.
+    :param kpts: the k-points as they were given; the density was fixed then.
+    """
     with ulm.open(str(path), "w", tag="gpaw") as file:
         file.write(version=7, gpaw_version="made up")
         write_atoms(file.child("atoms"), calculation.atoms)
-        file.child("results").write(energy=-1.0)
+        results = file.child("results")
+        if kpts is None:
+            results.write(energy=-1.0)
+        else:
+            results.write(magmom=0.0)
+            file.child("parameters").write(kpts=kpts)
         bands = file.child("wave_functions")
         bands.write(
             fermi_levels=np.array([calculation.fermi_level]),
@@ -198,7 +208,7 @@ def write_gpaw(path: Path, calculation: Calculation) -> None:
             occupations=occupations_of(calculation),
         )
         weights = calculation.weights / calculation.weights.sum()
-        bands.child("kpts").write(weights=weights, ibzkpts=k_points_of(calculation))
+        bands.child("kpts").write(weights=weights, ibzkpts=k_points_of(calculation), **(points or {}))
 
 
 def write_abinit(path: Path, calculation: Calculation) -> None:

@@ -14,6 +14,7 @@ from ..path import check_path
 
 _SAME = 1e-6  # of fractional coordinates
 _SAME_CELL = 1e-3  # relative difference of two cells
+_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 # Greek letters by their names, which are also those in LaTeX.
 _GREEK = {"gamma": "Γ", "g": "Γ", "delta": "Δ", "lambda": "Λ", "sigma": "Σ"}
 
@@ -102,7 +103,7 @@ def readable_label(name: str) -> str:
     plain = name.strip().strip("$").lstrip("\\").replace("{", "").replace("}", "")
     letter, _, index = plain.partition("_")
     letter = _GREEK.get(letter.lower(), letter)
-    return f"{letter}_{index}" if index else letter
+    return letter + index.translate(_SUBSCRIPTS)
 
 
 def labels_in_order(

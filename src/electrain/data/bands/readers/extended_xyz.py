@@ -63,10 +63,9 @@ def _labels(given: Any, source: str) -> dict[int, str]:
     if given is None:
         return {}
     try:
-        if isinstance(given, str) and not given.lstrip().startswith("["):
-            pairs = [word.split(":", 1) for word in given.split()]
-        else:
-            pairs = json.loads(given) if isinstance(given, str) else np.asarray(given).tolist()
+        pairs = json.loads(given) if isinstance(given, str) and given.lstrip().startswith("[") else given
+        if isinstance(pairs, str):
+            pairs = [word.split(":", 1) for word in pairs.split()]
         return {int(index): str(name) for index, name in pairs}
     except (TypeError, ValueError):
         raise CalculationError(

@@ -58,11 +58,12 @@ def _array(content: Any) -> NDArray[np.float64]:
 
 
 def _labels(content: dict[str, Any], k_points: NDArray[np.float64]) -> dict[int, str]:
-    """Labels at the ends of the branches; without branches, wherever the path meets a point that has one."""
+    """Labels at the ends of the branches, and wherever the path meets a point that has one."""
     found: dict[int, str] = {}
     for branch in content.get("branches", []):
         first, _, last = branch["name"].rpartition("-")
         found.update({int(branch["start_index"]): first, int(branch["end_index"]): last})
-    for name, point in {} if found else content.get("labels_dict", {}).items():
-        found.update(dict.fromkeys(np.flatnonzero(np.abs(k_points - _array(point)).max(axis=1) < _SAME).tolist(), name))
+    for name, point in content.get("labels_dict", {}).items():
+        for index in np.flatnonzero(np.abs(k_points - _array(point)).max(axis=1) < _SAME).tolist():
+            found.setdefault(index, name)
     return {index: name for index, name in found.items() if name}
