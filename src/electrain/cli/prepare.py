@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 _FEW_HELD_OUT = 0.7  # of what was requested
 _OF_SPECTRA = {"unit", "source_unit", "columns", "normalize"}
+_OF_BANDS = {"num_bands", "num_k_points"}
 _OF_CALCULATIONS = {"smearing", "max_shift", "dos_grid", "layout", "like", "missing_bands", "workers", "dask"}
+# Of both calculations and spectra
+_OF_AXES = {"grid", "step"}
 
 
 def prepare(
@@ -27,7 +30,8 @@ def prepare(
             metavar="SOURCE...",
             exists=True,
             help="DFT output files, or folders to search for them; with --spectra tables (CSV, JSON) of structures and "
-            "spectra, phonopy's total_dos.dat, or pymatgen's phonon densities of states.",
+            "spectra, phonopy's total_dos.dat, or pymatgen's phonon densities of states; with --bands also JSON of "
+            "pymatgen and ASE.",
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", file_okay=False, help="Folder to write to.")],
@@ -105,6 +109,19 @@ def prepare(
             "channels, order 1, cut off at zero). Default: states per unit in the whole structure, as in the files.",
         ),
     ] = None,
+    bands: Annotated[
+        bool, typer.Option("--bands", help="Read bands along paths of k-points instead of densities of states.")
+    ] = False,
+    num_bands: Annotated[
+        int | None,
+        typer.Option(
+            help="With --bands: number of bands, half of them up to the highest one that is filled anywhere.",
+            show_default="6",
+        ),
+    ] = None,
+    num_k_points: Annotated[
+        int | None, typer.Option(help="With --bands: number of k-points along the path.", show_default="256")
+    ] = None,
     missing_bands: Annotated[
         MissingBands | None,
         typer.Option(
@@ -117,8 +134,9 @@ def prepare(
         typer.Option(
             help="Shares of training:validation:test set, or `given` to use the key split of each frame. `species` or "
             "`crystal-system` test on other kinds of crystals than those of the training set: species=2,3 (default) "
-            "trains on two and three elements, crystal-system=cubic,hexagonal on these. With --spectra also three "
-            "files, such as train.txt:validation.txt:test.txt, with the number of a row (from 0) in each line."
+            "trains on two and three elements, crystal-system=cubic,hexagonal on these. With --spectra or --bands "
+            "also three files, such as train.txt:validation.txt:test.txt, with the number of a row or structure (from "
+            "0) in each line."
         ),
     ] = "8:1:1",
     seed: Annotated[int, typer.Option(help="Seed of the split.")] = 0,
@@ -150,6 +168,8 @@ def prepare(
 
     Example:  electrain prepare calculations/ -o data
 
+    Example:  electrain prepare band_structures/ -o data --bands
+
     Example:  electrain prepare phonons.csv -o data --spectra phonon --source-unit cm^-1 --normalize maximum
     """
     _check_pairs(context, split=split, dask=dask)
@@ -166,6 +186,20 @@ def prepare(
             normalize=None if normalize is None else normalize.value,
             grid=grid,
             step=step,
+            split=_index_files(split) or _split(split),
+            seed=seed,
+            form=None if form is None else form.value,
+            overwrite=overwrite,
+        )
+        return
+    if bands:
+        from .prepare_bands import prepare_and_show as prepare_bands_and_show
+
+        prepare_bands_and_show(
+            sources,
+            output,
+            **{} if num_bands is None else {"num_bands": num_bands},
+            **{} if num_k_points is None else {"num_k_points": num_k_points},
             split=_index_files(split) or _split(split),
             seed=seed,
             form=None if form is None else form.value,
@@ -201,14 +235,22 @@ def _check_pairs(context: typer.Context, *, split: str, dask: str | None) -> Non
     """Refuse options that would do nothing beside another one."""
     sources = {name: context.get_parameter_source(name) for name in context.params}
     given = {name for name, source in sources.items() if source is not None and source.name != "DEFAULT"}
-    alone = _OF_CALCULATIONS if "spectra" in given else _OF_SPECTRA
-    for name in sorted(alone & given):
-        option = "--" + name.replace("_", "-")
-        usage(f"{option} is an option {'of calculations, not of' if 'spectra' in given else 'of'} --spectra")
+    kind = "--bands" if "bands" in given else "--spectra" if "spectra" in given else "calculations"
+    if {"bands", "spectra"} <= given:
+        usage("--bands and --spectra make different data sets: give one of them")
+    for what, options in (
+        ("calculations", _OF_CALCULATIONS),
+        ("--spectra", _OF_SPECTRA),
+        ("--bands", _OF_BANDS),
+        ("calculations and --spectra", _OF_AXES if kind == "--bands" else set()),
+    ):
+        for name in sorted(options & given if what != kind else ()):
+            option = "--" + name.replace("_", "-")
+            usage(f"{option} is an option of {what}{'' if kind == 'calculations' else f', not of {kind}'}")
     if "seed" in given and (split == "given" or _index_files(split)):
         usage("--seed is the seed of a random split, but --split is given")
-    if "spectra" not in given and _index_files(split):
-        usage(f"expected shares such as 8:1:1, or 'given', for --split without --spectra, got {split!r}")
+    if kind == "calculations" and _index_files(split):
+        usage(f"expected shares such as 8:1:1, or 'given', for --split without --spectra or --bands, got {split!r}")
     if "workers" in given and dask is not None:
         usage("--workers are processes on this machine, but --dask names a scheduler with workers of its own")
 

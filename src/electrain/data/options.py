@@ -48,7 +48,7 @@ training_set:
 """
 
 _RECIPE = """\
-    # These, too, fit {num_train} training structures.
+    # These{too} fit {num_train} training structures.
     num_epochs: {recipe.num_epochs}
     batch_size: {recipe.batch_size}
     learning_rate: {recipe.learning_rate}
@@ -185,10 +185,10 @@ def network_lines(recipe: Recipe, num_train: int) -> Iterator[str]:
         yield from (f"{name}: {json.dumps(value)}" for name, value in recipe.network.items())
 
 
-def recipe_lines(recipe: Recipe, num_train: int) -> str:
-    """Return the lines with the options of the training."""
+def recipe_lines(recipe: Recipe, num_train: int, *, with_network: bool = True) -> str:
+    """Return the lines with the options of the training, which follow those of a network unless it has its defaults."""
     decrease = _COSINE if recipe.halving_epochs is None else _HALVING.format(recipe.halving_epochs)
-    return _RECIPE.format(num_train=num_train, recipe=recipe, decrease=decrease)
+    return _RECIPE.format(num_train=num_train, recipe=recipe, decrease=decrease, too=", too," if with_network else "")
 
 
 def _training(

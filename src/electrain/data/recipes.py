@@ -59,6 +59,11 @@ def recipe_for(num_structures: int) -> Recipe:
     """
     if num_structures >= _MANY:
         return Recipe({}, 16, 1e-4, 760, 100, 250, 0.0, 20)
+    return short_recipe(num_structures)
+
+
+def short_recipe(num_structures: int) -> Recipe:
+    """Return a recipe with a high learning rate, the fewer passes the more structures there are."""
     num_epochs = _between(40, 60_000 // num_structures, 200)
     return Recipe(
         network=_SMALL_NETWORK,

@@ -7,6 +7,8 @@ from typing import Any
 from electrain.spectra.axis import EnergyAxis
 from electrain.spectra.fixed_axis import FixedAxis
 
+from .band_labels import BandsShape
+
 MANIFEST = "manifest.json"
 REMEDY = "make the data set again with `electrain prepare`, in another folder"  # if one of its files is damaged
 
@@ -43,3 +45,13 @@ def fixed_axes_to_manifest(axes: Mapping[str, FixedAxis]) -> dict[str, Any]:
 def fixed_axes_from_manifest(manifest: Mapping[str, Any]) -> dict[str, FixedAxis]:
     """Read the fixed axes from a manifest, none from one without: the inverse of :func:`fixed_axes_to_manifest`."""
     return {name: FixedAxis.from_dict(axis) for name, axis in manifest.get("fixed_axes", {}).items()}
+
+
+def bands_to_manifest(shape: BandsShape) -> dict[str, Any]:
+    """Return the entry of a manifest for bands along a path."""
+    return dict(shape._asdict())
+
+
+def bands_from_manifest(manifest: Mapping[str, Any]) -> BandsShape | None:
+    """Read the numbers of bands and k-points from a manifest, ``None`` from one of other data."""
+    return BandsShape(**manifest["bands"]) if "bands" in manifest else None

@@ -2,27 +2,23 @@
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from electrain import __version__
 from electrain.files.replacing import atomically, naming
 from electrain.interface.manifests import fixed_axes_to_manifest
 from electrain.interface.quantities import quantity_of
 from electrain.interface.states import CRYSTAL_SYSTEM
-from electrain.structures.checks import formula_of
 from electrain.structures.crystal_systems import CRYSTAL_SYSTEMS, KEY
 
+from ..at_once.publishing import first_entries, split_entry, write_tables
+from ..at_once.writing import key_of
 from ..options import NOT_HELD_OUT, OTHER_SET, network_lines, recipe_lines
 from ..recipes import recipe_for
-from ..reports import FORMAT_VERSION, table_entry, write_table
-from ..sources import Source, sha256_of
-from ..splits import identity_of
-from ..work_folder import MANIFEST, OPTIONS, REPORT, SOURCES, STRUCTURES
+from ..sources import Source
+from ..work_folder import MANIFEST, OPTIONS
 from ..writing import SUFFIXES
 from .settings import PreparedSpectra, SpectraSettings
-from .writing import key_of
 
 FERMI_ENERGY = "Fermi energy (eV)"  # column of the table of structures
 _OPTIONS = """\
@@ -84,53 +80,30 @@ def write_documents(
     """Write everything but the data into a folder."""
     with naming(folder / OPTIONS):
         (folder / OPTIONS).write_text(options_yaml(prepared), encoding="utf-8")
-    number = _write_structures(folder / STRUCTURES, prepared, electronic=settings.kind == "electronic")
-    hashes: Iterable[tuple[str, str]] = ((source.name, sha256_of(Path(source.path))) for source in sources)
-    write_table(folder / SOURCES, ("source", "sha256"), hashes)
-    write_table(folder / REPORT, ("source", "reason"), ((one.source, one.reason) for one in prepared.rejected))
     axis = prepared.axis
+    columns = _fermi_energies(prepared) if settings.kind == "electronic" else {}
+    tables = write_tables(folder, prepared.parts, columns, prepared.rejected, sources)
     manifest = {
-        "format_version": FORMAT_VERSION,
-        "electrain_version": __version__,
-        "command": settings.command(paths),
-        "format": prepared.form,
+        **first_entries(settings.command(paths), prepared.form),
         "fixed_axes": fixed_axes_to_manifest({prepared.target: axis}),
         "normalization": settings.normalize,
         "units": {
             prepared.target: "" if quantity_of(prepared.target).intensive else axis.density_unit,
             "positions": "angstrom",
         },
-        "sources": {"table": table_entry(folder / SOURCES), "number": len(sources)},
-        "structures": {"table": table_entry(folder / STRUCTURES), "number": number},
-        "dropped": {"table": table_entry(folder / REPORT), "number": len(prepared.rejected)},
-        "split": {
-            "shares": list(settings.shares) if settings.shares else None,
-            "trained_on": settings.kinds.text if settings.kinds else None,
-            "files": {Path(name).name: sha256_of(Path(name)) for name in settings.index_files},
-            "seed": settings.seed,
-            "grouped_by": prepared.split.grouped_by,
-            "validates_on_training_set": prepared.split.validates_on_training_set,
-            "number": {part: len(spectra) for part, spectra in prepared.parts.items()},
-        },
+        **tables,
+        "split": split_entry(prepared.split, settings, prepared.parts),
     }
     with atomically(folder / MANIFEST) as unfinished:
         unfinished.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 
 
-def _write_structures(path: Path, prepared: PreparedSpectra, *, electronic: bool) -> int:
-    """Write the table of structures, those with electronic spectra with their Fermi energies, and return how many."""
-    rows = [(part, i, s) for part, spectra in prepared.parts.items() for i, s in enumerate(spectra)]
-    header = ["part", "number", "id", "source", "formula", "subset", "atoms"]
-    table: list[list[Any]] = [
-        [part, i, s.atoms.info.get("id"), s.source, formula_of(s.atoms), identity_of(s.atoms).subset, len(s.atoms)]
-        for part, i, s in rows
-    ]
-    if electronic and not all(math.isnan(s.fermi_energy) for _, _, s in rows):
-        header.append(FERMI_ENERGY)
-        for line, (_, _, s) in zip(table, rows, strict=True):
-            line.append("" if math.isnan(s.fermi_energy) else s.fermi_energy)
-    write_table(path, header, table)
-    return len(rows)
+def _fermi_energies(prepared: PreparedSpectra) -> dict[str, list[object]]:
+    """Column of the table of structures, none if no Fermi energy is known."""
+    found = [spectrum.fermi_energy for spectra in prepared.parts.values() for spectrum in spectra]
+    if all(math.isnan(energy) for energy in found):
+        return {}
+    return {FERMI_ENERGY: ["" if math.isnan(energy) else energy for energy in found]}
 
 
 def options_yaml(prepared: PreparedSpectra) -> str:

@@ -1,31 +1,27 @@
 """Data sets of spectra on a fixed axis on disk: everything is read, checked, split and written at once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from electrain.jobs.folder import open_job
 from electrain.spectra.fixed_axis import FixedAxis
-from electrain.structures.crystal_systems import crystal_system
 
+from ..at_once.publishing import publish
+from ..at_once.splitting import read_split, split_into_parts
 from ..calculation import CalculationError, Rejected
-from ..kind_splits import CRYSTAL_SYSTEM, KindSplit, checked_split, split_by_kind
 from ..prepare import NothingUsableError
 from ..sources import Source, find_sources
-from ..splits import PARTS, Split, given_split, identity_of, split_identities
-from ..work_folder import FIGURE, MANIFEST, NAME, OPTIONS, REPORT, SOURCES, STRUCTURES, WorkFolder
+from ..work_folder import FIGURE
 from ..writing import format_for, part_name
 from .documents import write_documents
 from .figure import plot_spectra_summary
-from .index_files import split_of_files
 from .readers import is_spectrum, read_spectra
 from .settings import PreparedSpectra, SpectraSettings
 from .spectrum import FixedSpectrum, normalized
 from .tables import Columns
-from .writing import write_part
+from .writing import write_spectra
 
 
 def prepare_spectra(
@@ -78,36 +74,25 @@ def prepare_spectra(
         normalize,
         grid,
         step,
-        _split_setting(split),
+        read_split(split),
         seed,
         form,
     )
     paths, folder = [Path(source) for source in sources], Path(folder)
     found = find_sources(paths, folder, accepts=is_spectrum, what="total_dos.dat or phonon densities of states in JSON")
-    with open_job(folder / NAME) as job:
-        work = WorkFolder(job, settings, found, overwrite=overwrite)
-        try:
-            prepared, values = _plan(folder, found, settings)
-            work.final("").mkdir(exist_ok=True)
-            for part, spectra in prepared.parts.items():
-                target = work.final(part_name(part, prepared.form))
-                write_part(target, prepared.form, prepared.target, prepared.axis, spectra, values[part])
-            write_documents(work.final(""), prepared, found, settings, paths)
-            everything = [value for of_part in values.values() for value in of_part]
-            spectra = [spectrum for of_part in prepared.parts.values() for spectrum in of_part]
-            plot_spectra_summary(prepared.target, prepared.axis, spectra, everything, work.final(FIGURE))
-        except ValueError:
-            work.discard()
-            raise
-        data = [part_name(part, prepared.form) for part in prepared.parts]
-        work.publish([*data, OPTIONS, STRUCTURES, SOURCES, REPORT, FIGURE, MANIFEST])
-    return prepared
 
+    def make(file: Callable[[str], Path]) -> PreparedSpectra:
+        prepared, values = _plan(folder, found, settings)
+        for part, spectra in prepared.parts.items():
+            target = file(part_name(part, prepared.form))
+            write_spectra(target, prepared.form, prepared.target, prepared.axis, spectra, values[part])
+        write_documents(file(""), prepared, found, settings, paths)
+        everything = [value for of_part in values.values() for value in of_part]
+        spectra = [spectrum for of_part in prepared.parts.values() for spectrum in of_part]
+        plot_spectra_summary(prepared.target, prepared.axis, spectra, everything, file(FIGURE))
+        return prepared
 
-def _split_setting(split: Any) -> Any:
-    if split is None or isinstance(split, str):
-        return checked_split(split)
-    return tuple(str(part) if isinstance(part, Path) else part for part in split)
+    return publish(folder, settings, found, make, overwrite=overwrite)
 
 
 def _plan(
@@ -126,17 +111,11 @@ def _plan(
             rejected.append(Rejected(spectrum.source, str(error)))
     if not usable:
         raise NothingUsableError(rejected)
-    if settings.kinds is not None:
-        usable, values = _placed(usable, values, settings.kinds, settings.seed, rejected)
-    split = _split(usable, num_rows, settings)
-    indices = {"train": split.train, "validation": split.validation, "test": split.test}
-    if split.validates_on_training_set:
-        del indices["validation"]
-    parts = {part: [usable[i] for i in of_part] for part, of_part in indices.items() if of_part}
-    num_unused = len(usable) - sum(map(len, parts.values()))
-    form = settings.form or format_for(len(usable) - num_unused)
+    values_of = {spectrum.row: value for spectrum, value in zip(usable, values, strict=True)}
+    parts, split, num_unused = split_into_parts(usable, num_rows, settings, rejected)
+    form = settings.form or format_for(sum(map(len, parts.values())))
     prepared = PreparedSpectra(folder, form, settings.target, axis, parts, split, rejected, num_unused)
-    return prepared, {part: [values[i] for i in indices[part]] for part in parts}
+    return prepared, {part: [values_of[one.row] for one in spectra] for part, spectra in parts.items()}
 
 
 def _read(sources: Sequence[Source], settings: SpectraSettings) -> tuple[list[FixedSpectrum], list[Rejected], int]:
@@ -173,47 +152,3 @@ def _common_axis(spectra: Sequence[FixedSpectrum]) -> FixedAxis:
                 f"  {first.source}: {first.axis}\n  {other.source}: {other.axis}"
             )
     return first.axis
-
-
-def _placed(
-    spectra: Sequence[FixedSpectrum],
-    values: Sequence[NDArray[np.float64]],
-    kinds: KindSplit,
-    seed: int,
-    rejected: list[Rejected],
-) -> tuple[list[FixedSpectrum], list[NDArray[np.float64]]]:
-    """Write the parts of a split out of distribution into the structures, and leave some out.
-
-    The kinds of those without a subset become their subsets, for errors of each kind.
-    """
-    systems = [crystal_system(one.atoms) if kinds.by == CRYSTAL_SYSTEM else None for one in spectra]
-    identities = [identity_of(one.atoms) for one in spectra]
-    placed = split_by_kind(identities, systems, kinds, seed=seed)
-    for spectrum, identity, system, one in zip(spectra, identities, systems, placed, strict=True):
-        if one.part is None:
-            rejected.append(Rejected(spectrum.source, one.reason))
-        else:
-            number = len(identity.elements)
-            spectrum.atoms.info["split"] = one.part
-            spectrum.atoms.info.setdefault("subset", system or f"{number} element{'s' * (number != 1)}")
-    kept = [index for index, one in enumerate(placed) if one.part is not None]
-    return [spectra[index] for index in kept], [values[index] for index in kept]
-
-
-def _split(spectra: Sequence[FixedSpectrum], num_rows: int, settings: SpectraSettings) -> Split:
-    identities = [identity_of(spectrum.atoms) for spectrum in spectra]
-    if settings.kinds is not None:
-        return given_split(identities, "parent or formula")
-    if settings.split is None:
-        unknown = [s for s, identity in zip(spectra, identities, strict=True) if identity.part not in PARTS]
-        if unknown:
-            raise ValueError(
-                f"expected {', '.join(PARTS[:-1])} or {PARTS[-1]} in the column 'split' of every row, got something "
-                f"else in {len(unknown)} rows, the first {unknown[0].source}"
-            )
-        return given_split(identities)
-    if settings.index_files:
-        files = [Path(name) for name in settings.index_files]
-        return split_of_files(files, [spectrum.row for spectrum in spectra], num_rows)
-    assert settings.shares is not None  # the only other kind of split
-    return split_identities(identities, shares=settings.shares, seed=settings.seed)

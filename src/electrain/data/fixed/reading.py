@@ -14,11 +14,11 @@ from electrain.files.own_files import expecting, read_json
 from electrain.interface.manifests import REMEDY, fixed_axes_from_manifest
 from electrain.interface.quantities import quantity_of
 
+from ..at_once.writing import key_of
 from ..frames import FORMS, file_of_part, read_frames
 from ..splits import PARTS
 from ..work_folder import MANIFEST, STRUCTURES
 from .documents import FERMI_ENERGY
-from .writing import key_of
 
 
 class SpectrumEntry(NamedTuple):

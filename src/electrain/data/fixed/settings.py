@@ -14,11 +14,10 @@ from electrain.interface.quantities import (
 from electrain.spectra.fixed_axis import FixedAxis
 from electrain.spectra.units import known_unit
 
+from ..at_once.splitting import SplitChoice, SplitSettings
 from ..axis import checking_settings
 from ..calculation import Rejected
-from ..kind_splits import KindSplit
-from ..settings import split_words
-from ..splits import Split, check_shares
+from ..splits import Split
 from ..writing import FORMATS
 from .spectrum import NORMALIZATIONS, FixedSpectrum
 from .tables import Columns
@@ -33,7 +32,7 @@ _TARGETS = {
 
 
 @dataclass(frozen=True)
-class SpectraSettings:
+class SpectraSettings(SplitSettings):
     """Settings that determine the content of a data set; see :func:`prepare_spectra`.
 
     :raises SettingsError: for invalid settings.
@@ -46,7 +45,7 @@ class SpectraSettings:
     normalize: str | None
     grid: tuple[float, float] | None
     step: float | None
-    split: tuple[float, float, float] | tuple[str, str, str] | KindSplit | None
+    split: SplitChoice
     seed: int
     form: str | None
 
@@ -66,24 +65,8 @@ class SpectraSettings:
                 raise ValueError("expected both --grid and --step for spectra on another axis, or none of them")
             if self.grid is not None and self.unit is None:
                 raise ValueError("expected --unit with --grid and --step, because they are in this unit")
-            if self.shares is not None:
-                check_shares(self.shares)
+            self.check_split()
             self.axis()
-
-    @property
-    def index_files(self) -> list[str]:
-        """Names of the files that split the rows, none for another split."""
-        return [] if self.kinds else [name for name in self.split or () if isinstance(name, str)]
-
-    @property
-    def kinds(self) -> KindSplit | None:
-        """What a split out of distribution goes by."""
-        return self.split if isinstance(self.split, KindSplit) else None
-
-    @property
-    def shares(self) -> tuple[float, float, float] | None:
-        """Shares of a random split."""
-        return None if self.kinds or self.index_files else self.split  # type: ignore[return-value]
 
     @property
     def target(self) -> str:
@@ -115,8 +98,7 @@ class SpectraSettings:
             "--normalize": [self.normalize] if self.normalize else [],
             "--grid": self.grid or [],
             "--step": [self.step] if self.step else [],
-            "--split": [split_words(self.split)],
-            "--seed": [self.seed] if self.split and not self.index_files else [],
+            **self.split_options(),
             "--format": [self.form] if self.form else [],
         }
         words = [word for option, values in options.items() if values for word in (option, *map(str, values))]

@@ -35,8 +35,11 @@ _OF_PYMATGEN = (b'"kpoints"', b'"bands"', b'"lattice_rec"')
 def is_bands_source(path: Path) -> bool:
     """Whether a file found in a folder may have bands along a path, or is damaged."""
     if _is_json(path):
-        with reading(str(path), "JSON"), open_packed(path, _LARGEST) as file:
-            return _json_reader(file.read()) is not None
+        try:
+            with reading(str(path), "JSON"), open_packed(path, _LARGEST) as file:
+                return _json_reader(file.read()) is not None
+        except CalculationError:
+            return True
     known = file_format(path)
     return is_source(path) if known is None else known.name in _READERS
 

@@ -1,0 +1,107 @@
+"""Data sets of bands on disk: everything is read, checked, split and written at once."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from electrain.bands import BandStructure
+from electrain.files.replacing import WriteError
+
+from ..at_once.publishing import publish
+from ..at_once.splitting import read_split, split_into_parts
+from ..calculation import Rejected
+from ..prepare import NothingUsableError
+from ..sources import Source, find_sources
+from ..work_folder import FIGURE
+from ..writing import format_for, part_name
+from .cells import is_standard_cell
+from .documents import write_documents
+from .figure import plot_bands_summary
+from .readers import is_bands_source, read_bands
+from .settings import BandsSettings, LearnedBands, PreparedBands
+from .targets import band_targets
+from .writing import write_bands
+
+
+def prepare_bands(
+    sources: Sequence[str | Path],
+    folder: str | Path,
+    *,
+    num_bands: int = 6,
+    num_k_points: int = 256,
+    split: tuple[float, float, float] | Sequence[str | Path] | str | None = (8, 1, 1),
+    seed: int = 0,
+    form: str | None = None,
+    overwrite: bool = False,
+) -> PreparedBands:
+    """Make a data set for ``mtt train`` from bands along paths of k-points.
+
+    :param sources: files that :func:`~electrain.data.bands.read_bands` reads, or folders that are searched for them.
+    :param folder: folder to write to; new or empty unless ``overwrite``.
+    :param num_bands: number of bands about the gap, half of them filled.
+    :param num_k_points: number of k-points along the path.
+    :param split: shares of training, validation and test set; three index files, each with a number of a band
+        structure (from 0) in each line; ``"species"`` or ``"crystal-system"`` to test on other kinds of crystals than
+        those of the training set, see :func:`~electrain.data.kind_splits.read_kind_split`; or ``None`` if the key
+        ``split`` names the part of every structure.
+    :param seed: random seed of the split.
+    :param form: ``"xyz"``, ``"zip"`` or ``"memmap"``; by default chosen by the number of structures.
+    :param overwrite: replace a data set in the folder.
+    :raises NothingUsableError: if no band structure passed the checks.
+    :raises FileExistsError: if the folder is not empty.
+    :raises ValueError: for invalid settings, and sources without bands.
+    :raises ImportError: if the package that parses a file is not installed.
+    :raises OSError: if a file cannot be read or written.
+    """
+    settings = BandsSettings(num_bands, num_k_points, read_split(split), seed, form)
+    paths, folder = [Path(source) for source in sources], Path(folder)
+    found = find_sources(paths, folder, accepts=is_bands_source, what="bands along paths of k-points")
+
+    def make(file: Callable[[str], Path]) -> PreparedBands:
+        prepared = _plan(folder, found, settings)
+        for part, of_part in prepared.parts.items():
+            write_bands(file(part_name(part, prepared.form)), prepared.form, prepared.shape, of_part)
+        write_documents(file(""), prepared, found, settings, paths)
+        plot_bands_summary(prepared.everything, file(FIGURE))
+        return prepared
+
+    return publish(folder, settings, found, make, overwrite=overwrite)
+
+
+def _plan(folder: Path, sources: Sequence[Source], settings: BandsSettings) -> PreparedBands:
+    """Read everything, and put it into the parts."""
+    usable: list[LearnedBands] = []
+    rejected: list[Rejected] = []
+    num_rows = 0
+    for one in _read(sources):
+        if isinstance(one, Rejected):
+            rejected.append(one)
+        else:
+            try:
+                usable.append(_learned(one, num_rows, settings))
+            except ValueError as error:
+                rejected.append(Rejected(one.source, str(error)))
+        num_rows += 1
+    if not usable:
+        raise NothingUsableError(rejected)
+    parts, split, num_unused = split_into_parts(usable, num_rows, settings, rejected)
+    form = settings.form or format_for(sum(map(len, parts.values())))
+    return PreparedBands(folder, form, settings.shape, parts, split, rejected, num_unused)
+
+
+def _read(sources: Sequence[Source]) -> Iterator[BandStructure | Rejected]:
+    for source in sources:
+        try:
+            for one in read_bands(source.path):
+                yield replace(one, source=one.source.replace(source.path, source.name))
+        except (ImportError, WriteError):  # not the file's fault: all others would be left out, too
+            raise
+        except Exception as error:  # one broken file must not stop the others
+            yield Rejected(source.name, f"not readable ({type(error).__name__}: {error})")
+
+
+def _learned(bands: BandStructure, row: int, settings: BandsSettings) -> LearnedBands:
+    targets = band_targets(bands, settings.num_bands, settings.num_k_points)
+    edges = bands.edges()
+    gap = 0.0 if edges is None else edges[1] - edges[0]
+    return LearnedBands(bands, targets, row, gap, is_standard_cell(bands.atoms))

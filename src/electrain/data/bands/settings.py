@@ -1,0 +1,127 @@
+"""Settings of a data set of bands, and what it contains."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ase import Atoms
+
+from electrain.bands import BandStructure
+from electrain.interface.band_labels import BandsShape
+
+from ..at_once.splitting import SplitChoice, SplitSettings
+from ..axis import checking_settings
+from ..calculation import Rejected
+from ..splits import Split
+from ..writing import FORMATS
+from .targets import BandTargets
+
+
+@dataclass(frozen=True)
+class BandsSettings(SplitSettings):
+    """Settings that determine the content of a data set; see :func:`prepare_bands`.
+
+    :raises SettingsError: for invalid settings.
+    """
+
+    num_bands: int
+    num_k_points: int
+    split: SplitChoice
+    seed: int
+    form: str | None
+
+    def __post_init__(self) -> None:
+        with checking_settings():
+            if self.num_bands < 2 or self.num_bands % 2:
+                raise ValueError(
+                    f"expected an even number of bands, half of them filled, got --num-bands {self.num_bands}"
+                )
+            if self.num_k_points < 2:
+                raise ValueError(f"expected at least 2 k-points along a path, got --num-k-points {self.num_k_points}")
+            if self.form is not None and self.form not in FORMATS:
+                raise ValueError(f"expected a format, one of {', '.join(FORMATS)}, got {self.form!r}")
+            if self.seed < 0:
+                raise ValueError(f"expected a seed of at least 0, got {self.seed}")
+            self.check_split()
+
+    @property
+    def shape(self) -> BandsShape:
+        """Numbers of bands and k-points."""
+        return BandsShape(self.num_bands, self.num_k_points)
+
+    def command(self, sources: Sequence[Path]) -> str:
+        """Return the command that makes the same data set."""
+        options: dict[str, Sequence[object]] = {
+            "--num-bands": [self.num_bands],
+            "--num-k-points": [self.num_k_points],
+            **self.split_options(),
+            "--format": [self.form] if self.form else [],
+        }
+        words = [word for option, values in options.items() if values for word in (option, *map(str, values))]
+        return shlex.join(["electrain", "prepare", *map(str, sources), "--bands", *words])
+
+
+@dataclass(frozen=True, eq=False)
+class LearnedBands:
+    """A band structure with what is learned of it.
+
+    :param bands: as in its source; the structure's ``info`` may contain ``id``, ``subset`` and ``split``.
+    :param targets: bands about the gap on the path.
+    :param row: number of the band structure among all of the sources, from 0.
+    :param gap: in eV, 0 for a metal.
+    :param is_standard: whether its cell is the standardised primitive one; ``None`` if unknown.
+    """
+
+    bands: BandStructure
+    targets: BandTargets
+    row: int
+    gap: float
+    is_standard: bool | None
+
+    @property
+    def atoms(self) -> Atoms:
+        """The crystal."""
+        return self.bands.atoms
+
+    @property
+    def source(self) -> str:
+        """The file, and the frame if it contains several structures."""
+        return self.bands.source
+
+
+@dataclass(frozen=True)
+class PreparedBands:
+    """A data set of bands that was written to disk.
+
+    :param folder: its folder.
+    :param form: format of its files.
+    :param shape: numbers of bands and k-points.
+    :param parts: the structures of the training, validation and test set.
+    :param split: which structure is where.
+    :param rejected: what was left out, with the reasons.
+    :param num_unused: structures that given index files do not name.
+    """
+
+    folder: Path
+    form: str
+    shape: BandsShape
+    parts: dict[str, list[LearnedBands]]
+    split: Split
+    rejected: list[Rejected]
+    num_unused: int
+
+    @property
+    def everything(self) -> list[LearnedBands]:
+        """The structures of all parts."""
+        return [one for of_part in self.parts.values() for one in of_part]
+
+    @property
+    def num_other_cells(self) -> int:
+        """Number of structures whose cell is not the standardised primitive one."""
+        return sum(one.is_standard is False for one in self.everything)
+
+    @property
+    def num_unknown_cells(self) -> int:
+        """Number of structures of whose cell it is not known."""
+        return sum(one.is_standard is None for one in self.everything)
