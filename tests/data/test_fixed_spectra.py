@@ -404,7 +404,8 @@ def test_given_split(write_csv, prepare):
     prepared = prepare(write_csv(split=parts), split=None)
     assert {part: len(spectra) for part, spectra in prepared.parts.items()} == {"train": 2, "validation": 1, "test": 2}
     with pytest.raises(
-        ValueError, match=r"in the column or key 'split' of every structure, .* in 5 of them, the first phonons.csv, row 0"
+        ValueError,
+        match=r"in the column or key 'split' of every .* in 5 of them, the first phonons.csv, row 0",
     ):
         prepare(write_csv(), split=None, overwrite=True)
 

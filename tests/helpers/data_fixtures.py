@@ -32,7 +32,7 @@ def semiconductor_states(num_k: int = 5, seed: int = 0) -> tuple[np.ndarray, np.
 @pytest.fixture
 def no_summary(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the summary's picture empty: it takes longer than everything else."""
-    for function in ("prepare.plot_summary", "fixed.prepare.plot_spectra_summary"):
+    for function in ("prepare.plot_summary", "fixed.prepare.plot_spectra_summary", "bands.prepare.plot_bands_summary"):
         monkeypatch.setattr(f"electrain.data.{function}", lambda *_: _[-1].touch())
 
 

@@ -5,6 +5,7 @@ import json
 import logging
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import ase.io
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 import yaml
 from ase import Atoms
 from data_fixtures import semiconductor_states
+from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatrain import __main__ as metatrain_main
 from metatrain.utils.architectures import get_default_hypers
 from metatrain.utils.data import DatasetInfo
@@ -22,6 +24,7 @@ from tiny_models import ALL_TARGETS, ELEMENTS, dataset_info, make_dataset, make_
 from electrain.architectures.base.checkpoints import write_model
 from electrain.architectures.pet_mad.trainer import Trainer
 from electrain.data import prepare_dataset
+from electrain.interface.band_labels import BandsShape, bands_to_labels
 from electrain.spectra.fixed_axis import FixedAxis
 from electrain.training import trainer as training_module
 
@@ -188,6 +191,35 @@ def test_fixed_axes_of_manifests(tmp_path):
     (tmp_path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     with pytest.raises(ValueError, match=r"manifest.json is damaged: expected a manifest"):
         check(other, tmp_path, of_checkpoint=False)
+
+
+def test_bands_of_manifests(tmp_path):
+    """6 bands at 16 k-points are as many numbers as 3 at 32, which extended XYZ files cannot tell apart."""
+    name = "mtt::bands"
+    options = {"training_set": [{"systems": {"read_from": str(tmp_path / "train.xyz")}, "targets": {name: {}}}]}
+    (tmp_path / "options_restart.yaml").write_text(yaml.safe_dump(options), encoding="utf-8")
+    manifest = {"electrain_version": "0.1.0", "bands": {"num_bands": 6, "num_k_points": 16}}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    check = training_module.check_bands_of_data
+
+    def targets(*shape):
+        block = TensorBlock(torch.zeros(0, 96), Labels.empty("system"), [], bands_to_labels(BandsShape(*shape)))
+        return {name: SimpleNamespace(layout=TensorMap(Labels.single(), [block]))}
+
+    check(targets(6, 16), tmp_path, of_checkpoint=True)
+    check({}, tmp_path, of_checkpoint=True)
+    for of_checkpoint, expected in (
+        (
+            True,
+            "in the model to continue with has other bands .* data for the model: .* --num-bands 3 --num-k-points 32",
+        ),
+        (False, "in `architecture.model` has .*3 bands at 32 .* 6 bands at 16 .*write `num_bands: 6` and `num_k_po"),
+    ):
+        with pytest.raises(ValueError, match=f"(?s){expected}"):
+            check(targets(3, 32), tmp_path, of_checkpoint=of_checkpoint)
+    (tmp_path / "manifest.json").write_text('{"electrain_version": "0.1.0", "bands": {}}', encoding="utf-8")
+    with pytest.raises(ValueError, match=r"manifest.json is damaged"):
+        check(targets(6, 16), tmp_path, of_checkpoint=False)
 
 
 # --- the trainer itself ----------------------------------------------------------------------------------------

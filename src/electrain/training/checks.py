@@ -5,12 +5,20 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from metatrain.utils.data import get_atomic_types
+from metatrain.utils.data import TargetInfo, get_atomic_types
 from omegaconf import OmegaConf
 
 from electrain.files.own_files import expecting, read_json
-from electrain.interface.manifests import MANIFEST, REMEDY, axis_from_manifest, fixed_axes_from_manifest
+from electrain.interface.band_labels import labels_to_bands
+from electrain.interface.manifests import (
+    MANIFEST,
+    REMEDY,
+    axis_from_manifest,
+    bands_from_manifest,
+    fixed_axes_from_manifest,
+)
 from electrain.interface.option_types import did_you_mean
+from electrain.interface.quantities import quantity_of
 from electrain.spectra.axis import EnergyAxis
 from electrain.spectra.fixed_axis import FixedAxis
 
@@ -198,6 +206,38 @@ def check_fixed_axes(axes: Mapping[str, FixedAxis], folder: Path, *, of_checkpoi
             raise ValueError(
                 f"the axis of {name!r} in {where} is not that of the data:\n\n"
                 f"  model: {axis}\n  data:  {found}, according to {path}\n\n{remedy}"
+            )
+
+
+def check_bands_of_data(targets: Mapping[str, TargetInfo], folder: Path, *, of_checkpoint: bool) -> None:
+    """Compare the bands of a model with those of the data sets that `electrain prepare` has written.
+
+    Files of extended XYZ only have a list of values, and 6 bands at 256 k-points are as many as 12 at 128.
+
+    :param targets: targets of the model, bands with their labels.
+    :param folder: folder of checkpoints.
+    :param of_checkpoint: whether they are those of a trained model, rather than in the options.
+    :raises ValueError: if the numbers of bands and k-points differ, with both and what to do.
+    """
+    for name in [name for name in targets if quantity_of(name).is_bands]:
+        bands, k_points = labels_to_bands(targets[name].layout.block().properties)
+        for path in _manifests(_complete_options(folder), name):
+            with expecting("a manifest", path, REMEDY):
+                found = bands_from_manifest(_content(path) or {})
+            if found is None or found == (bands, k_points):
+                continue
+            where = "the model to continue with" if of_checkpoint else "`architecture.model`"
+            options = f"`electrain prepare --bands ... --num-bands {bands} --num-k-points {k_points}`"
+            remedy = (
+                f"prepare the data for the model: {options}"
+                if of_checkpoint
+                else f"write `num_bands: {found.num_bands}` and `num_k_points: {found.num_k_points}` there, or prepare "
+                f"the data again: {options}"
+            )
+            raise ValueError(
+                f"{name!r} in {where} has other bands than the data:\n\n"
+                f"  model: {bands} bands at {k_points} k-points\n  data:  {found.num_bands} bands at "
+                f"{found.num_k_points} k-points, according to {path}\n\n{remedy}"
             )
 
 

@@ -19,7 +19,15 @@ from electrain.interface.capabilities import check_names_and_units
 from electrain.nn.precision import MatmulPrecision
 
 from .batches import Loaders, fit_baselines, intensive_targets, make_loaders
-from .checks import check_axis, check_batches, check_elements, check_epochs, check_fixed_axes, check_targets
+from .checks import (
+    check_axis,
+    check_bands_of_data,
+    check_batches,
+    check_elements,
+    check_epochs,
+    check_fixed_axes,
+    check_targets,
+)
 from .composition import Datasets
 from .epoch import OptimizerStep, run_epoch
 from .errors import EpochErrors, selected_error
@@ -187,6 +195,7 @@ class SpectralTrainer(TrainerInterface[TrainerHypers]):
         self.losses(model)  # refuses options that they do not have
         continued = settings is not None or self.epoch is not None
         check_fixed_axes(model.fixed_axes, folder, of_checkpoint=continued)
+        check_bands_of_data(model.dataset_info.targets, folder, of_checkpoint=continued)
         if model.axis is not None:
             check_axis(model.axis, model.density_of_states, folder, of_checkpoint=continued)
 
