@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 
+# For messages about paths
+FOR_BANDS = "; for bands along a path, use electrain prepare --bands"
 # Rounded coordinates of the same point differ by less than this, in units of the reciprocal lattice vectors.
 _SAME = 2e-4
 _LARGEST_MESH = 200  # points along one axis
@@ -46,7 +48,7 @@ def check_zone(k_points: NDArray[np.float64], weights: NDArray[np.float64]) -> N
     if share > _ON_LINES:
         raise ValueError(
             f"expected k-points that sample the Brillouin zone, got points along lines: {share:.0%} of {len(k_points)} "
-            "k-points lie between two neighbors on a straight line, and they form no mesh"
+            f"k-points lie between two neighbors on a straight line, and they form no mesh{FOR_BANDS}"
         )
 
 

@@ -33,6 +33,11 @@ REAL_AND_BAD = {
     "al_unconv_GSR.nc": r"change by at most 0.0001 eV per atom in the last step, got 0.012 \(not converged\)",
 }
 
+LINES = (
+    "expected a k-point mesh, got k-points along lines, which have no weights; for bands along a path, use electrain "
+    "prepare --bands"
+)
+
 
 def reason_for(path) -> str:
     (rejected,) = read_calculations(path)
@@ -151,7 +156,10 @@ def test_a_run_of_quantum_espresso_that_did_not_end(metal, tmp_path):
     ("changes", "reason"),
     [
         ({"num_steps": 60}, "expected a converged calculation, got one that did not converge"),
-        ({"lines": True}, "expected a k-point mesh, got k-points along lines, which have no weights"),
+        (
+            {"lines": True},
+            LINES,
+        ),
         ({"doses": False}, "expected a Fermi level (written together with the density of states), got none"),
     ],
 )
@@ -166,9 +174,7 @@ def test_lines_of_k_points_of_abinit(metal, tmp_path):
     write_abinit(tmp_path / "o_GSR.nc", metal())
     with netcdf.Dataset(tmp_path / "o_GSR.nc", "a") as file:
         file.variables["kptopt"][...] = -2
-    assert (
-        reason_for(tmp_path / "o_GSR.nc") == "expected a k-point mesh, got k-points along lines, which have no weights"
-    )
+    assert reason_for(tmp_path / "o_GSR.nc") == LINES
 
 
 def test_an_old_file_of_gpaw(metal, tmp_path):

@@ -12,6 +12,7 @@ from electrain.interface.quantities import ENERGY, FORCES, STRESS
 from electrain.structures.packed import TooLargeError
 
 from ..calculation import Calculation, CalculationError
+from ..zone import FOR_BANDS
 from .common import normalised_states, plain_structure, reading
 
 # A GSR file does not say whether the run converged, only how much the energy changed in the last step.
@@ -56,7 +57,9 @@ def open_results(source: str) -> tuple[dict[str, Any], dict[str, Any]]:
 def _calculation(results: dict[str, Any], rest: dict[str, Any], source: str) -> Calculation:
     atoms = results["atoms"]
     if rest["kptopt"] < 0:
-        raise CalculationError(source, "expected a k-point mesh, got k-points along lines, which have no weights")
+        raise CalculationError(
+            source, f"expected a k-point mesh, got k-points along lines, which have no weights{FOR_BANDS}"
+        )
     change = abs(float(rest["deltae"])) * Hartree / len(atoms)
     if not change <= _LARGEST_CHANGE:
         raise CalculationError(

@@ -18,6 +18,7 @@ from electrain.interface.quantities import ENERGY, FORCES, STRESS
 from electrain.structures.packed import TooLargeError, open_packed
 
 from ..calculation import Calculation, CalculationError
+from ..zone import FOR_BANDS
 from .common import fractional, middle_of_gap, normalised_states, reading
 
 _MOST_ELEMENTS = 2_000_000  # three for each k-point; in memory some 100 bytes each
@@ -106,7 +107,9 @@ def _calculation(root: ElementTree.Element, source: str) -> Calculation:
     kind = text_of(root, "input/control_variables/calculation")
     if kind not in (*_SELF_CONSISTENT, _FIXED_DENSITY):
         known = ", ".join((*_SELF_CONSISTENT, _FIXED_DENSITY))
-        raise CalculationError(source, f"expected a calculation of kind {known}, got {kind}")
+        raise CalculationError(
+            source, f"expected a calculation of kind {known}, got {kind}{FOR_BANDS if kind == 'bands' else ''}"
+        )
     if root.find("output") is None:
         raise CalculationError(source, "expected results, got none (the run did not finish)")
     output = entry(root, "output")

@@ -17,6 +17,7 @@ from electrain.interface.quantities import ENERGY, FORCES, STRESS
 from electrain.structures.packed import TooLargeError, open_packed
 
 from ..calculation import Calculation, CalculationError
+from ..zone import FOR_BANDS
 from .common import States, finite, normalised_states, reading
 
 if TYPE_CHECKING:
@@ -96,7 +97,9 @@ def _lines(file: IO[bytes]) -> Iterator[bytes]:
 
 def _calculation(run: "Vasprun", source: str) -> Calculation:
     if run.kpoints.style.name == "Line_mode":
-        raise CalculationError(source, "expected a k-point mesh, got k-points along lines, which have no weights")
+        raise CalculationError(
+            source, f"expected a k-point mesh, got k-points along lines, which have no weights{FOR_BANDS}"
+        )
     check_run(run, source)
     states = _states(run, source)
     step = run.ionic_steps[-1]
