@@ -78,7 +78,7 @@ def test_all_commands_that_open_models_have_the_option():
     commands = typer.main.get_command(app).commands
     options = {name: {o for p in command.params for o in p.opts} for name, command in commands.items()}
     opens = {name for name in options if "--model" in options[name]} | {"hot"}
-    assert opens == {"dos", "thermo", "evaluate", "hot"}
+    assert opens == {"dos", "bands", "thermo", "evaluate", "hot"}
     assert all("--extensions" in options[name] for name in opens)
 
 
