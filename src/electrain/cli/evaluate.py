@@ -17,7 +17,8 @@ from .common import (
     fail,
     show_unread_inputs,
 )
-from .evaluate_spectra import evaluate_and_show
+from .evaluate_bands import evaluate_bands_and_show
+from .evaluate_spectra import evaluate_spectra_and_show
 
 
 class Part(StrEnum):
@@ -83,12 +84,13 @@ def evaluate(
     Writes tables (text, CSV, JSON), figures (PNG, PDF) and report.html, which needs no network connection. Predictions
     are stored, so an interrupted run can be continued and further models can be added.
 
-    Of a data set made with `electrain prepare --spectra`, the spectra are compared in one table with a row for each
-    model; there is no report.html.
+    Of a data set made with `electrain prepare --spectra` or `--bands`, the spectra or bands are compared in one table
+    with a row for each model; there is no report.html.
 
     Example:  electrain evaluate data -m model.pt -o report
     """
-    from electrain.data.fixed.reading import has_fixed_axis  # imports torch, which takes seconds
+    from electrain.data.bands.reading import has_bands  # imports torch, which takes seconds
+    from electrain.data.fixed.reading import has_fixed_axis
     from electrain.data.reading import PreparedPart
     from electrain.evaluation.evaluated_ensemble import check_ensemble
     from electrain.evaluation.report import (
@@ -119,11 +121,12 @@ def evaluate(
         "overwrite": overwrite,
     }
     try:
-        is_spectra = has_fixed_axis(dataset)
+        special = [(has_fixed_axis, evaluate_spectra_and_show), (has_bands, evaluate_bands_and_show)]
+        evaluate_special = next((evaluate for applies, evaluate in special if applies(dataset)), None)
     except (ValueError, OSError) as error:
         fail(error)
-    if is_spectra:
-        evaluate_and_show(context, dataset, part.value, output, models or [], **settings)
+    if evaluate_special is not None:
+        evaluate_special(context, dataset, part.value, output, models or [], **settings)
         return
     chosen = chosen_models(models)
     try:

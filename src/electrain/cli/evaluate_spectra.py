@@ -14,7 +14,19 @@ if TYPE_CHECKING:
 _OF_CALCULATIONS = ("network_baseline", "rotations", "training_sizes")
 
 
-def evaluate_and_show(
+def refuse_options_of_calculations(context: typer.Context, what: str) -> None:
+    """End with an error if an option was given that only data sets of calculations have.
+
+    :param context: the command.
+    :param what: what the data set has instead.
+    """
+    for name in _OF_CALCULATIONS:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name != "DEFAULT":
+            fail(f"--{name.replace('_', '-')} is an option of data sets of calculations, but {what}")
+
+
+def evaluate_spectra_and_show(
     context: typer.Context, dataset: Path, part: str, output: Path, models: Sequence[str], **settings: Any
 ) -> None:
     """Evaluate models of spectra, show the tables, and write the report.
@@ -33,11 +45,7 @@ def evaluate_and_show(
         typer.echo(report_text(evaluation))
         write_report(evaluation, output, typer.echo)
 
-    for name in _OF_CALCULATIONS:
-        source = context.get_parameter_source(name)
-        if source is not None and source.name != "DEFAULT":
-            option = name.replace("_", "-")
-            fail(f"--{option} is an option of data sets of calculations, but {dataset} has spectra on a fixed axis")
+    refuse_options_of_calculations(context, f"{dataset} has spectra on a fixed axis")
     try:
         prepared = SpectraPart(dataset, part)
         if not models:

@@ -77,10 +77,7 @@ class PreparedPart:
                 f"({', '.join(settings['fixed_axes'])})"
             )
         if isinstance(settings, dict) and "bands" in settings:
-            raise ValueError(
-                f"expected a data set of calculations, but {folder} has bands along paths of k-points, whose "
-                "predictions cannot be evaluated yet; the log of the training has their errors"
-            )
+            raise ValueError(f"expected a data set of calculations, but {folder} has bands along paths of k-points")
         with expecting("a manifest", manifest, REMEDY):
             self.form: str = settings["format"]
             if self.form not in FORMS:

@@ -70,7 +70,7 @@ def gap_parity(table: ErrorTable) -> NamedFigure | None:
         Parity(title, _GAP.unit, labels, _subset_of(table), _pairs(table, "true_gap", name))
         for name, title in _GAPS.items()
     ]
-    return _figure("gap_parity", caption, table, panels, same_limits=True)
+    return parity_figure("gap_parity", caption, _subset_names(table), panels, same_limits=True)
 
 
 def fermi_level_parity(table: ErrorTable) -> NamedFigure | None:
@@ -85,7 +85,7 @@ def fermi_level_parity(table: ErrorTable) -> NamedFigure | None:
         Parity(title, _LEVEL.unit, labels, _subset_of(table), _pairs(table, "true_level", name))
         for name, title in _LEVELS.items()
     ]
-    return _figure("fermi_level_parity", caption, table, panels, same_limits=True)
+    return parity_figure("fermi_level_parity", caption, _subset_names(table), panels, same_limits=True)
 
 
 def energy_parity(table: ErrorTable, files: Sequence[Path], composition: ErrorTable | None) -> NamedFigure | None:
@@ -114,7 +114,7 @@ def energy_parity(table: ErrorTable, files: Sequence[Path], composition: ErrorTa
         milli = f"m{unit}", 1000.0
         panels.append(Parity(name, unit, labels, subset[structure], values.astype(np.float64), "component", milli))
     caption = f"Energies per atom and components of their derivatives, as predicted and as calculated.{note}"
-    return _figure("energy_parity", caption, table, panels, same_limits=False)
+    return parity_figure("energy_parity", caption, _subset_names(table), panels, same_limits=False)
 
 
 def _subset_names(table: ErrorTable) -> list[str]:
@@ -131,16 +131,24 @@ def _pairs(table: ErrorTable, true: str, predicted: str) -> NDArray[np.float64]:
     return np.column_stack([table.column(true), table.column(predicted)])
 
 
-def _figure(
-    name: str, caption: str, table: ErrorTable, panels: Sequence[Parity], *, same_limits: bool
+def parity_figure(
+    name: str, caption: str, subsets: Sequence[str], panels: Sequence[Parity], *, same_limits: bool
 ) -> NamedFigure | None:
+    """Plot predictions against calculations; ``None`` if nothing is known of both.
+
+    :param name: of the file.
+    :param caption: of the figure.
+    :param subsets: names of the subsets that the panels count.
+    :param panels: what is drawn, from left to right.
+    :param same_limits: whether all panels have the same axes.
+    """
     shown = [panel.known() for panel in panels if len(panel.known().values)]
     if not shown:
         return None
     figure = new_figure(0.4 + 3.2 * len(shown), 4.2)
     drawn = figure.subplots(1, len(shown), squeeze=False)[0]
     everything = np.concatenate([item.values for item in shown])
-    names = dict(enumerate(_subset_names(table)))
+    names = dict(enumerate(subsets))
     for axes, item in zip(drawn, shown, strict=True):
         _draw(axes, item, names, _limits(everything if same_limits else item.values))
         if same_limits and axes is not drawn[0]:

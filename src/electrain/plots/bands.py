@@ -88,16 +88,24 @@ def draw_bands(
     names: tuple[str, str] = ("predicted", "DFT"),
     window: tuple[float, float] | None = None,
     title: str | None = None,
+    zero: float | None = None,
 ) -> None:
-    """Draw into given axes; see :func:`plot_bands`."""
+    """Draw into given axes; see :func:`plot_bands`.
+
+    :param zero: energy in eV that both band structures are drawn relative to; default: each has its own.
+    """
     positions, breaks = _positions(bands)
     gap = band_gap(bands)
+    shown = [bands.energies.ravel() - (bands.zero() if zero is None else zero)]
     if reference is not None:
         _check_same_path(bands, reference)
-        _draw_lines(ax, reference, positions, breaks, (REFERENCE, REFERENCE), linewidth=2.6, alpha=0.3)
+        of_reference = reference.zero() if zero is None else zero
+        shown.append(reference.energies.ravel() - of_reference)
+        _draw_lines(ax, reference, of_reference, positions, breaks, (REFERENCE, REFERENCE), linewidth=2.6, alpha=0.3)
+    zero = bands.zero() if zero is None else zero
     colors = (_VALENCE, _VALENCE) if gap is None else (_VALENCE, _CONDUCTION)
-    _draw_lines(ax, bands, positions, breaks, colors, linewidth=1.3)
-    low, high = _limits(bands, gap) if window is None else window
+    _draw_lines(ax, bands, zero, positions, breaks, colors, linewidth=1.3)
+    low, high = _limits(np.concatenate(shown), gap) if window is None else window
     ax.set_ylim(low, high)
     ax.set_xlim(positions[0], positions[-1])
     if gap is None:
@@ -105,7 +113,7 @@ def draw_bands(
         ax.set_ylabel(r"$E - E_\mathrm{F}$ (eV)")
     else:
         ax.set_ylabel(r"$E - E_\mathrm{mid\,gap}$ (eV)")
-        _draw_gap(ax, bands, gap, positions)
+        _draw_gap(ax, bands, zero, gap, positions)
     _mark_points(ax, bands, positions)
     if reference is not None:
         _legend(ax, names, len(set(colors)) > 1)
@@ -134,32 +142,31 @@ def _check_same_path(bands: BandStructure, reference: BandStructure) -> None:
 def _draw_lines(
     ax: "Axes",
     bands: BandStructure,
+    zero: float,
     positions: NDArray[np.float64],
     breaks: list[int],
     colors: tuple[str, str],
     **line: Any,
 ) -> None:
-    zero = bands.zero()
+    middle = bands.zero()
     for spin, energies in enumerate(bands.energies):
         style = "-" if spin == 0 else (0, (4, 1.5))
         for part in np.split(np.arange(len(positions)), breaks):
             for band in energies.T:
-                color = colors[int(np.median(band) > zero)]
+                color = colors[int(np.median(band) > middle)]
                 ax.plot(
                     positions[part], band[part] - zero, color=color, linestyle=style, solid_joinstyle="round", **line
                 )
 
 
-def _limits(bands: BandStructure, gap: BandGap | None) -> tuple[float, float]:
-    relative = bands.energies - bands.zero()
+def _limits(relative: NDArray[np.float64], gap: BandGap | None) -> tuple[float, float]:
     beside = 0.0 if gap is None else 0.5 * gap.energy + _BESIDE_EDGES
     low, high = min(WINDOW[0], -beside), max(WINDOW[1], beside)
     return max(float(relative.min()) - _MARGIN, low), min(float(relative.max()) + _MARGIN, high)
 
 
-def _draw_gap(ax: "Axes", bands: BandStructure, gap: BandGap, positions: NDArray[np.float64]) -> None:
+def _draw_gap(ax: "Axes", bands: BandStructure, zero: float, gap: BandGap, positions: NDArray[np.float64]) -> None:
     """Dots at the edges, a level through the lower one, and an arrow to the upper one with the number beside it."""
-    zero = bands.zero()
     bottom, top = gap.valence.energy - zero, gap.conduction.energy - zero
     ax.axhspan(bottom, top, color="0.5", alpha=0.07, linewidth=0)
     low, high = ax.get_ylim()

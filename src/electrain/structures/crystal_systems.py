@@ -22,8 +22,8 @@ TOLERANCE = 0.1  # A, that of the Materials Project
 KEY = "crystal_system"  # of ``atoms.info``
 
 
-def crystal_system(atoms: Atoms) -> str | None:
-    """Return the crystal system found by spglib (tolerance 0.1 A); ``None`` if a structure is no crystal."""
+def space_group(atoms: Atoms) -> int | None:
+    """Return the number of the space group found by spglib (tolerance 0.1 A); ``None`` if a structure is no crystal."""
     if not atoms.pbc.all():
         return None
     cell = (atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers)
@@ -31,9 +31,13 @@ def crystal_system(atoms: Atoms) -> str | None:
         # spglib announces that it will raise errors instead of returning nothing, whether or not there is one
         warnings.simplefilter("ignore", DeprecationWarning)
         found = get_symmetry_dataset(cell, TOLERANCE)
-    if found is None:
-        return None
-    return next(system for first, system in _FIRST_GROUPS.items() if found.number >= first)
+    return None if found is None else int(found.number)
+
+
+def crystal_system(atoms: Atoms) -> str | None:
+    """Return the crystal system of the :func:`space_group`; ``None`` if a structure is no crystal."""
+    number = space_group(atoms)
+    return None if number is None else next(system for first, system in _FIRST_GROUPS.items() if number >= first)
 
 
 def crystal_system_number(atoms: Atoms) -> int:

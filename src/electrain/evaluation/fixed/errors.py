@@ -1,29 +1,21 @@
 """Errors of predicted spectra on a fixed axis, of each structure and averaged."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from electrain.data.fixed.reading import SpectraPart, SpectrumEntry
+from electrain.data.fixed.reading import SpectraPart
 from electrain.interface.quantities import quantity_of
 from electrain.spectra.channel_errors import channel_errors
 
-from ..summary import ALL, Summary, root_mean_square
+from ..side_by_side.predictions import has_prediction
+from ..side_by_side.tables import STRUCTURES, Metric, mean_of_known, subsets_of
+from ..summary import Summary, root_mean_square
 
 FERMI_ENERGY, TRUE_FERMI_ENERGY = "fermi_energy_rmse", "fermi_energy_rmse_true_dos"
-
-
-class Metric(NamedTuple):
-    """A column of the tables: the name of its key in files, its name for readers, and its unit."""
-
-    key: str
-    label: str
-    unit: str
 
 
 def errors_of_structures(part: SpectraPart) -> list[Metric]:
@@ -32,7 +24,7 @@ def errors_of_structures(part: SpectraPart) -> list[Metric]:
     return [
         Metric("rmse", "RMSE", unit),
         Metric("mae", "MAE", unit),
-        Metric("r2", "R^2", ""),
+        Metric("r2", "R^2", "", 4),
         Metric("wasserstein", "WD", part.axis.unit),
     ]
 
@@ -46,7 +38,7 @@ def metrics_of(part: SpectraPart, *, with_fermi_energies: bool) -> list[Metric]:
     return [
         *errors_of_structures(part),
         *(levels if with_fermi_energies else []),
-        Metric("structures", "structures", ""),
+        STRUCTURES,
     ]
 
 
@@ -65,11 +57,6 @@ class ComparedSpectra:
     reasons: list[str]
     errors: dict[str, NDArray[np.float64]]
     fermi_energies: NDArray[np.float64] | None
-
-    @property
-    def has_prediction(self) -> NDArray[np.bool_]:
-        """Whether a structure has one, shape ``(num_structures,)``."""
-        return np.array([not reason for reason in self.reasons])
 
 
 def compare(
@@ -99,14 +86,6 @@ def fermi_energies_of(part: SpectraPart) -> NDArray[np.float64]:
     return np.array([entry.fermi_energy for entry in part.entries])
 
 
-def subsets_of(entries: Sequence[SpectrumEntry]) -> dict[str, NDArray[np.bool_]]:
-    """Find the members of each subset, largest first, and of all structures if there is more than one subset."""
-    names = np.array([entry.subset for entry in entries])
-    sizes = Counter(names.tolist())
-    found = {name: names == name for name in sorted(sizes, key=lambda name: (-sizes[name], name))}
-    return {**(found if len(found) > 1 else {}), ALL: np.ones(len(entries), dtype=bool)}
-
-
 def summarise(
     part: SpectraPart,
     compared: ComparedSpectra,
@@ -120,27 +99,17 @@ def summarise(
     :param counted: which structures count, those with a prediction among them.
     :param true_fermi_energies: predicted from the true spectra, in eV, NaN if unknown; ``None`` without a network.
     """
-    counted = counted & compared.has_prediction
+    counted = counted & has_prediction(compared)
     summary: Summary = {}
     for name, members in subsets_of(part.entries).items():
         chosen = members & counted
-        row = {key: _mean(values[chosen]) for key, values in compared.errors.items()}
+        row = {key: mean_of_known(values[chosen]) for key, values in compared.errors.items()}
         if compared.fermi_energies is not None and true_fermi_energies is not None:
             pairs = {FERMI_ENERGY: compared.fermi_energies, TRUE_FERMI_ENERGY: true_fermi_energies}
             row |= {key: _root_mean_square_error(part, values, chosen) for key, values in pairs.items()}
-        row["structures"] = float(np.isfinite(compared.errors["rmse"][chosen]).sum())
+        row[STRUCTURES.key] = float(np.isfinite(compared.errors["rmse"][chosen]).sum())
         summary[name] = row
     return summary
-
-
-def in_all(models: Mapping[str, ComparedSpectra]) -> NDArray[np.bool_]:
-    """Which structures have a prediction of every model, shape ``(num_structures,)``."""
-    return np.logical_and.reduce([model.has_prediction for model in models.values()])
-
-
-def _mean(values: NDArray[np.float64]) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else np.nan
 
 
 def _root_mean_square_error(part: SpectraPart, predicted: NDArray[np.float64], chosen: NDArray[np.bool_]) -> float:

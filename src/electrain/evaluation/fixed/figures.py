@@ -12,7 +12,8 @@ from electrain.plots.fixed_spectra import axis_label, mark_fermi_level
 from electrain.plots.style import REFERENCE
 
 from ..distribution_figures import at_percentiles, position
-from ..figures import NamedFigure, finish, new_figure, plain_numbers, series_color
+from ..figures import NamedFigure, finish, new_figure, series_color
+from ..side_by_side.figures import error_distribution
 from ..typesetting import as_mathtext
 from .errors import ComparedSpectra, num_atoms_of
 
@@ -20,10 +21,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _QUARTILES = (0, 25, 50, 75, 100)
-_BASELINE_LINES = ("--", ":")
 
 
-def error_distribution(
+def rmse_distribution(
     part: SpectraPart,
     models: Mapping[str, ComparedSpectra],
     baselines: Mapping[str, ComparedSpectra],
@@ -36,30 +36,12 @@ def error_distribution(
     :param baselines: the same of baselines.
     :param counted: which structures count, shape ``(num_structures,)``.
     """
-    figure = new_figure(8.0, 3.6)
-    panel = figure.subplots()
-    for index, (name, model) in enumerate(models.items()):
-        _plot_distribution(panel, model.errors["rmse"][counted], label=name, color=series_color(index), linewidth=1.4)
-    for style, (name, baseline) in zip(_BASELINE_LINES, baselines.items(), strict=False):
-        line = {"color": "0.5", "linewidth": 1.1, "linestyle": style}
-        _plot_distribution(panel, baseline.errors["rmse"][counted], label=name, **line)
-    if not panel.lines:
-        return None
-    panel.set_xscale("log")
-    plain_numbers(panel.xaxis)
-    panel.set_ylim(0.0, 1.03)
-    panel.set_xlabel(f"RMSE of a structure{_in_parentheses(_unit(part))}")
-    finish(panel, title="", ylabel="fraction of structures")
-    panel.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    caption = "Cumulative distribution of the root mean square errors of structures, each over its known channels."
-    return NamedFigure("error_distribution", caption, figure)
-
-
-def _plot_distribution(panel: "Axes", errors: NDArray[np.float64], **line: object) -> None:
-    known = np.sort(errors[np.isfinite(errors)])
-    if len(known):
-        shares = np.arange(len(known) + 1) / len(known)
-        panel.step(known[[0, *range(len(known))]], shares, where="post", **line)  # type: ignore[arg-type]
+    return error_distribution(
+        {name: model.errors["rmse"][counted] for name, model in models.items()},
+        {name: baseline.errors["rmse"][counted] for name, baseline in baselines.items()},
+        f"RMSE of a structure{_in_parentheses(_unit(part))}",
+        "Cumulative distribution of the root mean square errors of structures, each over its known channels.",
+    )
 
 
 def quartile_examples(

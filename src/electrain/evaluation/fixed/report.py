@@ -1,6 +1,5 @@
 """The whole evaluation of spectra on a fixed axis: predict, compare, draw, write."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,14 +19,20 @@ from ..chunk_files import check_inputs, open_predictions
 from ..evaluated_ensemble import check_ensemble
 from ..figure_files import write_figures
 from ..figures import NamedFigure
-from ..summary import Summary
+from ..side_by_side.facts import as_json, facts_of_left_out
+from ..side_by_side.parts import other_part
+from ..side_by_side.predictions import Predictions, in_all, predict_with_all
+from ..side_by_side.tables import Metric, text_table, text_table_of_subsets, write_summary
+from ..summary import ALL, Summary
 from ..tables import counted, short_names, with_unit, write_json
 from .baselines import baseline_spectra
-from .errors import TRUE_FERMI_ENERGY, ComparedSpectra, Metric, compare, in_all, metrics_of, summarise
+from .errors import TRUE_FERMI_ENERGY, ComparedSpectra, compare, metrics_of, summarise
 from .fermi_energy import FermiEnergyNetwork, knows_fermi_energies, trained_network
-from .figures import error_distribution, quartile_examples
-from .models import Predictions, mean_of, open_spectrum_model, predict_part
-from .tables import text_table, text_table_of_subsets, write_structures, write_summary
+from .figures import quartile_examples, rmse_distribution
+from .models import open_spectrum_model
+from .tables import write_structures
+
+_IN_SUBSETS = ("rmse", "mae")
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,38 +97,18 @@ def evaluate_spectra(
     located = [locate(model) for model in models]
     check_inputs([part.folder, *(model.path for model in located)], report)
     options: dict[str, Any] = {"matmul_precision": matmul_precision, "extensions_directory": extensions_directory}
-    opened = [open_spectrum_model(model, part, device, **options) for model in located]
-    names = short_names([model.name for model in located])
-    train, validation = _other_part(part, "train"), _other_part(part, "validation")
+    opened = [open_spectrum_model(model, part, device, batch_size=batch_size, **options) for model in located]
+    compared = dict(zip(short_names([model.name for model in located]), opened, strict=True))
+    train, validation = other_part(part, "train"), other_part(part, "validation")
     with open_predictions(
         report, part.folder, part.part, {"content": ["spectra", *Predictions._fields]}, "", overwrite=overwrite
     ) as job:
-        found = {
-            name: predict_part(model, place, name, part, job, batch_size)
-            for model, place, name in zip(opened, located, names, strict=True)
-        }
-        sources = {name: model.name for name, model in zip(names, located, strict=True)}
-        if ensemble:
-            name = f"ensemble of {len(models)}"
-            sources = {name: ", ".join(sources.values()), **sources}
-            found = {name: mean_of(list(found.values())), **found}
+        sources, found = predict_with_all(compared, part.structures, job, ensemble=ensemble)
         network = None if train is None else _network(train, validation or train, part, job)
         evaluation = _evaluation(part, sources, found, train, network)
         if finish is not None:
             finish(evaluation)
     return evaluation
-
-
-def _other_part(part: SpectraPart, name: str) -> SpectraPart | None:
-    """Another part of the data set; ``None`` if it has none, or the file was taken away."""
-    if name == part.part:
-        return part
-    if not part.sizes.get(name):
-        return None
-    try:
-        return SpectraPart(part.folder, name)
-    except FileNotFoundError:
-        return None
 
 
 def _network(
@@ -147,12 +132,7 @@ def _evaluation(
         return compare(part, predictions.predicted, predictions.reasons, levels)
 
     models = {name: compared(predictions) for name, predictions in found.items()}
-    for name, model in models.items():
-        if not model.has_prediction.any():
-            raise ValueError(f"{sources[name]} can compute none of the structures in {part.path}: {model.reasons[0]}")
-    common = in_all(models)
-    if not common.any():
-        raise ValueError(f"expected structures that all models can compute, but {part.path} has none")
+    common = in_all(models, sources, part.path)
     baselines = {} if train is None else {name: compared(b) for name, b in baseline_spectra(train, part).items()}
     true_levels = None if network is None else network.predict(part, part.spectra)
     return SpectraEvaluation(
@@ -173,7 +153,9 @@ def report_text(evaluation: SpectraEvaluation) -> str:
     blocks = [facts, f"All structures\n\n{text_table(evaluation.summaries, evaluation.metrics)}"]
     if len(next(iter(evaluation.summaries.values()))) > 1:
         unit = next(metric.unit for metric in evaluation.metrics if metric.key == "rmse")
-        table = text_table_of_subsets(evaluation.summaries, evaluation.metrics)
+        subsets = [name for name in next(iter(evaluation.summaries.values())) if name != ALL]
+        shown = [metric for metric in evaluation.metrics if metric.key in _IN_SUBSETS]
+        table = text_table_of_subsets(evaluation.summaries, subsets, shown)
         blocks.append(f"{with_unit('Subsets, with their numbers of structures', unit)}\n\n{table}")
     return "\n\n".join(blocks) + "\n"
 
@@ -198,7 +180,7 @@ def write_report(evaluation: SpectraEvaluation, folder: Path, say: Callable[[str
 def report_figures(evaluation: SpectraEvaluation) -> list[NamedFigure]:
     """Draw all figures for which there are data."""
     figures = [
-        error_distribution(evaluation.part, evaluation.models, evaluation.baselines, evaluation.counted),
+        rmse_distribution(evaluation.part, evaluation.models, evaluation.baselines, evaluation.counted),
         quartile_examples(evaluation.part, evaluation.models, evaluation.counted),
     ]
     return [figure for figure in figures if figure is not None]
@@ -224,14 +206,7 @@ def _facts(evaluation: SpectraEvaluation) -> dict[str, str]:
             "predicted and from true spectra"
         )
     facts["electrain"] = __version__
-    for name, model in evaluation.models.items():
-        for reason, count in _left_out(model).items():
-            facts[f"{name} leaves out {counted(count, 'structure')}, which no model is compared on"] = reason
-    return facts
-
-
-def _left_out(model: ComparedSpectra) -> dict[str, int]:
-    return dict(Counter(reason for reason in model.reasons if reason).most_common())
+    return facts | facts_of_left_out(evaluation.models)
 
 
 def _json(evaluation: SpectraEvaluation) -> dict[str, Any]:
@@ -242,15 +217,11 @@ def _json(evaluation: SpectraEvaluation) -> dict[str, Any]:
         "part": part.part,
         "target": part.target,
         "axis": part.axis.to_dict(),
-        "labels": {metric.key: with_unit(metric.label, metric.unit) for metric in evaluation.metrics},
-        "models": [
-            {
-                "model": evaluation.sources[name],
-                "name": name,
-                "left_out": _left_out(model),
-                "subsets": evaluation.summaries[name],
-            }
-            for name, model in evaluation.models.items()
-        ],
-        "baselines": {name: evaluation.summaries[name] for name in evaluation.baselines},
+        **as_json(
+            evaluation.sources,
+            evaluation.models,
+            list(evaluation.baselines),
+            evaluation.summaries,
+            evaluation.metrics,
+        ),
     }
