@@ -95,13 +95,15 @@ def error_violins(
             if len(known):
                 shown.append(np.percentile(known, _SHOWN))
                 _draw_violin(panel, place + shift, known, color)
-        panel.fill_between([], [], color=color, alpha=0.5, label=kind)
+        if (members & counted).any():
+            panel.fill_between([], [], color=color, alpha=0.5, label=kind)
     if not shown:
         return None
     largest = 1.1 * float(np.abs(shown).max()) or 1.0
     panel.set_ylim(-largest, largest)
     panel.axhline(0.0, color="0.6", linewidth=0.6, zorder=0)
     panel.set_xticks(range(len(errors)), list(errors))
+    panel.set_xlim(-0.5, len(errors) - 0.5)
     panel.tick_params(axis="x", length=0)
     finish(panel, title="", ylabel="predicted $-$ true (eV)")
     panel.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))

@@ -32,7 +32,7 @@ from .prototypes import Nearest
 from .tables import write_structures
 
 _OF_KINDS = ("center", "dispersion", "energy")
-_OF_SUBSETS = ("energy", "gap")
+_OF_SUBSETS = ("energy", "gap")  # gaps if there are any
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +135,8 @@ def report_text(evaluation: BandsEvaluation) -> str:
         blocks.append(f"Non-metals and metals (eV)\n\n{text_table_of_subsets(summaries, kinds, _short(_OF_KINDS))}")
     subsets = [name for name in first if name not in (NON_METALS, METALS, ALL)]
     if subsets:
-        table = text_table_of_subsets(summaries, subsets, _short(_OF_SUBSETS))
+        shown = _OF_SUBSETS if first[ALL]["non_metals"] else _OF_SUBSETS[:1]
+        table = text_table_of_subsets(summaries, subsets, _short(shown))
         blocks.append(f"Subsets, with their numbers of structures (eV)\n\n{table}")
     return "\n\n".join(blocks) + "\n"
 
