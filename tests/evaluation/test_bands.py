@@ -363,8 +363,9 @@ def test_names_of_points():
 
     for known in (path, finer):
         assert with_labels(bands(known.atoms, known.k_points)).labels == known.labels
-    assert with_labels(bands(path.atoms, path.k_points[:-1])).labels == ()
-    assert with_labels(bands(path.atoms, path.k_points[::-1])).labels == ()
+    beyond = np.concatenate([path.k_points, path.k_points[-2:-1]])
+    for k_points in (path.k_points[:-1], beyond, beyond[::-1]):
+        assert with_labels(bands(path.atoms, k_points)).labels == ()
     assert with_labels(bands(bulk("Si", cubic=True), path.k_points)).labels == ()
 
 
