@@ -4,8 +4,9 @@
     python band_paths.py paths.xyz mad_like_part*.xyz.xz [--points 96] [--number 600]
 
 Of each compound in each prototype, the crystal that took the least time is taken, in its standardised primitive cell,
-with the path of `electrain.bands.k_path`. The cheapest come first, but every element once before any element a second
-time, and so on. `split` is the part of the data that the compound belongs to, see `assemble.py`.
+with the path of `electrain.bands.k_path`. Known crystals come first, then substitutions, then elements in other
+lattices; among these the cheapest, but every element once before any element a second time, and so on. `split` is the
+part of the data that the compound belongs to, see `assemble.py`.
 
 Written per frame, in `info`, beside what the frame had of `id`, `subset`, `parent`, `prototype` and `k_scale`:
 
@@ -25,11 +26,12 @@ from assemble import held_out, part_of
 
 from electrain.bands.k_paths import k_path, unique_points
 
+KINDS = ("bulk", "substituted", "elementary")  # beginnings of `id`
 KEPT = ("id", "subset", "parent", "prototype", "k_scale")
 
 
 def crystals(files: list[Path], largest: int) -> list[Atoms]:
-    """Return the cheapest crystal of each compound and prototype, in the order of their cost."""
+    """Return the cheapest crystal of each compound and prototype, in their order."""
     found: dict[tuple[str, str], Atoms] = {}
     for file in files:
         for atoms in iread(file, ":"):
@@ -38,7 +40,9 @@ def crystals(files: list[Path], largest: int) -> list[Atoms]:
             key = (atoms.get_chemical_formula(empirical=True), str(atoms.info.get("prototype")))
             if key not in found or atoms.info["cpu_s"] < found[key].info["cpu_s"]:
                 found[key] = atoms
-    return sorted(found.values(), key=lambda atoms: atoms.info["cpu_s"])
+    cheapest_first = sorted(found.values(), key=lambda atoms: atoms.info["cpu_s"])
+    of_kind = [[atoms for atoms in cheapest_first if atoms.info["id"].startswith(kind)] for kind in KINDS]
+    return [atoms for frames in of_kind for atoms in in_turns(frames)]
 
 
 def in_turns(frames: list[Atoms]) -> list[Atoms]:
@@ -77,7 +81,7 @@ def main() -> None:
     parser.add_argument("--largest", type=int, default=6, help="atoms in the cell")
     args = parser.parse_args()
     parts, frames = held_out(), []
-    for atoms in in_turns(crystals(args.files, args.largest)):
+    for atoms in crystals(args.files, args.largest):
         if len(frames) == args.number:
             break
         part = part_of(atoms, parts)
