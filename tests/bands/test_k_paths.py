@@ -164,7 +164,16 @@ def test_flat_and_long_cells():
 
 @pytest.mark.parametrize(
     ("name", "pretty"),
-    [("\\Gamma", "Γ"), ("GAMMA", "Γ"), ("X", "X"), ("\\Sigma_1", "Σ₁"), ("q_{12}", "q₁₂"), ("$\\Delta_{0}$", "Δ₀")],
+    [
+        ("\\Gamma", "Γ"),
+        ("GAMMA", "Γ"),
+        ("X", "X"),
+        ("\\Sigma_1", "Σ₁"),
+        ("q_{12}", "q₁₂"),
+        ("$\\Delta_{0}$", "Δ₀"),
+        ("G", "Γ"),
+        ("g", "g"),
+    ],
 )
 def test_pretty_labels(name, pretty):
     assert pretty_label(name) == pretty

@@ -20,7 +20,7 @@ from .symmetry_lines import SymmetryLines, equivalent, symmetry_lines
 NUM_POINTS = 256
 _SAME_POINT = 1e-6  # of phases exp(2 pi i k)
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
-_GREEK = {"\\Gamma": "Γ", "\\Sigma": "Σ", "\\Delta": "Δ", "\\Lambda": "Λ", "GAMMA": "Γ", "SIGMA": "Σ", "G": "Γ"}
+_GREEK = {"gamma": "Γ", "g": "Γ", "delta": "Δ", "lambda": "Λ", "sigma": "Σ"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +112,10 @@ def unique_points(k_points: NDArray[np.float64]) -> tuple[NDArray[np.float64], N
 def pretty_label(name: str) -> str:
     r"""Return the name of a k-point for people: ``\Gamma``, ``GAMMA`` and ``G`` -> ``Γ``, ``X_1`` -> ``X₁``."""
     base, _, index = name.strip().strip("$").replace("{", "").replace("}", "").partition("_")
-    return _GREEK.get(base, base) + index.translate(_SUBSCRIPTS)
+    plain = base.removeprefix("\\")
+    # small letters alone are points without a name of their own
+    greek = None if plain == "g" else _GREEK.get(plain.lower())
+    return (greek or plain) + index.translate(_SUBSCRIPTS)
 
 
 def _divide(steps: list[tuple[int, int]], lengths: dict[tuple[int, int], float], total: int) -> list[int]:

@@ -9,8 +9,8 @@ from .quantities import BANDS
 
 CRYSTAL_SYSTEM = "mtt::crystal_system"
 K_POINTS = "mtt::k_points"
-# Fractional coordinates of k-points are in the first Brillouin zones, those in 1/Angstrom mostly are not.
-MAX_FRACTIONAL = 4.0
+# Paths end within one reciprocal vector of the origin or little beyond; in 1/Angstrom, those of small cells do not.
+MAX_FRACTIONAL = 2.0
 
 
 class Inputs(NamedTuple):

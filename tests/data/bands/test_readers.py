@@ -16,7 +16,6 @@ from writers import write_abinit, write_extended_xyz, write_gpaw, write_quantum_
 from electrain.bands import BandStructure
 from electrain.data.bands import read_bands
 from electrain.data.bands.readers import is_bands_source
-from electrain.data.bands.readers.common import readable_label
 from electrain.data.calculation import Rejected
 from electrain.interface.quantities import FORCES
 
@@ -333,19 +332,3 @@ def test_files_without_bands(tmp_path, make_frame, write_frames):
 def test_calculations_of_a_density_of_states_are_refused(tmp_path, make_calculation):
     write_extended_xyz(tmp_path / "mesh.xyz", make_calculation(k_points=np.random.default_rng(0).random((5, 3))))
     assert "got those of a mesh, or random ones" in rejection(tmp_path / "mesh.xyz")
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("\\Gamma", "Γ"),
-        ("$\\Gamma$", "Γ"),
-        ("GAMMA", "Γ"),
-        ("G", "Γ"),
-        ("X_1", "X₁"),
-        ("\\Sigma_{1}", "Σ₁"),
-        ("X", "X"),
-    ],
-)
-def test_names_of_points(name, expected):
-    assert readable_label(name) == expected

@@ -7,6 +7,7 @@ from ase import Atoms
 from numpy.typing import ArrayLike, NDArray
 
 from electrain.bands import BandStructure
+from electrain.bands.k_paths import pretty_label
 from electrain.structures.checks import check_structure
 
 from ...calculation import CalculationError
@@ -14,9 +15,6 @@ from ..path import check_path
 
 _SAME = 1e-6  # of fractional coordinates
 _SAME_CELL = 1e-3  # relative difference of two cells
-_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
-# Greek letters by their names, which are also those in LaTeX.
-_GREEK = {"gamma": "Γ", "g": "Γ", "delta": "Δ", "lambda": "Λ", "sigma": "Σ"}
 
 
 def bands_along_path(
@@ -94,16 +92,8 @@ def _labels_of(labels: Mapping[int, str], kept: NDArray[np.intp]) -> tuple[tuple
     found: dict[int, str] = {}
     for index, name in sorted(labels.items()):
         if index >= kept[0] and (place := int(np.searchsorted(kept, index, side="right")) - 1) >= 0:
-            found.setdefault(place, readable_label(name))
+            found.setdefault(place, pretty_label(name))
     return tuple(found.items())
-
-
-def readable_label(name: str) -> str:
-    """Name of a high-symmetry point for readers: that of LaTeX, ``GAMMA`` and ``G`` are ``Γ``."""
-    plain = name.strip().strip("$").lstrip("\\").replace("{", "").replace("}", "")
-    letter, _, index = plain.partition("_")
-    letter = _GREEK.get(letter.lower(), letter)
-    return letter + index.translate(_SUBSCRIPTS)
 
 
 def labels_in_order(
