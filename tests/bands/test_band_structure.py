@@ -29,6 +29,16 @@ def test_lengths_of_the_path_are_those_of_cartesian_steps():
     assert bands().distances()[-1] == pytest.approx(2 * np.pi / 4.0)  # from the center to X of a cube of 4 A
 
 
+def test_jumps_are_long_steps():
+    """From X to K = U + G, to Gamma; the first point of the second line is given twice."""
+    second = np.linspace([0.375, 0.375, 0.75], [0.0, 0.0, 0.0], 21)
+    k_points = np.concatenate([PATH, second[:1], second])
+    found = bands(k_points=k_points, energies=np.zeros((1, 43, 2)))
+    assert np.flatnonzero(found.jumps()).tolist() == [20]
+    assert not bands().jumps().any()
+    assert not bands(k_points=np.zeros((21, 3))).jumps().any()
+
+
 def test_edges_and_the_middle_of_the_gap():
     assert bands().edges() == pytest.approx((0.0, 1.5))
     assert bands().zero() == pytest.approx(0.75)

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from electrain.spectra.gap import band_edges
 
+_JUMP = 4.0  # median steps
+
 
 @dataclass(frozen=True, eq=False)
 class BandStructure:
@@ -59,6 +61,15 @@ class BandStructure:
     def distances(self) -> NDArray[np.float64]:
         """Length of the path up to each k-point, in 1/A (with the factor 2 pi), shape ``(num_k,)``."""
         return path_lengths(self.atoms, self.k_points)
+
+    def jumps(self) -> NDArray[np.bool_]:
+        """Whether the path jumps from a k-point to the next one instead of leading there, shape ``(num_k - 1,)``.
+
+        Jumps are steps that are more than four times as long as the median of all.
+        """
+        steps = np.diff(self.distances())
+        given = steps[steps > 0.0]  # some files have points twice
+        return np.asarray(steps > _JUMP * np.median(given)) if len(given) else np.zeros(len(steps), dtype=bool)
 
     def edges(self) -> tuple[float, float] | None:
         """Highest filled and lowest empty state along the path, in eV; ``None`` for a metal.

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
+from electrain.structures.cells import is_same_cell
+
 from .band_structure import BandStructure
 from .k_paths import KPath
 
-_SAME_CELL = 1e-3  # relative, of products of lattice vectors
 _SAME_POINT = 2e-4  # of fractional coordinates, which files have with four decimals or more
 _SAME_LENGTH = 1e-3  # relative, of a line between two k-points
-_JUMP = 4.0  # median steps: longer ones between two k-points are no line that was computed
 _SAME_ENERGY = 1e-6  # eV, of k-points that share the extremum of a band
 
 
@@ -74,8 +74,7 @@ def _check_same_crystal(bands: BandStructure, path: KPath) -> None:
     formulas = bands.atoms.get_chemical_formula(), path.atoms.get_chemical_formula()
     if formulas[0] != formulas[1]:
         raise ValueError(f"expected bands and path of the same crystal, got {formulas[0]} and {formulas[1]}")
-    given, expected = (atoms.cell[:] @ atoms.cell[:].T for atoms in (bands.atoms, path.atoms))
-    if not np.allclose(given, expected, rtol=0.0, atol=_SAME_CELL * float(np.abs(expected).max())):
+    if not is_same_cell(bands.atoms.cell[:], path.atoms.cell[:]):
         cells = [" ".join(f"{value:.4f}" for value in atoms.cell.cellpar()) for atoms in (bands.atoms, path.atoms)]
         raise ValueError(
             f"expected bands of {formulas[0]} in the cell of the path, {cells[1]} (A and degrees), because k-points "
@@ -86,7 +85,7 @@ def _check_same_crystal(bands: BandStructure, path: KPath) -> None:
 def _samples(bands: BandStructure, path: KPath, first: int, last: int, length: float) -> _Samples:
     """Given energies on the line between two k-points of the path."""
     found = bands.distances()
-    longest = _JUMP * float(np.median(np.diff(found)[np.diff(found) > 0.0])) if found[-1] > 0.0 else 0.0
+    is_jump = bands.jumps()
     best: NDArray[np.int64] | None = None
     for sign in (1.0, -1.0):
         start, end = sign * path.k_points[first], sign * path.k_points[last]
@@ -95,7 +94,7 @@ def _samples(bands: BandStructure, path: KPath, first: int, last: int, length: f
             there = np.flatnonzero(np.abs(bands.k_points - end - shifts[here]).max(axis=1) < _SAME_POINT)
             for other in there[np.abs(np.abs(found[there] - found[here]) - length) < _SAME_LENGTH * length]:
                 along = np.arange(here, other + 1) if other > here else np.arange(here, other - 1, -1)
-                is_line = np.abs(np.diff(found[along])).max() <= longest
+                is_line = not is_jump[min(here, other) : max(here, other)].any()
                 if is_line and (best is None or len(along) > len(best)):
                     best = along
     if best is None:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 WINDOW = (-8.0, 8.0)  # eV
 _MARGIN = 0.4  # eV, above and below all bands
-_JUMP = 4.0  # median steps: longer ones between two labels are jumps
 _VALENCE, _CONDUCTION = LINE, STATISTICS
 _LABEL_SIZE = 9.0  # points
 _SMALL_GAP = 0.05  # of the height: no room for an arrow and a number
@@ -122,12 +121,9 @@ def draw_bands(
 
 def _positions(bands: BandStructure) -> tuple[NDArray[np.float64], list[int]]:
     """Place of each k-point along the horizontal axis in 1/A, without the length of jumps, and where lines break."""
-    steps = np.diff(bands.distances())
-    labeled = {index for index, _ in bands.labels}
-    usual = _JUMP * float(np.median(steps)) if len(steps) else 0.0
-    breaks = [index for index, step in enumerate(steps) if step > usual and {index, index + 1} <= labeled]
-    steps[breaks] = 0.0
-    return np.concatenate([[0.0], np.cumsum(steps)]), [index + 1 for index in breaks]
+    is_jump = bands.jumps()
+    steps = np.where(is_jump, 0.0, np.diff(bands.distances()))
+    return np.concatenate([[0.0], np.cumsum(steps)]), (1 + np.flatnonzero(is_jump)).tolist()
 
 
 def _check_same_path(bands: BandStructure, reference: BandStructure) -> None:

@@ -1,11 +1,11 @@
 """Whether the cell of a crystal is the standardised primitive one, to which k-points of the same lattice refer."""
 
-import numpy as np
 from ase import Atoms
 
+from electrain.structures.cells import is_same_cell
 from electrain.structures.standard_cells import standard_cell
 
-_TOLERANCE = 0.01  # relative, of squares of lengths
+_TOLERANCE = 0.01  # cells of files have been rounded, or relaxed without symmetry
 
 
 def is_standard_cell(atoms: Atoms) -> bool | None:
@@ -19,7 +19,4 @@ def is_standard_cell(atoms: Atoms) -> bool | None:
         return None
     except ValueError:  # no symmetry, not even translations
         return False
-    if len(standard) != len(atoms):
-        return False
-    found, expected = atoms.cell[:] @ atoms.cell[:].T, standard.cell[:] @ standard.cell[:].T
-    return bool(np.abs(found - expected).max() < _TOLERANCE * np.abs(expected).max())
+    return len(standard) == len(atoms) and is_same_cell(atoms.cell[:], standard.cell[:], _TOLERANCE)

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from electrain.bands import BandStructure, KPath, band_window, resampled
 
 _STRAIGHT = 1e-3  # largest difference of the directions of two steps on one line, as unit vectors
-_JUMP = 4.0  # median steps: longer ones between two k-points were not computed
 
 
 class BandTargets(NamedTuple):
@@ -75,7 +74,7 @@ def _lines(bands: BandStructure) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Indices of the ends of all lines, where the path turns or has a label, and which lines are jumps."""
     steps = np.diff(bands.k_points @ bands.atoms.cell.reciprocal()[:], axis=0)
     lengths = np.linalg.norm(steps, axis=1)
-    jumps = lengths > _JUMP * np.median(lengths)
+    jumps = bands.jumps()
     directions = steps / lengths[:, None]
     turns = (np.linalg.norm(np.diff(directions, axis=0), axis=1) > _STRAIGHT) | jumps[1:] | jumps[:-1]
     labelled = [index for index, _ in bands.labels]

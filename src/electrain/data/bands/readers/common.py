@@ -4,17 +4,18 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from ase import Atoms
+from ase.cell import Cell
 from numpy.typing import ArrayLike, NDArray
 
 from electrain.bands import BandStructure
 from electrain.bands.k_paths import pretty_label
+from electrain.structures.cells import is_same_cell
 from electrain.structures.checks import check_structure
 
 from ...calculation import CalculationError
 from ..path import check_path
 
 _SAME = 1e-6  # of fractional coordinates
-_SAME_CELL = 1e-3  # relative difference of two cells
 
 
 def bands_along_path(
@@ -122,10 +123,9 @@ def check_cell(atoms: Atoms, cell: ArrayLike, source: str) -> None:
     :param cell: the cell to which they refer, in any orientation, in A.
     :raises CalculationError: for another one.
     """
-    expected, found = np.asarray(cell, dtype=np.float64), atoms.cell[:]
-    if np.abs(expected @ expected.T - found @ found.T).max() > _SAME_CELL * np.abs(expected @ expected.T).max():
+    if not is_same_cell(atoms.cell[:], cell):
+        expected, found = (" ".join(f"{value:.4f}" for value in Cell(one).cellpar()) for one in (cell, atoms.cell[:]))
         raise CalculationError(
             source,
-            f"expected a structure with the cell of the k-points, lengths {np.linalg.norm(expected, axis=1).round(4)} "
-            f"A, got one with {np.linalg.norm(found, axis=1).round(4)} A, or with other angles",
+            f"expected a structure with the cell of the k-points, {expected} (A and degrees), got one with {found}",
         )
