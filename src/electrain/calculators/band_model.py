@@ -1,8 +1,8 @@
 """Predict bands along the path of a crystal with an exported model."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, overload
+from typing import NamedTuple
 
 import numpy as np
 from ase import Atoms
@@ -14,10 +14,9 @@ from electrain.interface.band_labels import BandsShape
 from electrain.nn.precision import check_matmul_precision
 from electrain.structures.standard_cells import check_crystal
 
-from .batches import BATCH_SIZE, in_batches
-from .exported_model import ExportedModel, to_numpy
+from .each_structure import EachStructureModel
+from .exported_model import to_numpy
 from .opening import Opened, open_model
-from .structures import Structure, Structures, is_structure, iterate_atoms, to_atoms
 
 
 class PredictedBands(NamedTuple):
@@ -32,8 +31,8 @@ class PredictedBands(NamedTuple):
     changes: str
 
 
-class BandModel(ExportedModel):
-    """An exported model that predicts bands along a path of k-points, such as ``bandformer``.
+class BandModel(EachStructureModel[PredictedBands]):
+    """An exported model that predicts bands, such as ``bandformer``, along the paths of :func:`electrain.bands.k_path`.
 
     >>> model = BandModel("bands.pt")
     >>> silicon = model.predict(ase.build.bulk("Si")).bands
@@ -74,46 +73,6 @@ class BandModel(ExportedModel):
         """
         super().check(atoms)
         check_crystal(atoms)
-
-    # Lists and names first: without type hints in ASE, anything may be its Atoms.
-    @overload
-    def predict(
-        self, structures: str | Path | list | tuple, *, batch_size: int = BATCH_SIZE
-    ) -> list[PredictedBands]: ...
-
-    @overload
-    def predict(self, structures: Structure, *, batch_size: int = BATCH_SIZE) -> PredictedBands: ...
-
-    @overload
-    def predict(self, structures: Iterable[Structure], *, batch_size: int = BATCH_SIZE) -> list[PredictedBands]: ...
-
-    def predict(
-        self, structures: Structure | Structures, *, batch_size: int = BATCH_SIZE
-    ) -> PredictedBands | list[PredictedBands]:
-        """Predict one crystal, several, or all crystals of a file, along the paths of :func:`electrain.bands.k_path`.
-
-        :param structures: as for :meth:`electrain.calculators.ElectronicStructureModel.predict`.
-        :param batch_size: maximum number of atoms per batch (a larger structure is computed alone).
-        :return: one result for one structure, otherwise a list.
-        :raises FileNotFoundError: if there is no such file.
-        :raises TypeError: for anything else.
-        :raises ValueError: as for :meth:`check`; of several structures, with the index (from 0) and formula.
-        """
-        if is_structure(structures):
-            atoms = to_atoms(structures)
-            self.check(atoms)
-            return self._predict_batch([atoms])[0]
-        return list(self.predict_checked(self._checked(iterate_atoms(structures)), batch_size=batch_size))
-
-    def predict_checked(self, structures: Iterable[Atoms], *, batch_size: int = BATCH_SIZE) -> Iterator[PredictedBands]:
-        """Predict structures batch by batch, without checking them.
-
-        :param structures: structures that passed :meth:`check`.
-        :param batch_size: maximum number of atoms per batch (a larger structure is computed alone).
-        :raises ValueError: if the model refuses a structure, or if a prediction is not finite.
-        """
-        for batch in in_batches(structures, batch_size):
-            yield from self._predict_batch(batch)
 
     def along(self, paths: Sequence[KPath]) -> list[BandStructure]:
         """Predict bands along given paths, which all have as many k-points as the model was trained on.

@@ -1,12 +1,10 @@
 """Predict spectra on a fixed axis, such as phonon densities of states, with an exported model."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import overload
 
 from ase import Atoms
 from metatomic.torch import AtomisticModel, ModelOutput
-from tqdm import tqdm
 
 from electrain.files.models import ModelFileError, fixed_axes_of, predicted_outputs
 from electrain.interface.quantities import quantity_of
@@ -14,13 +12,12 @@ from electrain.nn.precision import check_matmul_precision
 from electrain.results.spectrum import Spectrum
 from electrain.spectra.fixed_axis import FixedAxis
 
-from .batches import BATCH_SIZE, in_batches
-from .exported_model import ExportedModel, to_numpy
+from .each_structure import EachStructureModel
+from .exported_model import to_numpy
 from .opening import Opened, open_model
-from .structures import Structure, Structures, is_structure, iterate_atoms, to_atoms
 
 
-class SpectrumModel(ExportedModel):
+class SpectrumModel(EachStructureModel[Spectrum]):
     """An exported model that predicts a spectrum on a fixed axis (``fixed_axes`` in its options).
 
     >>> model = SpectrumModel("phonons.pt")
@@ -58,56 +55,6 @@ class SpectrumModel(ExportedModel):
             f"<{type(self).__name__} {self.name} on {self.device}: {quantity_of(self.target).label} at {self.axis}; "
             f"{len(self.elements)} elements ({' '.join(self.elements)})>"
         )
-
-    # Lists and names first: without type hints in ASE, anything may be its Atoms.
-    @overload
-    def predict(self, structures: str | Path | list | tuple, *, batch_size: int = BATCH_SIZE) -> list[Spectrum]: ...
-
-    @overload
-    def predict(self, structures: Structure, *, batch_size: int = BATCH_SIZE) -> Spectrum: ...
-
-    @overload
-    def predict(self, structures: Iterable[Structure], *, batch_size: int = BATCH_SIZE) -> list[Spectrum]: ...
-
-    def predict(self, structures: Structure | Structures, *, batch_size: int = BATCH_SIZE) -> Spectrum | list[Spectrum]:
-        """Predict one structure, several, or all structures of a file.
-
-        :param structures: as for :meth:`electrain.calculators.ElectronicStructureModel.predict`.
-        :param batch_size: maximum number of atoms per batch (a larger structure is computed alone).
-        :return: one result for one structure, otherwise a list.
-        :raises FileNotFoundError: if there is no such file.
-        :raises TypeError: for anything else.
-        :raises ValueError: as for :meth:`check`; of several structures, with the index (from 0) and formula.
-        """
-        if is_structure(structures):
-            atoms = to_atoms(structures)
-            self.check(atoms)
-            return self._predict_batch([atoms])[0]
-        return list(self.predict_many(iterate_atoms(structures), batch_size=batch_size))
-
-    def predict_many(
-        self, structures: Iterable[Structure], *, batch_size: int = BATCH_SIZE, progress: bool = False
-    ) -> Iterator[Spectrum]:
-        """Predict structures batch by batch, while the results are iterated over.
-
-        :param structures: a list, or an iterator over any number of structures, because only one batch is in memory at
-            a time. Results are in the same order.
-        :param batch_size: maximum number of atoms per batch (a larger structure is computed alone).
-        :param progress: show a progress bar.
-        :raises ValueError: as for :meth:`check`, with the index (from 0) and formula of the structure.
-        """
-        bar = tqdm(structures, unit=" structures", disable=not progress)
-        yield from self.predict_checked(self._checked(bar), batch_size=batch_size)
-
-    def predict_checked(self, structures: Iterable[Atoms], *, batch_size: int = BATCH_SIZE) -> Iterator[Spectrum]:
-        """Predict structures as :meth:`predict_many` does, but without checking them.
-
-        :param structures: structures that passed :meth:`check`.
-        :param batch_size: maximum number of atoms per batch (a larger structure is computed alone).
-        :raises ValueError: if the model refuses a structure, or if a prediction is not finite.
-        """
-        for batch in in_batches(structures, batch_size):
-            yield from self._predict_batch(batch)
 
     def _predict_batch(self, batch: Sequence[Atoms]) -> list[Spectrum]:
         block = self._run(batch, {self.target: ModelOutput(sample_kind="system")})[self.target]

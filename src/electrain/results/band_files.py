@@ -11,10 +11,9 @@ import numpy as np
 
 from electrain.bands import BandStructure, band_gap, effective_masses
 from electrain.bands.gaps import BandEdge
-from electrain.files.replacing import replacing
 
 from .dictionaries import structure_from_dict, structure_to_dict
-from .files import JsonWriter, check_path, read_contents
+from .files import JsonWriter, read_contents, writing
 
 _ENERGIES = "energies_eV"
 
@@ -27,11 +26,8 @@ def open_band_writer(path: str | Path) -> Iterator["BandJsonWriter | BandCsvWrit
     :raises ValueError: for another ending.
     :raises OSError: if the file cannot be written.
     """
-    suffix = check_path(Path(path))
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = BandJsonWriter(file) if suffix == ".json" else BandCsvWriter(file)
+    with writing(path, BandJsonWriter, BandCsvWriter) as writer:
         yield writer
-        writer.finish()
 
 
 def read_bands(path: str | Path) -> list[tuple[str, BandStructure]]:

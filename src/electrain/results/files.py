@@ -2,10 +2,11 @@
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, TextIO, TypeAlias
+from typing import Any, Protocol, TextIO, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,9 +37,33 @@ def open_writer(path: str | Path, *, with_ensemble: bool = False) -> Iterator["J
     :raises ValueError: for another ending.
     :raises OSError: if the file cannot be written.
     """
+    with writing(path, partial(JsonWriter, with_ensemble=with_ensemble), CsvWriter) as writer:
+        yield writer
+
+
+class _Writer(Protocol):
+    def finish(self) -> None: ...
+
+
+_Json = TypeVar("_Json", bound=_Writer)
+_Csv = TypeVar("_Csv", bound=_Writer)
+
+
+@contextmanager
+def writing(
+    path: str | Path, json_writer: Callable[[TextIO], _Json], csv_writer: Callable[[TextIO], _Csv]
+) -> Iterator[_Json | _Csv]:
+    """Open a JSON or CSV file, which replaces ``path`` once everything is written without an error.
+
+    :param path: its ending chooses the writer.
+    :param json_writer: file -> writer for ``.json``.
+    :param csv_writer: file -> writer for ``.csv``.
+    :raises ValueError: for another ending.
+    :raises OSError: if the file cannot be written.
+    """
     suffix = check_path(Path(path))
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = JsonWriter(file, with_ensemble=with_ensemble) if suffix == ".json" else CsvWriter(file)
+        writer = json_writer(file) if suffix == ".json" else csv_writer(file)
         yield writer
         writer.finish()
 

@@ -6,9 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from electrain.files.replacing import replacing
-
-from .files import JsonWriter, check_path
+from .files import JsonWriter, writing
 from .spectrum import Spectrum
 
 
@@ -20,11 +18,8 @@ def open_spectrum_writer(path: str | Path) -> Iterator["SpectrumJsonWriter | Spe
     :raises ValueError: for another ending.
     :raises OSError: if the file cannot be written.
     """
-    suffix = check_path(Path(path))
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = SpectrumJsonWriter(file) if suffix == ".json" else SpectrumCsvWriter(file)
+    with writing(path, SpectrumJsonWriter, SpectrumCsvWriter) as writer:
         yield writer
-        writer.finish()
 
 
 class SpectrumJsonWriter:
