@@ -252,7 +252,7 @@ def test_options_and_models_that_do_not_fit(data, models, tmp_path):
             f"expected a model of 4 bands at 14 k-points, as in {data}, but {other} predicts 2 bands at 20",
         ),
         (["-m", other], "`electrain prepare --bands ... --num-bands 2 --num-k-points 20`"),
-        ([], "expected a model of bands (-m model.pt); none comes with electrain"),
+        ([], "expected a model of mtt::bands (-m model.pt); none comes with electrain"),
         (["-m", tmp_path / "none.pt"], "none.pt"),
     ):
         result = run(data, *arguments, "-o", report)

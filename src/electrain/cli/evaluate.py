@@ -17,8 +17,7 @@ from .common import (
     fail,
     show_unread_inputs,
 )
-from .evaluate_bands import evaluate_bands_and_show
-from .evaluate_spectra import evaluate_spectra_and_show
+from .evaluate_values import evaluate_values
 
 
 class Part(StrEnum):
@@ -89,9 +88,7 @@ def evaluate(
 
     Example:  electrain evaluate data -m model.pt -o report
     """
-    from electrain.data.bands.reading import has_bands  # imports torch, which takes seconds
-    from electrain.data.fixed.reading import has_fixed_axis
-    from electrain.data.reading import PreparedPart
+    from electrain.data.reading import PreparedPart  # imports torch, which takes seconds
     from electrain.evaluation.evaluated_ensemble import check_ensemble
     from electrain.evaluation.report import (
         Evaluation,
@@ -121,17 +118,10 @@ def evaluate(
         "overwrite": overwrite,
     }
     try:
-        special = [(has_fixed_axis, evaluate_spectra_and_show), (has_bands, evaluate_bands_and_show)]
-        evaluate_special = next((evaluate for applies, evaluate in special if applies(dataset)), None)
-    except (ValueError, OSError) as error:
-        fail(error)
-    if evaluate_special is not None:
-        evaluate_special(context, dataset, part.value, output, models or [], **settings)
-        return
-    chosen = chosen_models(models)
-    try:
+        if evaluate_values(context, dataset, part.value, output, models or [], **settings):
+            return
         evaluate_models(
-            chosen,
+            chosen_models(models),
             PreparedPart(dataset, part.value),
             output,
             num_rotated=rotations,

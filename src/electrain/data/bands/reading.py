@@ -51,6 +51,7 @@ class BandsPart(PartOfDataSet):
         do not agree with table and manifest.
     """
 
+    target = BANDS
     shape: BandsShape
     entries: list[BandsEntry]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,7 @@ from electrain import __version__
 from electrain.data.bands.reading import BandsPart
 from electrain.files.replacing import replacing
 from electrain.interface.manifests import bands_to_manifest
-from electrain.pretrained import locate
 
-from ..chunk_files import check_inputs, open_predictions
-from ..evaluated_ensemble import check_ensemble
 from ..figure_files import write_figures
 from ..figures import NamedFigure
 from ..side_by_side.facts import as_json, facts_of_left_out
@@ -23,7 +21,7 @@ from ..side_by_side.parts import other_part
 from ..side_by_side.predictions import Predictions, in_all, predict_with_all
 from ..side_by_side.tables import Metric, text_table, text_table_of_subsets, write_summary
 from ..summary import ALL, Summary
-from ..tables import counted, short_names, write_json
+from ..tables import counted, write_json
 from .baselines import NEAREST_COMPOUND, baseline_bands
 from .errors import ERRORS, METALS, METRICS, NON_METALS, ComparedBands, compare, gaps_of, summarise
 from .figures import band_parity, energy_distribution, error_violins, quintile_examples
@@ -95,17 +93,25 @@ def evaluate_bands(
     :raises BlockingIOError: if another process is working in the folder.
     :raises FileExistsError: if the folder contains other files.
     """
-    if ensemble:
-        check_ensemble(models, [])
-    located = [locate(model) for model in models]
-    check_inputs([part.folder, *(model.path for model in located)], report)
-    options: dict[str, Any] = {"matmul_precision": matmul_precision, "extensions_directory": extensions_directory}
-    opened = [open_band_model(model, part, device, batch_size=batch_size, **options) for model in located]
-    compared = dict(zip(short_names([model.name for model in located]), opened, strict=True))
-    content = {"content": ["bands", *Predictions._fields]}
-    with open_predictions(report, part.folder, part.part, content, "", overwrite=overwrite) as job:
-        sources, found = predict_with_all(compared, paths_of(part), job, ensemble=ensemble)
-        evaluation = _evaluation(part, sources, found)
+    open_model = partial(
+        open_band_model,
+        part=part,
+        device=device,
+        batch_size=batch_size,
+        matmul_precision=matmul_precision,
+        extensions_directory=extensions_directory,
+    )
+    with predict_with_all(
+        models,
+        part,
+        paths_of(part),
+        report,
+        what="bands",
+        open_model=open_model,
+        ensemble=ensemble,
+        overwrite=overwrite,
+    ) as predictions:
+        evaluation = _evaluation(part, predictions.sources, predictions.found)
         if finish is not None:
             finish(evaluation)
     return evaluation

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,7 @@ from electrain.data.fixed.reading import SpectraPart
 from electrain.files.replacing import replacing
 from electrain.interface.quantities import quantity_of
 from electrain.jobs.folder import JobFolder
-from electrain.pretrained import locate
 
-from ..chunk_files import check_inputs, open_predictions
-from ..evaluated_ensemble import check_ensemble
 from ..figure_files import write_figures
 from ..figures import NamedFigure
 from ..side_by_side.facts import as_json, facts_of_left_out
@@ -24,7 +22,7 @@ from ..side_by_side.parts import other_part
 from ..side_by_side.predictions import Predictions, in_all, predict_with_all
 from ..side_by_side.tables import Metric, text_table, text_table_of_subsets, write_summary
 from ..summary import ALL, Summary
-from ..tables import counted, short_names, with_unit, write_json
+from ..tables import counted, with_unit, write_json
 from .baselines import baseline_spectra
 from .errors import TRUE_FERMI_ENERGY, ComparedSpectra, compare, metrics_of, summarise
 from .fermi_energy import FermiEnergyNetwork, knows_fermi_energies, trained_network
@@ -92,20 +90,27 @@ def evaluate_spectra(
     :raises BlockingIOError: if another process is working in the folder.
     :raises FileExistsError: if the folder contains other files.
     """
-    if ensemble:
-        check_ensemble(models, [])
-    located = [locate(model) for model in models]
-    check_inputs([part.folder, *(model.path for model in located)], report)
-    options: dict[str, Any] = {"matmul_precision": matmul_precision, "extensions_directory": extensions_directory}
-    opened = [open_spectrum_model(model, part, device, batch_size=batch_size, **options) for model in located]
-    compared = dict(zip(short_names([model.name for model in located]), opened, strict=True))
+    open_model = partial(
+        open_spectrum_model,
+        part=part,
+        device=device,
+        batch_size=batch_size,
+        matmul_precision=matmul_precision,
+        extensions_directory=extensions_directory,
+    )
     train, validation = other_part(part, "train"), other_part(part, "validation")
-    with open_predictions(
-        report, part.folder, part.part, {"content": ["spectra", *Predictions._fields]}, "", overwrite=overwrite
-    ) as job:
-        sources, found = predict_with_all(compared, part.structures, job, ensemble=ensemble)
-        network = None if train is None else _network(train, validation or train, part, job)
-        evaluation = _evaluation(part, sources, found, train, network)
+    with predict_with_all(
+        models,
+        part,
+        part.structures,
+        report,
+        what="spectra",
+        open_model=open_model,
+        ensemble=ensemble,
+        overwrite=overwrite,
+    ) as predictions:
+        network = None if train is None else _network(train, validation or train, part, predictions.job)
+        evaluation = _evaluation(part, predictions.sources, predictions.found, train, network)
         if finish is not None:
             finish(evaluation)
     return evaluation

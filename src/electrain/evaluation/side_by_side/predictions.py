@@ -1,18 +1,22 @@
 """Predictions of one or several models on disk, and their mean."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from electrain.data.at_once.reading import PartOfDataSet
 from electrain.files.own_files import expecting, read_arrays
 from electrain.files.replacing import atomically
 from electrain.jobs.folder import JobFolder, make_chunks
-from electrain.pretrained import Located
+from electrain.pretrained import Located, locate
 
-from ..chunk_files import CHUNK_SIZE, content_hash
+from ..chunk_files import CHUNK_SIZE, check_inputs, content_hash, open_predictions
+from ..evaluated_ensemble import check_ensemble
+from ..tables import short_names
 
 _REMEDY = "delete it and run the same command to predict its structures again"
 
@@ -43,29 +47,67 @@ class ComparedModel(NamedTuple):
     shape: tuple[int, ...]
 
 
+class AllPredictions(NamedTuple):
+    """Predictions of all models for a part of a data set.
+
+    :param job: the folder in which they are stored.
+    :param sources: for the name of each model in tables and figures, its file or name, or those of all members of an
+        ensemble.
+    :param found: predictions by name of the model.
+    """
+
+    job: JobFolder
+    sources: dict[str, str]
+    found: dict[str, Predictions]
+
+
 class _HasReasons(Protocol):
     @property
     def reasons(self) -> Sequence[str] | NDArray[np.str_]: ...
 
 
+@contextmanager
 def predict_with_all(
-    models: Mapping[str, ComparedModel], structures: Sequence[Any], job: JobFolder, *, ensemble: bool
-) -> tuple[dict[str, str], dict[str, Predictions]]:
-    """Predict all structures with all models, those that have not been predicted before.
+    models: Sequence[str | Path],
+    part: PartOfDataSet,
+    structures: Sequence[Any],
+    report: Path,
+    *,
+    what: str,
+    open_model: Callable[[Located], ComparedModel],
+    ensemble: bool,
+    overwrite: bool,
+) -> Iterator[AllPredictions]:
+    """Predict all structures with all models, those that have not been predicted before, and lock the folder.
 
-    :param models: by name.
-    :param structures: what the models check and predict.
-    :param job: job folder for predictions of these structures.
+    :param models: exported ``.pt`` files, or names of models.
+    :param part: part of a data set.
+    :param structures: its structures, as models check and predict them.
+    :param report: folder for the report; new or empty, or with an evaluation of the same data set.
+    :param what: what is predicted.
+    :param open_model: opens a model.
     :param ensemble: whether the mean of all models is the first one.
-    :return: for the name of each model, its file or name, or those of all members; and its predictions.
+    :param overwrite: replace the evaluation of another data set.
+    :raises ValueError: for an ensemble of one, if a model does not match the data set, or if the report would replace
+        the data set or a model.
+    :raises BlockingIOError: if another process is working in the folder.
+    :raises FileExistsError: if the folder contains other files.
     """
-    found = {name: _predict(name, model, structures, job) for name, model in models.items()}
-    sources = {name: model.located.name for name, model in models.items()}
     if ensemble:
-        name = f"ensemble of {len(models)}"
-        sources = {name: ", ".join(sources.values()), **sources}
-        found = {name: mean_of(list(found.values())), **found}
-    return sources, found
+        check_ensemble(models, [])
+    located = [locate(model) for model in models]
+    check_inputs([part.folder, *(model.path for model in located)], report)
+    opened = [open_model(model) for model in located]
+    compared = dict(zip(short_names([model.name for model in located]), opened, strict=True))
+    content = {"content": [what, *Predictions._fields]}
+    with open_predictions(report, part.folder, part.part, content, "", overwrite=overwrite) as job:
+        found = {name: _predict(name, model, structures, job) for name, model in compared.items()}
+        sources = {name: model.located.name for name, model in compared.items()}
+        if ensemble:
+            name = f"ensemble of {len(compared)}"
+            sources = {name: ", ".join(sources.values()), **sources}
+            found = {name: mean_of(list(found.values())), **found}
+        yield AllPredictions(job, sources, found)
 
 
 def mean_of(members: Sequence[Predictions]) -> Predictions:
