@@ -339,8 +339,8 @@ def test_fermi_energies(levels, folder, tmp_path):
     file = save_phonon_model(folder / f"{name.removeprefix('mtt::')}.pt", (name,), ELECTRON_AXIS)
     found = evaluate_spectra([file], part, tmp_path / "report", device="cpu")
     values = found.summaries[file.name][ALL]
-    true = np.array([entry.fermi_energy for entry in part.entries[:-1]])
-    assert np.isnan(part.entries[-1].fermi_energy)
+    true = part.fermi_energies[:-1]
+    assert np.isnan(part.fermi_energies[-1])
     assert values["fermi_energy_rmse_true_dos"] < 0.1 * np.std(true)
     write_structures(tmp_path / "structures.csv", part, {**found.models, **found.baselines})
     rows = [without_units(row) for row in read_csv(tmp_path / "structures.csv")]

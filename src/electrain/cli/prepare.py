@@ -174,7 +174,7 @@ def prepare(
     """
     _check_pairs(context, split=split, dask=dask)
     if spectra is not None:
-        from .spectra import prepare_and_show
+        from .prepare_spectra import prepare_and_show
 
         prepare_and_show(
             sources,

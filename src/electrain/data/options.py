@@ -17,7 +17,7 @@ from .recipes import Recipe, recipe_for
 from .targets import ELECTRONIC
 from .writing import SUFFIXES
 
-_HEAD = """\
+INTRODUCTION = """\
 # Training options for this data set. In this folder, run:
 #
 #     mtt train options.yaml
@@ -25,6 +25,8 @@ _HEAD = """\
 # Everything not given here has a default. Further settings of the network go under `model`, those of the training
 # under `training`.
 
+"""
+_HEAD = """\
 architecture:
   name: pet_mad
   model:
@@ -147,7 +149,7 @@ def options_yaml(
     learned = [] if not_learned else energies
     others = [name for name in contents if name not in learned and QUANTITIES[name].gradient_of not in learned]
     recipe = recipe_for(num_train)
-    text = (_HEAD + _TARGETS).format(
+    text = INTRODUCTION + (_HEAD + _TARGETS).format(
         energy_grid="".join(f"      {line}\n" for line in _energy_grid(axis)),
         network="".join(f"    {line}\n" for line in network_lines(recipe, num_train)) if base_model is None else "",
         training=_training(recipe, num_train, learned, contents, base_model),

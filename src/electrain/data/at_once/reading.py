@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from ase import Atoms
@@ -26,6 +26,21 @@ def manifest_has(folder: Path, entry: str) -> bool:
     manifest = folder / MANIFEST
     content = read_json("a manifest", manifest, REMEDY) if manifest.is_file() else None
     return isinstance(content, dict) and entry in content
+
+
+class Entry(NamedTuple):
+    """Entry of the table of structures.
+
+    :param name: its ``id``, or ``"structure 12"``.
+    :param formula: chemical formula, not reduced.
+    :param subset: its subset, ``"all"`` for a data set without subsets.
+    :param num_atoms: number of atoms.
+    """
+
+    name: str
+    formula: str
+    subset: str
+    num_atoms: int
 
 
 class PartOfDataSet:
@@ -56,24 +71,23 @@ class PartOfDataSet:
         with expecting("the table of structures", folder / STRUCTURES, REMEDY):
             with (folder / STRUCTURES).open(encoding="utf-8", newline="") as file:
                 rows = [row for row in csv.DictReader(file) if row["part"] == part]
-            self._read_table(rows)
+            self.entries = [_entry(row) for row in rows]
+            self._read_columns(rows)
         if not rows:
             raise ValueError(f"expected structures in the part {part!r} of {folder}, which has none ({parts})")
         self.path = file_of_part(folder, part, self.form)
         #: The structures; lengths in A.
         self.structures: list[Atoms] = []
-        self._num_rows = len(rows)
 
     def __len__(self) -> int:
-        return self._num_rows
+        return len(self.entries)
 
     def _read_settings(self, settings: Mapping[str, Any]) -> None:
         """Read the manifest; any error means that it is damaged."""
         raise NotImplementedError
 
-    def _read_table(self, rows: Sequence[Mapping[str, str]]) -> None:
-        """Read the rows of the part in the table of structures; any error means that it is damaged."""
-        raise NotImplementedError
+    def _read_columns(self, rows: Sequence[Mapping[str, str]]) -> None:
+        """Read further columns of the table of structures, if there are any; an error means that it is damaged."""
 
     def _read_values(self, quantities: Mapping[Quantity, str]) -> list[NDArray[np.float64]]:
         """Read the structures, and the values of quantities that each has.
@@ -100,3 +114,8 @@ class PartOfDataSet:
                 f"{self.path}: expected {len(self)} structures as in {STRUCTURES}, got {len(self.structures)}"
             )
         return list(found.values())
+
+
+def _entry(row: Mapping[str, str]) -> Entry:
+    name = row["id"] or f"structure {row['number']}"
+    return Entry(name, row["formula"], row.get("subset") or "all", int(row["atoms"]))

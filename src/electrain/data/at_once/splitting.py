@@ -1,6 +1,7 @@
 """Training, validation and test sets of structures in memory: random, given, by files of numbers, or by kinds."""
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
@@ -10,6 +11,7 @@ from ..calculation import Rejected
 from ..kind_splits import CRYSTAL_SYSTEM, KindSplit, checked_split, split_by_kind
 from ..settings import split_words
 from ..splits import PARTS, Split, check_shares, given_split, identity_of, split_identities
+from ..writing import FORMATS
 from .index_files import split_of_files
 from .items import Item
 
@@ -31,10 +33,11 @@ def read_split(split: Any) -> SplitChoice:
 
 
 class SplitSettings:
-    """The part of settings that says how structures are split."""
+    """The part of settings that says how structures are split, and into which files."""
 
     split: SplitChoice
     seed: int
+    form: str | None
 
     @property
     def index_files(self) -> list[str]:
@@ -52,16 +55,27 @@ class SplitSettings:
         return None if self.kinds or self.index_files else self.split  # type: ignore[return-value]
 
     def check_split(self) -> None:
-        """Raise a ``ValueError`` for invalid shares."""
+        """Raise a ``ValueError`` for invalid shares, and for a seed or a format that does not exist."""
+        if self.form is not None and self.form not in FORMATS:
+            raise ValueError(f"expected a format, one of {', '.join(FORMATS)}, got {self.form!r}")
+        if self.seed < 0:
+            raise ValueError(f"expected a seed of at least 0, got {self.seed}")
         if self.shares is not None:
             check_shares(self.shares)
 
-    def split_options(self) -> dict[str, Sequence[object]]:
-        """Return the options of the command line."""
-        return {
+    def command_with(self, sources: Sequence[Path], options: Mapping[str, Sequence[object] | None]) -> str:
+        """Return the command that makes the same data set.
+
+        :param options: the other options with their values; those with ``None`` are left out.
+        """
+        everything = {
+            **options,
             "--split": [split_words(self.split)],
-            "--seed": [self.seed] if self.split and not self.index_files else [],
+            "--seed": [self.seed] if self.split and not self.index_files else None,
+            "--format": [self.form] if self.form else None,
         }
+        words = [word for name, given in everything.items() if given is not None for word in (name, *map(str, given))]
+        return shlex.join(["electrain", "prepare", *map(str, sources), *words])
 
 
 def split_into_parts(

@@ -11,7 +11,7 @@ from electrain.interface.states import K_POINTS
 
 from ..at_once.publishing import first_entries, split_entry, write_tables
 from ..at_once.writing import key_of
-from ..options import NOT_HELD_OUT, OTHER_SET, recipe_lines
+from ..options import INTRODUCTION, NOT_HELD_OUT, OTHER_SET, recipe_lines
 from ..recipes import short_recipe
 from ..sources import Source
 from ..work_folder import MANIFEST, OPTIONS
@@ -19,13 +19,6 @@ from ..writing import SUFFIXES
 from .settings import BandsSettings, LearnedBands, PreparedBands
 
 _OPTIONS = """\
-# Training options for this data set. In this folder, run:
-#
-#     mtt train options.yaml
-#
-# Everything not given here has a default. Further settings of the network go under `model`, those of the training
-# under `training`.
-
 architecture:
   name: bandformer
   model:
@@ -107,7 +100,7 @@ def options_yaml(prepared: PreparedBands) -> str:
     bands_key, k_points_key = (
         f"      key: {key_of(name)}\n" if prepared.form == "xyz" else "" for name in (BANDS, K_POINTS)
     )
-    text = _OPTIONS.format(
+    text = INTRODUCTION + _OPTIONS.format(
         shape=shape,
         training=recipe_lines(short_recipe(num_train), num_train, with_network=False),
         bands=BANDS,

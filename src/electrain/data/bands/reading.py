@@ -1,9 +1,9 @@
 """Reading the parts of a data set of bands."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,21 +15,6 @@ from electrain.interface.states import K_POINTS
 
 from ..at_once.reading import PartOfDataSet, manifest_has
 from ..at_once.writing import key_of
-
-
-class BandsEntry(NamedTuple):
-    """Entry of the table of structures.
-
-    :param name: its ``id``, or ``"structure 12"``.
-    :param formula: chemical formula, not reduced.
-    :param subset: its subset, ``"all"`` for a data set without subsets.
-    :param num_atoms: number of atoms.
-    """
-
-    name: str
-    formula: str
-    subset: str
-    num_atoms: int
 
 
 def has_bands(folder: Path) -> bool:
@@ -53,7 +38,6 @@ class BandsPart(PartOfDataSet):
 
     target = BANDS
     shape: BandsShape
-    entries: list[BandsEntry]
 
     def __init__(self, folder: Path, part: str) -> None:
         super().__init__(folder, part, "a manifest of bands along paths")
@@ -79,11 +63,3 @@ class BandsPart(PartOfDataSet):
         if shape is None:
             raise ValueError
         self.shape = shape
-
-    def _read_table(self, rows: Sequence[Mapping[str, str]]) -> None:
-        self.entries = [
-            BandsEntry(
-                row["id"] or f"structure {row['number']}", row["formula"], row.get("subset") or "all", int(row["atoms"])
-            )
-            for row in rows
-        ]

@@ -1,6 +1,5 @@
 """Settings of a data set of bands, and what it contains."""
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,6 @@ from ..at_once.splitting import SplitChoice, SplitSettings
 from ..axis import checking_settings
 from ..calculation import Rejected
 from ..splits import Split
-from ..writing import FORMATS
 from .targets import BandTargets
 
 
@@ -39,10 +37,6 @@ class BandsSettings(SplitSettings):
                 )
             if self.num_k_points < 2:
                 raise ValueError(f"expected at least 2 k-points along a path, got --num-k-points {self.num_k_points}")
-            if self.form is not None and self.form not in FORMATS:
-                raise ValueError(f"expected a format, one of {', '.join(FORMATS)}, got {self.form!r}")
-            if self.seed < 0:
-                raise ValueError(f"expected a seed of at least 0, got {self.seed}")
             self.check_split()
 
     @property
@@ -52,14 +46,9 @@ class BandsSettings(SplitSettings):
 
     def command(self, sources: Sequence[Path]) -> str:
         """Return the command that makes the same data set."""
-        options: dict[str, Sequence[object]] = {
-            "--num-bands": [self.num_bands],
-            "--num-k-points": [self.num_k_points],
-            **self.split_options(),
-            "--format": [self.form] if self.form else [],
-        }
-        words = [word for option, values in options.items() if values for word in (option, *map(str, values))]
-        return shlex.join(["electrain", "prepare", *map(str, sources), "--bands", *words])
+        return self.command_with(
+            sources, {"--bands": [], "--num-bands": [self.num_bands], "--num-k-points": [self.num_k_points]}
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from electrain.structures.crystal_systems import CRYSTAL_SYSTEMS, KEY
 
 from ..at_once.publishing import first_entries, split_entry, write_tables
 from ..at_once.writing import key_of
-from ..options import NOT_HELD_OUT, OTHER_SET, network_lines, recipe_lines
+from ..options import INTRODUCTION, NOT_HELD_OUT, OTHER_SET, network_lines, recipe_lines
 from ..recipes import recipe_for
 from ..sources import Source
 from ..work_folder import MANIFEST, OPTIONS
@@ -22,13 +22,6 @@ from .settings import PreparedSpectra, SpectraSettings
 
 FERMI_ENERGY = "Fermi energy (eV)"  # column of the table of structures
 _OPTIONS = """\
-# Training options for this data set. In this folder, run:
-#
-#     mtt train options.yaml
-#
-# Everything not given here has a default. Further settings of the network go under `model`, those of the training
-# under `training`.
-
 architecture:
   name: pet_mad
   model:
@@ -115,7 +108,7 @@ def options_yaml(prepared: PreparedSpectra) -> str:
     label = quantity.label[0].upper() + quantity.label[1:]
     where = f"at {axis}{'' if quantity.fixed_axis == 'frequency' else ' from the Fermi level'}"
     unit = "" if quantity.intensive else f" of the whole structure in {axis.density_unit}"
-    text = _OPTIONS.format(
+    text = INTRODUCTION + _OPTIONS.format(
         target=target,
         axis=f"{{start: {axis.start!r}, step: {axis.step!r}, size: {axis.size}, unit: {axis.unit}}}",
         network="".join(f"    {line}\n" for line in network),

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,23 +16,6 @@ from electrain.spectra.fixed_axis import FixedAxis
 from ..at_once.reading import PartOfDataSet, manifest_has
 from ..at_once.writing import key_of
 from .documents import FERMI_ENERGY
-
-
-class SpectrumEntry(NamedTuple):
-    """Entry of the table of structures.
-
-    :param name: its ``id``, or ``"structure 12"``.
-    :param formula: chemical formula, not reduced.
-    :param subset: its subset, ``"all"`` for a data set without subsets.
-    :param num_atoms: number of atoms.
-    :param fermi_energy: in eV, NaN if unknown.
-    """
-
-    name: str
-    formula: str
-    subset: str
-    num_atoms: int
-    fermi_energy: float
 
 
 def has_fixed_axis(folder: Path) -> bool:
@@ -56,7 +39,6 @@ class SpectraPart(PartOfDataSet):
 
     target: str
     axis: FixedAxis
-    entries: list[SpectrumEntry]
 
     def __init__(self, folder: Path, part: str) -> None:
         super().__init__(folder, part, "a manifest of spectra on a fixed axis")
@@ -69,14 +51,6 @@ class SpectraPart(PartOfDataSet):
     def _read_settings(self, settings: Mapping[str, Any]) -> None:
         ((self.target, self.axis),) = fixed_axes_from_manifest(settings).items()
 
-    def _read_table(self, rows: Sequence[Mapping[str, str]]) -> None:
-        self.entries = [
-            SpectrumEntry(
-                name=row["id"] or f"structure {row['number']}",
-                formula=row["formula"],
-                subset=row.get("subset") or "all",
-                num_atoms=int(row["atoms"]),
-                fermi_energy=float(row.get(FERMI_ENERGY) or math.nan),
-            )
-            for row in rows
-        ]
+    def _read_columns(self, rows: Sequence[Mapping[str, str]]) -> None:
+        #: Fermi energies of the calculations in eV, NaN where unknown, shape ``(num_structures,)``.
+        self.fermi_energies = np.array([float(row.get(FERMI_ENERGY) or math.nan) for row in rows])

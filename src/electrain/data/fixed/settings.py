@@ -1,6 +1,5 @@
 """Settings of a data set of spectra, and what it contains."""
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,6 @@ from ..at_once.splitting import SplitChoice, SplitSettings
 from ..axis import checking_settings
 from ..calculation import Rejected
 from ..splits import Split
-from ..writing import FORMATS
 from .spectrum import NORMALIZATIONS, FixedSpectrum
 from .tables import Columns
 
@@ -54,7 +52,6 @@ class SpectraSettings(SplitSettings):
             for what, value, known in (
                 ("spectra of one kind", self.kind, KINDS),
                 ("a normalisation", self.normalize, NORMALIZATIONS),
-                ("a format", self.form, FORMATS),
             ):
                 if value is not None and value not in known:
                     raise ValueError(f"expected {what}, one of {', '.join(known)}, got {value!r}")
@@ -90,19 +87,16 @@ class SpectraSettings(SplitSettings):
 
     def command(self, sources: Sequence[Path]) -> str:
         """Return the command that makes the same data set."""
-        options: dict[str, Sequence[object]] = {
+        options = {
             "--spectra": [self.kind],
-            "--unit": [self.unit] if self.unit else [],
-            "--source-unit": [self.source_unit] if self.source_unit else [],
-            "--columns": self.columns or [],
-            "--normalize": [self.normalize] if self.normalize else [],
-            "--grid": self.grid or [],
-            "--step": [self.step] if self.step else [],
-            **self.split_options(),
-            "--format": [self.form] if self.form else [],
+            "--unit": [self.unit] if self.unit else None,
+            "--source-unit": [self.source_unit] if self.source_unit else None,
+            "--columns": self.columns,
+            "--normalize": [self.normalize] if self.normalize else None,
+            "--grid": self.grid,
+            "--step": [self.step] if self.step else None,
         }
-        words = [word for option, values in options.items() if values for word in (option, *map(str, values))]
-        return shlex.join(["electrain", "prepare", *map(str, sources), *words])
+        return self.command_with(sources, options)
 
 
 @dataclass(frozen=True)

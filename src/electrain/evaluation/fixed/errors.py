@@ -81,11 +81,6 @@ def num_atoms_of(part: SpectraPart) -> NDArray[np.float64]:
     return np.array([entry.num_atoms for entry in part.entries], dtype=np.float64)
 
 
-def fermi_energies_of(part: SpectraPart) -> NDArray[np.float64]:
-    """Fermi energies of the calculations in eV, NaN where unknown, shape ``(num_structures,)``."""
-    return np.array([entry.fermi_energy for entry in part.entries])
-
-
 def summarise(
     part: SpectraPart,
     compared: ComparedSpectra,
@@ -113,5 +108,5 @@ def summarise(
 
 
 def _root_mean_square_error(part: SpectraPart, predicted: NDArray[np.float64], chosen: NDArray[np.bool_]) -> float:
-    errors = (predicted - fermi_energies_of(part))[chosen]
+    errors = (predicted - part.fermi_energies)[chosen]
     return root_mean_square(errors[np.isfinite(errors)])

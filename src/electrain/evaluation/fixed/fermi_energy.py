@@ -16,7 +16,7 @@ from electrain.interface.quantities import quantity_of
 from electrain.jobs.folder import JobFolder, make_chunks
 from electrain.jobs.progress import progress_bar
 
-from .errors import fermi_energies_of, num_atoms_of
+from .errors import num_atoms_of
 
 NUM_LAYERS, WIDTH = 4, 256
 MAX_EPOCHS, PATIENCE = 1000, 50
@@ -88,7 +88,7 @@ def knows_fermi_energies(part: SpectraPart) -> bool:
 
 
 def _usable(part: SpectraPart) -> NDArray[np.bool_]:
-    return np.isfinite(fermi_energies_of(part)) & np.isfinite(part.spectra).any(axis=1)
+    return np.isfinite(part.fermi_energies) & np.isfinite(part.spectra).any(axis=1)
 
 
 def _inputs(part: SpectraPart, spectra: NDArray[np.float64]) -> torch.Tensor:
@@ -99,7 +99,7 @@ def _inputs(part: SpectraPart, spectra: NDArray[np.float64]) -> torch.Tensor:
 
 def _pairs(part: SpectraPart) -> _Pairs:
     usable = torch.from_numpy(_usable(part))
-    return _inputs(part, part.spectra)[usable], torch.from_numpy(fermi_energies_of(part)).float()[usable]
+    return _inputs(part, part.spectra)[usable], torch.from_numpy(part.fermi_energies).float()[usable]
 
 
 def _train_and_write(train: SpectraPart, validation: SpectraPart, seed: int, file: Path) -> None:

@@ -31,5 +31,5 @@ def _rows_of_structures(
             row += [compared.reasons[index], *(float(values[index]) for values in compared.errors.values())]
             if has_levels:
                 levels = compared.fermi_energies
-                row += [entry.fermi_energy, np.nan if levels is None else float(levels[index])]
+                row += [float(part.fermi_energies[index]), np.nan if levels is None else float(levels[index])]
             yield row
