@@ -94,6 +94,25 @@ def test_figures(run, insulator, tmp_path):
         assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_density_of_states_beside_the_bands(run, file, monkeypatch, tmp_path):
+    """The model that comes with electrain says that it is used; one that is asked for must be able to predict it."""
+    result = run("si.cif", "-p", "out.png")
+    assert result.exit_code == 0 and "density of states beside the bands: electrain-small" in result.output
+    result = run("si.cif", "-p", "out.png", "--overwrite", "--dos", file)
+    assert result.exit_code == 1 and "does not predict a density of states (mtt::dos), but" in result.output
+    result = run("si.cif", "-p", "new.png", "-o", "new.json", "--dos", "no-model")
+    assert result.exit_code == 1 and "error: there is no model with the name 'no-model'" in result.output
+    assert not (tmp_path / "new.json").exists() and not (tmp_path / "new.png").exists()
+    monkeypatch.setattr("electrain.calculators.ElectronicStructureModel", fails)
+    result = run("si.cif", "-p", "new.png")
+    assert result.exit_code == 0 and "note: no density of states beside the bands: it fails" in result.output
+    assert (tmp_path / "new.png").exists()
+
+
+def fails(*_, **__):
+    raise ValueError("it fails")
+
+
 def test_others_are_computed_beside_one_that_fails(run):
     result = run("ch4.xyz", "si.cif", "missing.cif", "-o", "out.json")
     assert result.exit_code == 1

@@ -1,22 +1,22 @@
 """``electrain bands``: bands of crystals along their path of high symmetry."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .common import BatchSize, Device, Extensions, MatmulPrecision, check_device, checking_usage, fail, files_of, usage
-from .outputs import Overwrite, check_figure, check_outputs
+from .common import BatchSize, Device, Extensions, Failures, MatmulPrecision, check_device, fail, files_of, usage
+from .outputs import Overwrite, check_formats, check_outputs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from electrain.bands import BandStructure, EffectiveMass
-    from electrain.calculators import ElectronicStructureModel, Failed, Predicted, PredictedBands
+    from electrain.calculators import Failed, Predicted, PredictedBands
 
 _NONE = "none"
 _MAX_PANELS = 6
@@ -70,22 +70,25 @@ def bands(
     """
     from electrain.structures.files import path_of, read_structures
 
-    _check_options(output, plot, dos, window)
+    if dos is not None and plot is None:
+        usage("--dos needs a figure; add --plot")
+    check_formats(output, plot, window)
     models = [model, *([dos] if dos not in (None, _NONE) else [])]
     inputs = [*files_of(models), *(Path(path_of(source)) for source in structures)]
     check_outputs([output, plot], inputs, overwrite=overwrite)
     check_device(device, matmul_precision)
-    from electrain.calculators import BandModel, ElectronicStructureModel, screen  # imports torch, which takes seconds
+    from electrain.calculators import BandModel, screen  # imports torch, which takes seconds
+    from electrain.pretrained import locate
 
+    options: dict[str, Any] = {"matmul_precision": matmul_precision, "extensions_directory": extensions}
+    failures = Failures()
     try:
-        predictor = BandModel(model, device, matmul_precision=matmul_precision, extensions_directory=extensions)
-        beside = None
-        if plot is not None and dos != _NONE:
-            beside = ElectronicStructureModel(
-                dos, device, matmul_precision=matmul_precision, extensions_directory=extensions
-            )
+        if dos not in (None, _NONE):
+            locate(dos)  # before anything is computed
+        predictor = BandModel(model, device, **options)
         found = chain.from_iterable(map(read_structures, structures))
-        done, num_failed = _show_all(screen(predictor, found, batch_size=batch_size), output)
+        first, num_done = _show_all(screen(predictor, found, batch_size=batch_size), output, failures)
+        beside = _density_of_states(first, dos, device, options) if plot is not None else None
     except BrokenPipeError:
         raise  # typer ends quietly when `| head` has seen enough
     except (ValueError, OSError, ImportError) as error:
@@ -95,53 +98,32 @@ def bands(
         typer.echo(f"wrote {output}")
     if plot is not None:
         try:
-            _save_plot(done, plot, window, beside)
+            _save_plot(first, plot, window, beside)
         except (ValueError, OSError) as error:  # what was computed and written before is still valid
             fail(f"{plot} was not written: {error}")
-        beyond = f", the first {_MAX_PANELS} crystals" if len(done) > _MAX_PANELS else ""
-        typer.echo(f"wrote {plot}{beyond}")
-    if num_failed:
-        fail(f"{num_failed} of {num_failed + len(done)} could not be computed (see above)")
-
-
-def _check_options(output: Path | None, plot: Path | None, dos: str | None, window: tuple[float, float] | None) -> None:
-    from electrain.results.files import check_path
-
-    for option, is_given in (("--window", window is not None), ("--dos", dos is not None)):
-        if is_given and plot is None:
-            usage(f"{option} needs a figure; add --plot")
-    if window is not None and not -math.inf < window[0] < window[1] < math.inf:
-        usage(f"expected a window from a lower to a higher energy, got {window[0]:g} to {window[1]:g} eV")
-    if output is not None:
-        with checking_usage():
-            check_path(output)
-    if plot is not None:
-        check_figure(plot)
+        typer.echo(f"wrote {plot}{f', the first {_MAX_PANELS} crystals' if num_done > _MAX_PANELS else ''}")
+    failures.end(num_done)
 
 
 def _show_all(
-    batches: "Iterable[list[Predicted[PredictedBands] | Failed]]", output: Path | None
-) -> "tuple[list[Predicted[PredictedBands]], int]":
-    """Print and write results as they come; return them, and how many structures failed."""
-    from electrain.calculators import Failed
+    batches: "Iterable[list[Predicted[PredictedBands] | Failed]]", output: Path | None, failures: Failures
+) -> "tuple[list[BandStructure], int]":
+    """Print and write results as they come; return the first ones, for a figure, and the number of all."""
     from electrain.results.band_files import open_band_writer
 
-    done: list[Predicted[PredictedBands]] = []
-    num_failed = 0
+    first: list[BandStructure] = []
+    num_done = 0
     with ExitStack() as stack:
         writer = None if output is None else stack.enter_context(open_band_writer(output))
-        for item in chain.from_iterable(batches):
-            if isinstance(item, Failed):
-                num_failed += 1
-                typer.echo(f"error: {item.name}: {item.reason}", err=True)
-                continue
+        for item in chain.from_iterable(map(failures.leave_out, batches)):
             _show(item.name, item.result)
             if writer is not None:
                 writer.write(item.result.bands, item.name)
-            done.append(item)
-        if not done:
+            num_done += 1
+            first += [item.result.bands] * (len(first) < _MAX_PANELS)
+        if num_done == 0:
             raise typer.Exit(1)  # inside the block, so that no file is left
-    return done, num_failed
+    return first, num_done
 
 
 def _show(name: str, result: "PredictedBands") -> None:
@@ -174,37 +156,48 @@ def _mass(mass: "EffectiveMass") -> str:
     return f"{mass.mass:.2f}{spread} along {mass.direction}"
 
 
+def _density_of_states(
+    crystals: "Sequence[BandStructure]", model: str | None, device: str | None, options: dict[str, Any]
+) -> "tuple[NDArray, NDArray] | None":
+    """Predict what stands beside the bands of a single crystal.
+
+    :param crystals: those of the figure.
+    :param model: file or name of a model; default: the one that comes with electrain.
+    :param options: of the model.
+    :return: energies in eV from the middle of the gap or the Fermi level, and states/eV; ``None`` for several crystals,
+        and for one that the model that comes with electrain cannot compute.
+    """
+    from electrain.calculators import ElectronicStructureModel
+
+    if len(crystals) > 1 or model == _NONE:
+        return None
+    try:
+        predictor = ElectronicStructureModel(model, device, **options)
+        result = predictor.predict(crystals[0].atoms)
+        if not result.relative_to_fermi_level:
+            raise ValueError(f"{predictor.name} predicts no Fermi level")
+    except ValueError as error:
+        if model is not None:
+            raise
+        typer.echo(f"note: no density of states beside the bands: {error}", err=True)
+        return None
+    typer.echo(f"\ndensity of states beside the bands: {predictor.name}", err=True)
+    return result.energies, result.density_of_states
+
+
 def _save_plot(
-    done: "list[Predicted[PredictedBands]]",
+    crystals: "Sequence[BandStructure]",
     path: Path,
     window: tuple[float, float] | None,
-    beside: "ElectronicStructureModel | None",
+    beside: "tuple[NDArray, NDArray] | None",
 ) -> None:
     from electrain.files.replacing import replacing
     from electrain.plots.bands import plot_bands, plot_several
     from electrain.plots.style import save_figure
 
-    shown = [item.result.bands for item in done[:_MAX_PANELS]]
-    if len(shown) == 1:
-        figure = plot_bands(shown[0], density_of_states=_density_of_states(shown[0], beside), window=window)
+    if len(crystals) == 1:
+        figure = plot_bands(crystals[0], density_of_states=beside, window=window)
     else:
-        figure = plot_several(shown, window=window)
+        figure = plot_several(crystals, window=window)
     with replacing(path) as temporary:
         save_figure(figure, temporary)
-
-
-def _density_of_states(
-    found: "BandStructure", model: "ElectronicStructureModel | None"
-) -> "tuple[NDArray, NDArray] | None":
-    """Energies from the middle of the gap or the Fermi level in eV, and states/eV; ``None`` if it is unknown."""
-    if model is None:
-        return None
-    try:
-        result = model.predict(found.atoms)
-    except ValueError as error:
-        typer.echo(f"note: no density of states beside the bands: {error}", err=True)
-        return None
-    if not result.relative_to_fermi_level:
-        typer.echo(f"note: no density of states beside the bands: {model.name} predicts no Fermi level", err=True)
-        return None
-    return result.energies, result.density_of_states

@@ -6,18 +6,19 @@ that fails, and 130 or 143 for a command that was stopped (see :mod:`~electrain.
 
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
 if TYPE_CHECKING:
-    from electrain.calculators import ElectronicStructureModel, SpectrumModel
+    from electrain.calculators import ElectronicStructureModel, Failed, Predicted, SpectrumModel
     from electrain.data import Rejected
 
 _NUM_SHOWN = 5  # of many
+Result = TypeVar("Result")
 
 Device = Annotated[str | None, typer.Option(metavar="NAME", help="cpu, cuda, ...; default: the best available device.")]
 BatchSize = Annotated[
@@ -169,6 +170,31 @@ def check_device(device: str | None, matmul_precision: str) -> None:
         torch.device(device or "cpu")
     except RuntimeError:
         usage(f"expected a device such as cpu, cuda or cuda:1, got {device!r}")
+
+
+class Failures:
+    """Structures that could not be computed: each is shown at once, and in the end how many there were."""
+
+    def __init__(self) -> None:
+        self.number = 0
+
+    def leave_out(self, batch: "Iterable[Predicted[Result] | Failed]") -> "list[Predicted[Result]]":
+        """Show what failed in a batch, and return the rest."""
+        from electrain.calculators import Failed
+
+        done = []
+        for item in batch:
+            if isinstance(item, Failed):
+                self.number += 1
+                typer.echo(f"error: {item.name}: {item.reason}", err=True)
+            else:
+                done.append(item)
+        return done
+
+    def end(self, num_done: int) -> None:
+        """Exit with status 1 if any structure failed."""
+        if self.number:
+            fail(f"{self.number} of {num_done + self.number} could not be computed (see above)")
 
 
 def show_rejected(rejected: "Sequence[Rejected]", *, where: str) -> None:

@@ -16,14 +16,13 @@ from .common import (
     MatmulPrecision,
     Models,
     Target,
-    checking_usage,
     chosen_models,
     fail,
     files_of,
     open_models,
     usage,
 )
-from .outputs import Overwrite, check_figure, check_outputs
+from .outputs import Overwrite, check_formats, check_outputs
 from .spectrum_dos import MAX_PANELS, spectrum_dos
 
 if TYPE_CHECKING:
@@ -156,21 +155,11 @@ def _check_options(
     window: tuple[float, float] | None,
     temperature: float | None,
 ) -> None:
-    from electrain.results.files import check_path
-
     if per_atom and output is None and plot is None:
         usage("--per-atom needs an output file; add --output or --plot")
-    if window is not None and plot is None:
-        usage("--window needs a figure; add --plot")
-    if window is not None and not -math.inf < window[0] < window[1] < math.inf:
-        usage(f"expected a window from a lower to a higher energy, got {window[0]:g} to {window[1]:g} eV")
     if temperature is not None and not math.isfinite(temperature):
         usage(f"expected a temperature of at least 0 K, got {temperature:g}")
-    if output is not None:
-        with checking_usage():
-            check_path(output)
-    if plot is not None:
-        check_figure(plot)
+    check_formats(output, plot, window)
 
 
 class _Report:

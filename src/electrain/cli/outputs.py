@@ -1,12 +1,13 @@
 """The rule for all files that a command writes: never an input, and nothing that exists unless it is asked for."""
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .common import fail, usage
+from .common import checking_usage, fail, usage
 
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace output files that exist.")]
 
@@ -34,6 +35,26 @@ def check_outputs(outputs: Iterable[Path | None], inputs: Iterable[Path | None],
                 fail(f"cannot write {path}: it is an input ({other}); choose another name")
         if not overwrite and (path.exists() or path.is_symlink()):
             fail(f"{path} exists; choose another name, or add --overwrite to replace it")
+
+
+def check_formats(output: Path | None, plot: Path | None, window: tuple[float, float] | None) -> None:
+    """Exit unless the names of a file of results and of a figure have known endings, and the window is one.
+
+    :param output: file of results.
+    :param plot: figure.
+    :param window: energies to plot, which needs a figure.
+    """
+    from electrain.results.files import check_path
+
+    if window is not None and plot is None:
+        usage("--window needs a figure; add --plot")
+    if window is not None and not -math.inf < window[0] < window[1] < math.inf:
+        usage(f"expected a window from a lower to a higher energy, got {window[0]:g} to {window[1]:g} eV")
+    if output is not None:
+        with checking_usage():
+            check_path(output)
+    if plot is not None:
+        check_figure(plot)
 
 
 def check_figure(path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from .common import fail
+from .common import Failures
 
 if TYPE_CHECKING:
     from electrain.calculators import SpectrumModel
@@ -28,7 +28,7 @@ def spectrum_dos(
 
     Structures that fail are reported, and the exit status is then 1, after the others have been computed.
     """
-    from electrain.calculators import Failed, screen
+    from electrain.calculators import screen
     from electrain.interface.quantities import quantity_of
     from electrain.plots.fixed_spectra import shown_part
     from electrain.results.spectrum_files import open_spectrum_writer
@@ -36,15 +36,11 @@ def spectrum_dos(
 
     shown_part(model.axis, window)  # nothing is computed for a window outside of the axis
     first: list[tuple[str, Spectrum]] = []
-    num_done = num_failed = 0
+    num_done, failures = 0, Failures()
     with ExitStack() as stack:
         writer = None if output is None else stack.enter_context(open_spectrum_writer(output))
         for batch in screen(model, chain.from_iterable(map(read_structures, sources)), batch_size=batch_size):
-            done = [(item.name, item.result) for item in batch if not isinstance(item, Failed)]
-            for item in batch:
-                if isinstance(item, Failed):
-                    num_failed += 1
-                    typer.echo(f"error: {item.name}: {item.reason}", err=True)
+            done = [(item.name, item.result) for item in failures.leave_out(batch)]
             if done and num_done == 0:
                 width = max(len(name) for name, _ in [("structure", None), *done])
                 peak = f"maximum ({model.axis.unit})"
@@ -64,8 +60,7 @@ def spectrum_dos(
     if plot is not None:
         _plot(first, plot, window)
         typer.echo(f"wrote {plot}{f', the first {MAX_PANELS} structures' if num_done > MAX_PANELS else ''}")
-    if num_failed:
-        fail(f"{num_failed} of {num_done + num_failed} could not be computed (see above)")
+    failures.end(num_done)
 
 
 def _row(spectrum: "Spectrum") -> str:
