@@ -5,7 +5,7 @@ from .gaps import BandEdge, BandGap, band_gap
 from .k_paths import KPath, k_path, unique_points
 from .masses import EffectiveMass, effective_masses
 from .resampling import resampled
-from .targets import band_window, centers_and_dispersions
+from .targets import band_window, bands_of_window, centers_and_dispersions
 
 __all__ = [
     "BandEdge",
@@ -15,6 +15,7 @@ __all__ = [
     "KPath",
     "band_gap",
     "band_window",
+    "bands_of_window",
     "centers_and_dispersions",
     "effective_masses",
     "k_path",

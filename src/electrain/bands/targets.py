@@ -1,6 +1,7 @@
 """What models learn of bands: some bands around the gap, their centers and dispersions."""
 
 import numpy as np
+from ase import Atoms
 from numpy.typing import NDArray
 
 from .band_structure import BandStructure
@@ -35,6 +36,23 @@ def band_window(bands: BandStructure, num_bands: int = NUM_BANDS) -> NDArray[np.
     taken = energies[:, max(first, 0) : first + num_bands].T
     window[max(-first, 0) : max(-first, 0) + len(taken)] = taken
     return window
+
+
+def bands_of_window(
+    atoms: Atoms,
+    k_points: NDArray[np.float64],
+    window: NDArray[np.float64],
+    labels: tuple[tuple[int, str], ...] = (),
+) -> BandStructure | None:
+    """Make a band structure of the bands of a window that are known, in ascending order; ``None`` if none is.
+
+    :param atoms: the crystal.
+    :param k_points: fractional coordinates, shape ``(num_k, 3)``.
+    :param window: as from :func:`band_window`, shape ``(num_bands, num_k)``, or predicted.
+    :param labels: of high-symmetry points.
+    """
+    known = np.sort(window[np.isfinite(window).all(axis=1)], axis=0)
+    return BandStructure(atoms, k_points, known.T[None], 0.0, labels) if len(known) else None
 
 
 def centers_and_dispersions(window: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -205,7 +205,7 @@ def _mark_points(ax: Any, bands: BandStructure, positions: NDArray[np.float64]) 
         names[place] = name
     for place in names:
         ax.axvline(place, color="0.75", linewidth=0.6, zorder=0)
-    width = ax.figure.get_size_inches()[0] * 72 * 0.85  # points, about
+    width = ax.get_window_extent().width * 72 / ax.figure.dpi  # points, before the layout is final
     ends = [-np.inf, -np.inf]  # of the last label in each row, in points
     shown = []
     for place, name in names.items():

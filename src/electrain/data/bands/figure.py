@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from electrain.bands import bands_of_window
+from electrain.plots.bands import draw_bands
 from electrain.plots.fixed_spectra import readable_formula
 from electrain.plots.style import LINE
 
@@ -28,15 +30,13 @@ def plot_bands_summary(learned: Sequence[LearnedBands], path: Path) -> None:
 
     shown = learned[:: max(1, len(learned) // _NUM_SHOWN)][:_NUM_SHOWN]
     num_rows = (len(shown) + 1) // 2
-    figure = Figure(figsize=(12, max(6.0, 2.6 * num_rows)), layout="constrained")
-    left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(1, 1.15))[0]
+    figure = Figure(figsize=(13, max(6.0, 2.6 * num_rows)), layout="constrained")
+    left, right = figure.subfigures(1, 2, squeeze=False, width_ratios=(1.2, 1))[0]
     panels = left.subplots(num_rows, 2, squeeze=False).ravel()
     for panel, one in zip(panels, shown, strict=False):
         _plot_bands(panel, one)
     for panel in panels[len(shown) :]:
         panel.set_axis_off()
-    for panel in panels[::2]:
-        panel.set_ylabel(r"$E$ (eV)")
     top, bottom = right.subplots(2, 1, height_ratios=(1, 1.5))
     _plot_gaps(top, learned)
     plot_elements(bottom, [one.atoms.get_chemical_symbols() for one in learned])
@@ -44,30 +44,20 @@ def plot_bands_summary(learned: Sequence[LearnedBands], path: Path) -> None:
 
 
 def _plot_bands(panel: "Axes", one: LearnedBands) -> None:
-    energies, labels = one.targets.energies, _joined(one)
-    panel.plot(energies.T, color=LINE, linewidth=1.1)
-    panel.axhline(0.0, color="0.3", linewidth=0.8, linestyle="--")
-    for index in labels:
-        panel.axvline(index, color="0.8", linewidth=0.6, zorder=0)
-    panel.set_xticks(list(labels), list(labels.values()), fontsize=7)
-    panel.set_xlim(0, energies.shape[1] - 1)
-    gap = f"   gap {one.gap:.2f} eV" if one.gap else "   metal"
+    """What is learned, with the gap of all that was computed."""
+    bands = bands_of_window(one.atoms, *one.targets)
+    if bands is None:
+        panel.set_axis_off()
+        return
     formula = readable_formula(one.atoms.get_chemical_formula(mode="metal"))
-    panel.set_title(f"{formula}{gap}", loc="left", fontsize=9)
+    draw_bands(panel, bands, title=f"{formula}   gap {one.gap:.2f} eV" if one.gap else f"{formula}   metal")
     panel.tick_params(labelsize=7)
-    panel.spines[["top", "right"]].set_visible(False)
-
-
-def _joined(one: LearnedBands) -> dict[int, str]:
-    """Names by index; those between which a path jumps stand together, such as ``K|U``, at the first one."""
-    found: dict[int, str] = {}
-    for index, name in one.targets.labels:
-        place = index if index in found or index - 1 not in found else index - 1
-        found[place] = f"{found[place]}|{name}" if place in found and found[place] != name else name
-    return found
+    panel.yaxis.label.set_fontsize(8)
 
 
 def _plot_gaps(panel: "Axes", learned: Sequence[LearnedBands]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     gaps = np.array([one.gap for one in learned])
     found = gaps[gaps > 0]
     if len(found):
@@ -75,5 +65,6 @@ def _plot_gaps(panel: "Axes", learned: Sequence[LearnedBands]) -> None:
     panel.set_xlim(left=0)
     panel.set_xlabel("band gap along the path (eV)")
     panel.set_ylabel("structures")
+    panel.yaxis.set_major_locator(MaxNLocator(integer=True))
     panel.set_title(f"{len(learned)} structures, {int((gaps == 0).sum())} metals", loc="left", fontsize=10)
     panel.spines[["top", "right"]].set_visible(False)

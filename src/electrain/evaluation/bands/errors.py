@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from electrain.bands import BandStructure, centers_and_dispersions
+from electrain.bands import bands_of_window, centers_and_dispersions
 from electrain.data.bands.reading import BandsPart
 
 from ..side_by_side.predictions import has_prediction
@@ -81,19 +81,8 @@ def gaps_of(part: BandsPart, energies: NDArray[np.float64]) -> NDArray[np.float6
     return np.array([_gap(part, index, bands) for index, bands in enumerate(energies)])
 
 
-def band_structure(part: BandsPart, index: int, energies: NDArray[np.float64]) -> BandStructure | None:
-    """Return those bands of a structure that are known, in ascending order; ``None`` if none is.
-
-    :param energies: in eV, shape ``(num_bands, num_k_points)``.
-    """
-    known = np.sort(energies[np.isfinite(energies).all(axis=1)], axis=0)
-    if not len(known):
-        return None
-    return BandStructure(part.structures[index], part.k_points[index], known.T[None], 0.0)
-
-
 def _gap(part: BandsPart, index: int, energies: NDArray[np.float64]) -> float:
-    bands = band_structure(part, index, energies)
+    bands = bands_of_window(part.structures[index], part.k_points[index], energies)
     if bands is None:
         return np.nan
     edges = bands.edges()

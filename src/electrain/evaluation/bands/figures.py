@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from electrain.bands import centers_and_dispersions
+from electrain.bands import bands_of_window, centers_and_dispersions
 from electrain.data.bands.reading import BandsPart
 from electrain.plots.bands import draw_bands
 from electrain.plots.fixed_spectra import readable_formula
@@ -16,7 +16,7 @@ from ..distribution_figures import at_percentiles
 from ..figures import NamedFigure, finish, new_figure
 from ..parity import Parity, parity_figure
 from ..side_by_side.figures import error_distribution
-from .errors import ComparedBands, band_structure
+from .errors import ComparedBands
 from .labels import with_labels
 
 if TYPE_CHECKING:
@@ -169,7 +169,8 @@ def quintile_examples(part: BandsPart, models: Results, counted: NDArray[np.bool
 
 
 def _draw_example(panel: "Axes", part: BandsPart, index: int, predicted: NDArray[np.float64], title: str) -> None:
-    true, found = (band_structure(part, index, energies) for energies in (part.energies[index], predicted))
+    atoms, k_points = part.structures[index], part.k_points[index]
+    true, found = (bands_of_window(atoms, k_points, energies) for energies in (part.energies[index], predicted))
     if true is not None and found is not None:
         draw_bands(panel, with_labels(found), reference=true, names=("predicted", "true"), zero=0.0, title=title)
         panel.set_ylabel(r"$E - E_\mathrm{F}$ (eV)" if true.edges() is None else r"$E - E_\mathrm{mid\,gap}$ (eV)")
