@@ -26,7 +26,7 @@ def read(request):
 
 
 def test_coordinates_of_each_structure(read):
-    found = read([system_with([0.0, 0.1, 0.2, 0.3, 0.4, 0.5]), system_with(), system_with([-2.0, 1, 1, 1, 1, 2.0])])
+    found = read([system_with([0.0, 0.1, 0.2, 0.3, 0.4, 0.5]), system_with(), system_with([-4.0, 1, 1, 1, 1, 4.0])])
     assert found.shape == (3, 2, 3) and found[1].isnan().all()
     np.testing.assert_array_equal(found[0], [[0.0, 0.1, 0.2], [0.3, 0.4, 0.5]])
     assert read([system_with(), system_with()]) is None
@@ -41,10 +41,10 @@ def test_coordinates_of_each_structure(read):
         ([0.0] * 9, r"expected equally many k-points .* got 2 for structure 0 and 3 for structure 1"),
         (
             [0.0] * 5 + [np.nan],
-            r"expected fractional coordinates .*, within \+-2.*, got NaN or infinity for structure",
+            r"expected fractional coordinates .*, within \+-4.*, got NaN or infinity for structure",
         ),
         ([0.0] * 5 + [-np.inf], "got NaN or infinity for structure 1"),
-        ([0.0] * 5 + [-2.5], r"got 2.5 for structure 1; those in 1/Angstrom must be converted"),
+        ([0.0] * 5 + [-4.5], r"got 4.5 for structure 1; those in 1/Angstrom must be converted"),
     ],
 )
 def test_wrong_coordinates(read, values, message):

@@ -9,8 +9,9 @@ from .quantities import BANDS
 
 CRYSTAL_SYSTEM = "mtt::crystal_system"
 K_POINTS = "mtt::k_points"
-# Paths end within one reciprocal vector of the origin or little beyond; in 1/Angstrom, those of small cells do not.
-MAX_FRACTIONAL = 2.0
+# Nobody gives fractional coordinates further from the origin than this, also with a reciprocal vector added; in
+# 1/Angstrom, some are.
+MAX_FRACTIONAL = 4.0
 
 
 class Inputs(NamedTuple):

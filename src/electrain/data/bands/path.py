@@ -5,8 +5,8 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
-from electrain.interface.states import MAX_FRACTIONAL
-
+# Paths of calculations end within one reciprocal vector of the origin or little beyond.
+_LARGEST = 2.0
 _PARALLEL = 1e-3  # largest difference of the directions of two steps on one line, as unit vectors
 _ON_LINES = 0.5  # fraction of the inner points that lie on a line with the ones before and after
 _MANY = 3  # lines with the same direction: from here on, more than half of all make a mesh
@@ -24,9 +24,9 @@ def check_path(k_points: NDArray[np.float64]) -> None:
     if not np.isfinite(k_points).all():
         raise ValueError("expected finite coordinates of k-points, got NaN or infinity")
     largest = float(np.abs(k_points).max(initial=0.0))
-    if largest > MAX_FRACTIONAL:
+    if largest > _LARGEST:
         raise ValueError(
-            f"expected fractional coordinates of k-points, of at most {MAX_FRACTIONAL:g} in size, got {largest:.4g}: "
+            f"expected fractional coordinates of k-points, of at most {_LARGEST:g} in size, got {largest:.4g}: "
             "are they Cartesian, in 1/A or in units of 2 pi/a?"
         )
     if len(k_points) < 3:
