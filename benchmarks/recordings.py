@@ -17,7 +17,7 @@ import torch
 from ase.neighborlist import neighbor_list
 
 from electrain.architectures.pet_mad.cuda_graphs import MAX_RECORDINGS, ROOM, WASTE
-from electrain.architectures.pet_mad.network.capacity import Capacity, Sizes, capacity_for, find_capacity
+from electrain.nn.point_edge_transformer.capacity import Capacity, Sizes, capacity_for, find_capacity
 
 
 def row_lengths(file: Path, cutoff: float) -> list[np.ndarray]:

@@ -19,9 +19,9 @@ from small_models import ALL_TARGETS, make_model
 
 from electrain.architectures.pet_mad.cuda_graphs import GraphedModel
 from electrain.architectures.pet_mad.model import PETMAD
-from electrain.architectures.pet_mad.network.buckets import make_buckets
 from electrain.calculators import ElectronicStructureCalculator, ElectronicStructureModel
 from electrain.data import prepare_dataset
+from electrain.nn.point_edge_transformer.buckets import make_buckets
 from electrain.spectra.alignment import best_shift
 from electrain.spectra.losses import spectral_loss
 

@@ -4,7 +4,7 @@ import torch
 from structures import example_structures
 
 from electrain.architectures.pet_mad.model import PETMAD
-from electrain.architectures.pet_mad.network import PointEdgeTransformer
+from electrain.nn.point_edge_transformer import PointEdgeTransformer
 from electrain.nn.pooling import pool_systems
 
 ELEMENTS = [1, 6, 8, 14, 79]

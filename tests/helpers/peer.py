@@ -8,7 +8,7 @@ from metatrain.utils.data.target_info import get_generic_target_info
 
 from electrain.architectures.pet_mad.from_pet.network import network_options, network_state
 from electrain.architectures.pet_mad.model import PETMAD
-from electrain.architectures.pet_mad.network import PointEdgeTransformer
+from electrain.nn.point_edge_transformer import PointEdgeTransformer
 
 ELEMENTS = [1, 6, 8, 14, 79]
 

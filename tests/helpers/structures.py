@@ -7,7 +7,7 @@ from ase.build import bulk, fcc111, molecule
 from metatomic.torch import NeighborListOptions, System, systems_to_torch
 from metatrain.utils.neighbor_lists import get_system_with_neighbor_lists
 
-from electrain.architectures.pet_mad.network import Batch
+from electrain.nn.batch import Batch
 
 
 def rattled(atoms: Atoms, seed: int = 0) -> Atoms:

@@ -6,11 +6,11 @@ import pytest
 import torch
 from structures import example_structures, to_batch
 
-from electrain.architectures.pet_mad.network import Batch
-from electrain.architectures.pet_mad.network.buckets import make_buckets
+from electrain.nn.batch import Batch
 from electrain.nn.buckets import bucket_limits
 from electrain.nn.cutoff import Cutoff
 from electrain.nn.edges import edge_vectors, find_edges, sort_pairs
+from electrain.nn.point_edge_transformer.buckets import make_buckets
 
 ELEMENTS = [1, 6, 8, 14, 79]
 STRUCTURES = example_structures()

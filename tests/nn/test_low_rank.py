@@ -9,9 +9,9 @@ from structures import example_structures, to_batch
 from torch import nn
 
 from electrain.architectures.pet_mad.model import PETMAD
-from electrain.architectures.pet_mad.network import PointEdgeTransformer
-from electrain.architectures.pet_mad.network.transformer import Attention
 from electrain.nn.low_rank import LowRank, LowRankLinear, add_low_rank, find_low_rank, merge_low_rank
+from electrain.nn.point_edge_transformer import PointEdgeTransformer
+from electrain.nn.point_edge_transformer.transformer import Attention
 
 ELEMENTS = [1, 6, 8, 14, 79]
 CUTOFF = 3.0

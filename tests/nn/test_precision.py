@@ -5,9 +5,10 @@ import torch
 from networks import CUTOFF, ELEMENTS, KINDS, make_network
 from structures import example_structures, to_batch
 
-from electrain.architectures.pet_mad.network import Batch, PointEdgeTransformer
+from electrain.nn.batch import Batch
 from electrain.nn.layers import LayerNorm, Linear, RMSNorm
 from electrain.nn.low_rank import LowRank, add_low_rank
+from electrain.nn.point_edge_transformer import PointEdgeTransformer
 from electrain.nn.pooling import pool_systems
 from electrain.nn.precision import MatmulPrecision, check_matmul_precision, has_bfloat16_products
 

@@ -4,8 +4,10 @@ import pytest
 import torch
 from structures import example_structures, to_batch
 
-from electrain.architectures.pet_mad.network.buckets import first_edges, first_slots
-from electrain.architectures.pet_mad.network.capacity import (
+from electrain.nn.cutoff import Cutoff
+from electrain.nn.edges import find_edges
+from electrain.nn.point_edge_transformer.buckets import first_edges, first_slots
+from electrain.nn.point_edge_transformer.capacity import (
     Capacity,
     Sizes,
     capacity_for,
@@ -14,8 +16,6 @@ from electrain.architectures.pet_mad.network.capacity import (
     prepare_filled,
     reserve,
 )
-from electrain.nn.cutoff import Cutoff
-from electrain.nn.edges import find_edges
 
 ELEMENTS = [1, 6, 8, 14, 79]
 STRUCTURES = list(example_structures().values())

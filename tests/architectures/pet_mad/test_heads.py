@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from electrain.architectures.pet_mad.network import PooledHead, SpectrumConvolution
+from electrain.nn.point_edge_transformer import PooledHead
 from electrain.nn.pooling import pool_systems, select_atoms
+from electrain.nn.spectrum_convolution import SpectrumConvolution
 
 NUM_ATOMS, NUM_EDGES, NUM_SYSTEMS = 9, 40, 4
 NODE_WIDTH, EDGE_WIDTH, HEAD_WIDTH, OUT_SIZE = 6, 5, 7, 11

@@ -5,7 +5,7 @@ import torch
 from networks import ELEMENTS, make_network, per_system
 from structures import example_structures, to_batch
 
-from electrain.architectures.pet_mad.network.transformer import OverwritingSiLU
+from electrain.nn.point_edge_transformer.transformer import OverwritingSiLU
 
 CUTOFF = 3.0
 KINDS = {

@@ -15,11 +15,20 @@ from torch import nn
 
 from electrain.interface.systems import select
 from electrain.nn.batch import Batch, Edges
+from electrain.nn.point_edge_transformer.buckets import first_edges, first_slots
+from electrain.nn.point_edge_transformer.capacity import (
+    Capacity,
+    FilledBatch,
+    Sizes,
+    capacity_for,
+    fill,
+    find_capacity,
+    prepare_filled,
+    reserve,
+)
 from electrain.nn.selection import Selection
 
 from .model import PETMAD
-from .network.buckets import first_edges, first_slots
-from .network.capacity import Capacity, FilledBatch, Sizes, capacity_for, fill, find_capacity, prepare_filled, reserve
 
 # A recording has room for this multiple of the structures, edges and rows of the batch that it was made for ...
 ROOM = 1.15

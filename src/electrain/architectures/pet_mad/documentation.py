@@ -21,51 +21,18 @@ from typing_extensions import NotRequired
 
 from electrain.architectures.base.checkpoints import checkpoint_of
 from electrain.architectures.base.hypers import LongRangeHypers, SpectralModelHypers
-from electrain.interface.option_types import Count, Positive, at_most, divisor_of, only_with
+from electrain.architectures.base.point_edge_transformer import PointEdgeTransformerHypers
+from electrain.interface.option_types import Count, only_with
 from electrain.interface.options import MODEL_SECTION, TRAINING_SECTION, checked
 from electrain.training import hypers as training
 
 
 @checked(MODEL_SECTION)
-class ModelHypers(SpectralModelHypers):
+class ModelHypers(SpectralModelHypers, PointEdgeTransformerHypers):
     """Hyperparameters of the model."""
 
-    cutoff: Annotated[Positive, Le(30.0), Unit("Angstrom")] = 4.5
-    """Cutoff radius. The number of neighbors, and with it time and memory, grows with its third power."""
-    cutoff_width: Annotated[Positive, Unit("Angstrom"), at_most("cutoff")] = 0.2
-    """Width of the smooth cutoff function; at most ``cutoff``."""
-    cutoff_function: Literal["cosine", "bump"] = "cosine"
-    """Shape of the cutoff function."""
-    num_neighbors_adaptive: Optional[Positive] = None
-    """If set, the cutoff of every atom is reduced until about this many neighbors are left."""
-    cutoff_width_adaptive: Annotated[Positive, Unit("Angstrom")] = 1.0
-    """Width of the smooth neighbor count for the adaptive cutoff."""
-    adaptive_cutoff_method: Literal["solver", "grid"] = "solver"
-    """Root finding (``solver``), or, for older checkpoints, a weighted mean over a grid of radii (``grid``)."""
-    featurizer: Literal["residual", "feedforward"] = "residual"
-    """Read out every message-passing layer (``residual``) or only the last one (``feedforward``)."""
-    num_message_passing_layers: Count = 2
-    """Number of transformers that exchange messages."""
-    num_attention_layers: Count = 2
-    """Number of layers in each transformer."""
-    edge_width: Count = 256
-    """Number of features of an edge (token)."""
-    node_width: Count = 256
-    """Number of features of an atom."""
-    feedforward_width: Count = 512
-    """Number of hidden features in the transformers' feed-forward networks."""
     head_width: Count = 512
     """Number of hidden features in the heads."""
-    num_heads: Annotated[Count, divisor_of("edge_width")] = 8
-    """Number of attention heads, a divisor of ``edge_width``."""
-    attention_temperature: Positive = 1.0
-    """Divisor of the attention logits."""
-    normalization: Literal["LayerNorm", "RMSNorm"] = "LayerNorm"
-    """Normalization in the transformers."""
-    activation: Literal["SiLU", "SwiGLU"] = "SiLU"
-    """Activation of the transformers' feed-forward networks."""
-    transformer_type: Literal["PostLN", "PreLN"] = "PostLN"
-    """Normalize after (``PostLN``) or before (``PreLN``) attention and feed-forward network."""
     system_conditioning: bool = False
     """Read the charge and spin multiplicity of each structure, from ``extra_data`` of the training set or
     ``atoms.info`` in ASE; the defaults are 0 and 1."""
@@ -73,9 +40,6 @@ class ModelHypers(SpectralModelHypers):
     """With ``system_conditioning``: largest absolute charge."""
     max_spin_multiplicity: Count = 10
     """With ``system_conditioning``: largest spin multiplicity, 2S + 1."""
-    element_properties: bool = False
-    """Embed elements by their properties (electronegativity, radius, place in the periodic table, energies of atomic
-    orbitals) and 0.1 of a learned table, instead of a learned table alone. For few data."""
     spectrum_head: Literal["linear", "shifted_parts"] = "linear"
     """How the density of states comes from the features: as a linear map of them, as published, or as squares that
     begin with spectra of the elements, in four parts that move along the energy axis. The latter is for few data; its

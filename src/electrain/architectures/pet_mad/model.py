@@ -5,13 +5,12 @@ from typing import Any
 from metatomic.torch import ModelMetadata
 
 from electrain.architectures.base.model import SpectralModel
+from electrain.architectures.base.point_edge_transformer import cutoff_of, shape_of
 from electrain.nn.conditioning import StateRange
-from electrain.nn.cutoff import Cutoff
 from electrain.nn.element_properties import element_properties, neighbor_weights
+from electrain.nn.point_edge_transformer import FewData, PointEdgeTransformer
 from electrain.spectra.axis import EnergyAxis
 
-from .network import FewData, PointEdgeTransformer
-from .network.transformer import TransformerShape
 from .upgrades import MODEL_UPGRADES
 
 
@@ -36,18 +35,10 @@ class PETMAD(SpectralModel):
     @staticmethod
     def make_network(hypers: Any, atomic_types: list[int], axis: EnergyAxis | None) -> PointEdgeTransformer:
         """Make the network with these hyperparameters."""
-        adaptive = hypers["num_neighbors_adaptive"]
         return PointEdgeTransformer(
             len(atomic_types),
-            Cutoff(
-                radius=float(hypers["cutoff"]),
-                width=float(hypers["cutoff_width"]),
-                function=hypers["cutoff_function"],
-                num_neighbors=None if adaptive is None else float(adaptive),
-                count_width=float(hypers["cutoff_width_adaptive"]),
-                method=hypers["adaptive_cutoff_method"],
-            ),
-            TransformerShape(**{name: hypers[name] for name in TransformerShape._fields}),
+            cutoff_of(hypers),
+            shape_of(hypers),
             featurizer=hypers["featurizer"],
             num_message_passing_layers=hypers["num_message_passing_layers"],
             head_width=hypers["head_width"],

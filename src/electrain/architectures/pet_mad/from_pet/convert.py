@@ -11,7 +11,6 @@ from metatrain.utils.metadata import merge_metadata
 
 from electrain.architectures.base.hypers import LongRangeHypers
 from electrain.architectures.pet_mad.model import PETMAD
-from electrain.architectures.pet_mad.network.heads import PooledHead
 from electrain.interface.axis_labels import labels_to_grid
 from electrain.interface.quantities import (
     BAND_GAP,
@@ -21,6 +20,7 @@ from electrain.interface.quantities import (
     QUANTITIES,
     base_quantity,
 )
+from electrain.nn.point_edge_transformer.heads import PooledHead
 from electrain.nn.spectrum_convolution import SpectrumConvolution
 from electrain.spectra.axis import PET_MAD_DOS_AXIS
 from electrain.spectra.grid import EnergyGrid

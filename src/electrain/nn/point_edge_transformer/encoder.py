@@ -1,4 +1,4 @@
-"""The Point Edge Transformer: a batch of structures -> features of atoms and edges -> predictions.
+"""The layers of the Point Edge Transformer: a batch of structures -> features of atoms and edges.
 
 Source: Pozdnyakov and Ceriotti, "Smooth, exact rotational symmetrization for deep learning on point clouds"
 (2023); Mazitov et al., PET-MAD (2025).
@@ -15,15 +15,10 @@ from electrain.nn.cutoff import Cutoff
 from electrain.nn.edges import find_edges
 from electrain.nn.element_embedding import ElementEmbedding
 from electrain.nn.layers import LayerNorm, Linear
-from electrain.nn.network import Network, Predictions
 from electrain.nn.pooling import PooledFeatures, sum_edges
-from electrain.nn.radial_descriptors import RadialDescriptors
-from electrain.nn.selection import Selection, of_selected
-from electrain.nn.shifted_spectra import SpectrumChannels
 
 from .batch import Buckets, LayerInputs, PreparedBatch
 from .buckets import make_buckets
-from .heads import PooledHead, ShiftedSpectraHead
 from .transformer import MessagePassingLayer, TransformerShape, attention_bias
 
 
@@ -37,20 +32,7 @@ class Features(NamedTuple):
     descriptors: torch.Tensor  # (num_atoms, num_descriptors) | no columns for a network without them
 
 
-class FewData(NamedTuple):
-    """What helps a network to learn from few data, with properties and weights of the elements it is made for.
-
-    The published network has none of this.
-    """
-
-    properties: torch.Tensor | None = None  # (num_elements, num_properties) | for embeddings
-    neighbor_weights: torch.Tensor | None = None  # (num_elements, num_weights) | for radial descriptors
-    descriptor_radius: float = 0.0  # Angstrom
-    shifted_parts: bool = False  # in the heads of spectra
-    dropout: float = 0.0  # in that head
-
-
-class PointEdgeTransformer(Network):
+class PointEdgeEncoder(nn.Module):
     """Transformers over atomic neighborhoods that exchange messages along edges.
 
     There are two featurizers: ``residual`` embeds the atoms separately in every message-passing layer, averages
@@ -62,10 +44,11 @@ class PointEdgeTransformer(Network):
     :param shape: shape of the transformers.
     :param featurizer: ``"residual"`` or ``"feedforward"``.
     :param num_message_passing_layers: number of transformers.
-    :param head_width: number of features of the hidden layers of the heads.
     :param states: allowed charges and spin multiplicities, for a network that reads them (``Batch.states``).
-    :param few_data: what helps with few data.
+    :param properties: (num_elements, num_properties) of the elements for embeddings of few data, or ``None``.
     """
+
+    pairs: Cutoff  # TorchScript: otherwise it is a tuple without names
 
     def __init__(
         self,
@@ -75,120 +58,50 @@ class PointEdgeTransformer(Network):
         *,
         featurizer: str,
         num_message_passing_layers: int,
-        head_width: int,
         states: StateRange | None = None,
-        few_data: FewData = FewData(),  # noqa: B008 (immutable)
+        properties: torch.Tensor | None = None,
     ) -> None:
         super().__init__()
         if featurizer not in ("residual", "feedforward"):
             raise ValueError(f"featurizer must be 'residual' or 'feedforward', got {featurizer!r}")
         self.pairs = cutoff
-        self.num_elements, self.few_data = num_elements, few_data
         self.residual = featurizer == "residual"
-        self.node_width, self.edge_width, self.head_width = shape.node_width, shape.edge_width, head_width
+        self.node_width, self.edge_width = shape.node_width, shape.edge_width
         self.num_readouts = num_message_passing_layers if self.residual else 1
-        self.num_features = 2 * self.num_readouts * head_width
-
         self.layers = nn.ModuleList(
-            MessagePassingLayer(num_elements, shape, with_messages=index > 0, properties=few_data.properties)
+            MessagePassingLayer(num_elements, shape, with_messages=index > 0, properties=properties)
             for index in range(num_message_passing_layers)
         )
         self.node_embeddings = nn.ModuleList(
-            ElementEmbedding(num_elements, shape.node_width, few_data.properties) for _ in range(self.num_readouts)
+            ElementEmbedding(num_elements, shape.node_width, properties) for _ in range(self.num_readouts)
         )
         # Only the feedforward featurizer combines edges through networks.
         num_combinations = 0 if self.residual else num_message_passing_layers
         self.combinations = nn.ModuleList(_combination(shape.edge_width) for _ in range(num_combinations))
         self.reads_states = states is not None
         self.state_embedding = None if states is None else StateEmbedding(shape.node_width, states)
-        if few_data.neighbor_weights is not None:
-            self.descriptors = RadialDescriptors(few_data.neighbor_weights, few_data.descriptor_radius)
-        self.heads = nn.ModuleDict()
         # Read at every call, also by exported models; `precision.MatmulPrecision` switches it.
         self.bfloat16_tokens = False
 
     def interaction_range(self) -> float:
-        """Return the largest distance, in Angstrom, from which an atom can still change a prediction.
+        """Return the largest distance, in Angstrom, from which an atom can still change a feature.
 
         Every layer adds one cutoff. The feedforward featurizer reads out edges after mixing them once more with their
         reverse, which belongs to the neighbor's neighborhood; this adds one cutoff. With adaptive cutoffs, the weight
         of an edge also depends on its neighbor's neighborhood, so the radius of the atom at the far end adds one more.
         """
         reach = len(self.layers) + (0 if self.residual else 1) + (0 if self.pairs.num_neighbors is None else 1)
-        return max(reach * self.pairs.radius, self.neighbor_radius())
+        return reach * self.pairs.radius
 
-    def neighbor_radius(self) -> float:
-        """See :meth:`Network.neighbor_radius`."""
-        return self.pairs.radius if self.descriptors is None else max(self.pairs.radius, self.descriptors.radius)
+    def forward(self, batch: Batch) -> Features:
+        """Compute the features of all atoms and edges of a batch."""
+        return self.propagate(self.prepared(batch))
 
-    def make_head(self, size: int, kind: str) -> nn.Module:
-        """See :meth:`Network.make_head`."""
-        head = PooledHead(
-            node_width=self.node_width,
-            edge_width=self.edge_width,
-            head_width=self.head_width,
-            num_readouts=self.num_readouts,
-            out_size=size,
-        )
-        if kind == "spectrum":
-            # With random initial weights, features that training does not change would add noise to all channels.
-            head.start_from_zero()
-        return head
-
-    def make_spectrum_head(self, channels: SpectrumChannels) -> nn.Module:
-        """See :meth:`Network.make_spectrum_head`."""
-        if not self.few_data.shifted_parts:
-            return super().make_spectrum_head(channels)
-        return ShiftedSpectraHead(
-            node_width=self.node_width,
-            edge_width=self.edge_width,
-            head_width=self.head_width,
-            num_readouts=self.num_readouts,
-            num_elements=self.num_elements,
-            properties=self.few_data.properties,
-            num_descriptors=0 if self.descriptors is None else self.descriptors.size,
-            channels=channels,
-            dropout=self.few_data.dropout,
-        )
-
-    def last_layer(self, name: str) -> list[str]:
-        """See :meth:`Network.last_layer`."""
-        return [f"heads.{name}.last.weight"] if isinstance(self.head(name), PooledHead) else []
-
-    def has_last_features(self, name: str) -> bool:
-        """See :meth:`Network.has_last_features`."""
-        return True
-
-    @torch.jit.export
-    def predict(
-        self, features: Features, wanted: dict[str, str], features_of: list[str], selection: Selection
-    ) -> Predictions:
-        """See :meth:`Network.predict`."""
-        values: dict[str, torch.Tensor] = {}
-        pooled_features: dict[str, PooledFeatures] = {}
-        graph = features.graph
-        elements, descriptors = features.elements[selection.atoms], features.descriptors[selection.atoms]
-        for name, head in self.heads.items():
-            if name in wanted or name in features_of:
-                pooled = head.features(features.nodes, features.edges, graph.centers, graph.weights)  # type: ignore[operator]
-                pooled = head.last_features(of_selected(pooled, selection), elements, descriptors)  # type: ignore[operator]
-                if name in features_of:
-                    pooled_features[name] = pooled
-                if name in wanted:
-                    values[name] = head.predict(pooled, elements, wanted[name], name in self.averaged, selection)  # type: ignore[operator]
-        return Predictions(values, pooled_features)
-
-    @torch.jit.export
-    def node_features(self, features: Features) -> torch.Tensor:
-        """Return the features of all readout layers together, see :meth:`Network.node_features`."""
-        nodes = features.nodes
-        return torch.stack(nodes).to(features.graph.weights.dtype).sum(dim=0) * len(nodes) ** -0.5
-
-    @torch.jit.export
-    def add_long_range(self, features: Features, far: torch.Tensor) -> Features:
-        r"""Replace each layer's nodes by :math:`(n_l + f) / \sqrt 2`, as in ``metatrain.pet``."""
-        nodes = [(near + far) * 0.5**0.5 for near in features.nodes]
-        return Features(nodes, features.edges, features.graph, features.elements, features.descriptors)
+    def prepared(self, batch: Batch) -> PreparedBatch:
+        """Find the edges of a batch, and lay out its tokens."""
+        graph = self.find_edges(batch)
+        buckets = make_buckets(graph.centers, len(batch.elements))
+        return prepare(batch.elements, batch.system_of_atom, batch.states, graph, buckets)
 
     @torch.jit.export
     def pooled_features(self, features: Features) -> PooledFeatures:
@@ -205,13 +118,6 @@ class PointEdgeTransformer(Network):
             num_nodes=torch.ones_like(graph.atomic_cutoffs),
             edge_weight=graph.weights.new_zeros(num_atoms).index_add(0, graph.centers, graph.weights),
         )
-
-    def forward(self, batch: Batch) -> Features:
-        """Compute the features of all atoms and edges of a batch."""
-        graph = self.find_edges(batch)
-        buckets = make_buckets(graph.centers, len(batch.elements))
-        prepared = prepare(batch.elements, batch.system_of_atom, batch.states, graph, buckets)
-        return self.propagate(prepared, None if self.descriptors is None else self.descriptors(batch))
 
     def find_edges(self, batch: Batch) -> Edges:
         """Find the pairs within the cutoff.
@@ -288,7 +194,7 @@ class PointEdgeTransformer(Network):
 def prepare(
     elements: torch.Tensor, system_of_atom: torch.Tensor, states: torch.Tensor | None, graph: Edges, buckets: Buckets
 ) -> PreparedBatch:
-    """Prepare the input of :meth:`PointEdgeTransformer.propagate`."""
+    """Prepare the input of :meth:`PointEdgeEncoder.propagate`."""
     inputs = LayerInputs(
         vectors=graph.vectors,
         distances=graph.distances,

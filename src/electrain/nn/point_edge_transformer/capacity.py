@@ -11,7 +11,7 @@ from electrain.nn.buckets import choose_rows
 
 from .batch import Buckets, PreparedBatch
 from .buckets import count_slots, place_tokens
-from .network import prepare
+from .encoder import prepare
 
 
 class Sizes(NamedTuple):
