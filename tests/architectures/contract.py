@@ -93,6 +93,19 @@ ROWS = {
         "num_decoder_layers": 1,
         "num_gaussians": 10,
     },
+    "bandformer, with the encoder of pet_mad": {
+        "cutoff": 3.0,
+        "width": 8,
+        "num_heads": 2,
+        "feedforward_width": 8,
+        "num_decoder_layers": 1,
+        "num_gaussians": 10,
+        "encoder": "point_edge_transformer",
+        "point_edge_transformer": {
+            **get_default_hypers("bandformer")["model"]["point_edge_transformer"],
+            **{name: value for name, value in SMALL_PET.items() if name != "head_width"},
+        },
+    },
     "toy": {"cutoff": 3.0, "width": 8},
 }
 

@@ -149,6 +149,8 @@ class SpectralTrainer(TrainerInterface[TrainerHypers]):
         new_targets = list(model.dataset_info.targets) if is_new else model.new_targets
         again = bool(model.other_valence) and self.epoch is None
         start_network(model, train_datasets, new_targets, with_descriptors=is_new, again=again)
+        if is_new:
+            self.start(model)
         self._choose_parameters(model)
         targets = model.dataset_info.targets
         loaders = make_loaders(model, targets, train_datasets, val_datasets, hypers, process)
@@ -205,6 +207,9 @@ class SpectralTrainer(TrainerInterface[TrainerHypers]):
         per_structure = intensive_targets(targets, self.hypers["per_structure_targets"])
         axes = {name: model.fixed_axes.get(name, model.axis) for name in targets}
         return default_losses(targets, self.hypers["loss"], axes, per_structure, model.scaler)
+
+    def start(self, model: Any) -> None:
+        """Change a new model before its first step; by default, it begins as it was made."""
 
     def wrap(self, model: Any) -> torch.nn.Module:
         """Return the module called in training steps: the model, or a wrapper around it."""

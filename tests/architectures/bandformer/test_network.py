@@ -16,15 +16,16 @@ def gaussians(distance, module):
     return torch.stack([torch.exp(-((distance - c) ** 2) / (2 * module.width**2)) for c in module.centers])
 
 
-def test_encoder():
+@pytest.mark.parametrize("with_properties", [False, True])
+def test_encoder(with_properties):
     """Equation 1, with a fixed cutoff."""
-    model = make_model(num_neighbors=None)
+    model = make_model(num_neighbors=None, element_properties=with_properties)
     network = model.network
     batch = model.read(with_k_points([crystal()], [None], model))
     pairs = [(i, i, torch.zeros(()).double(), 1.0) for i in range(len(batch.positions))] + pairs_of(
         batch, network.pairs
     )
-    nodes = [network.encoder.elements.weight[element] for element in batch.elements]
+    nodes = [network.encoder.elements.table()[element] for element in batch.elements]
     heads, width = SMALL["num_heads"], SMALL["width"] // SMALL["num_heads"]
     for layer in network.encoder.layers:
         updated = []

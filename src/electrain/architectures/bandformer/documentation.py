@@ -13,11 +13,13 @@ Targets: ``mtt::bands``, for which structures need k-points (``mtt::k_points``),
 from typing import Annotated, Literal, Optional
 
 from annotated_types import Ge, Le, Lt, Unit
+from metatrain.utils.hypers import init_with_defaults
 from pydantic import AfterValidator, ValidationInfo
 from typing_extensions import NotRequired
 
 from electrain.architectures.base.checkpoints import checkpoint_of
 from electrain.architectures.base.hypers import SpectralModelHypers
+from electrain.architectures.base.point_edge_transformer import PointEdgeTransformerHypers
 from electrain.interface.option_types import Count, Positive, at_most, divisor_of
 from electrain.interface.options import MODEL_SECTION, TRAINING_SECTION, checked
 from electrain.training import hypers as training
@@ -39,7 +41,7 @@ class ModelHypers(SpectralModelHypers):
     """Hyperparameters of the model."""
 
     cutoff: Annotated[Positive, Le(30.0), Unit("Angstrom")] = 8.0
-    """Largest cutoff radius of an atom."""
+    """Largest cutoff radius of an atom, for the graph transformer and for hoppings."""
     cutoff_width: Annotated[Positive, Unit("Angstrom"), at_most("cutoff")] = 1.0
     """Width of the smooth cutoff function, and of the smooth count of neighbors; at most ``cutoff``."""
     num_neighbors: Optional[Positive] = 12.0
@@ -50,8 +52,16 @@ class ModelHypers(SpectralModelHypers):
     """Number of attention heads, a divisor of ``width``."""
     feedforward_width: Count = 256
     """Number of hidden features of the feed-forward network after each attention."""
+    encoder: Literal["graph_transformer", "point_edge_transformer"] = "graph_transformer"
+    """What makes the features of atoms: the ``graph_transformer`` of the paper, or the ``point_edge_transformer`` of
+    ``pet_mad``, which may begin with the weights of a trained model (``training.encoder_from``)."""
     num_encoder_layers: Count = 3
-    """Number of layers in which atoms attend to their neighbors."""
+    """Of ``graph_transformer``: number of layers in which atoms attend to their neighbors."""
+    element_properties: bool = False
+    """Of ``graph_transformer``: embed elements by their properties, as ``pet_mad`` does with this option. For few
+    data."""
+    point_edge_transformer: PointEdgeTransformerHypers = init_with_defaults(PointEdgeTransformerHypers)
+    """Of ``point_edge_transformer``: its sizes, with cutoffs of its own."""
     num_decoder_layers: Count = 3
     """Number of layers in which k-points attend to each other, and then to the atoms."""
     num_gaussians: Annotated[int, Ge(2)] = 50
@@ -90,7 +100,11 @@ class TrainerHypers(training.TrainerHypers):
 
     finetune: NotRequired[FinetuneHypers]
     """Start from a trained model instead of random weights."""
+    encoder_from: Optional[Annotated[str, AfterValidator(checkpoint_of("pet_mad"))]] = None
+    """Begin with the encoder of this ``pet_mad``: its checkpoint, or the name of a model (`electrain models`). It needs
+    ``encoder: point_edge_transformer`` with the same sizes; elements that it does not know begin at random."""
     learning_rate: Positive = 1e-3
     """Learning rate of the Adam optimizer after warm-up."""
     rotational_augmentation: bool = False
-    """Rotate and invert every training structure at random, which changes nothing for this network."""
+    """Rotate and invert every training structure at random, which changes nothing for the graph transformer, and which
+    the ``point_edge_transformer`` needs."""

@@ -1,14 +1,17 @@
-"""Bandformer: the shared model around a graph transformer and k-points that attend to atoms."""
+"""Bandformer: the shared model around an encoder of atoms and k-points that attend to atoms."""
 
 from typing import Any
 
 from metatomic.torch import ModelMetadata
 
 from electrain.architectures.base.model import SpectralModel
+from electrain.architectures.base.point_edge_transformer import encoder_of
 from electrain.nn.cutoff import Cutoff
+from electrain.nn.element_embedding import ElementEmbedding
+from electrain.nn.element_properties import element_properties
 from electrain.spectra.axis import EnergyAxis
 
-from .network import BandformerNetwork, BandsShape, TransformerShape
+from .network import BandformerNetwork, BandsShape, GraphTransformer, PointEdgeFeatures, TransformerShape
 
 
 class Bandformer(SpectralModel):
@@ -34,11 +37,29 @@ class Bandformer(SpectralModel):
             num_neighbors=hypers["num_neighbors"],
             count_width=float(hypers["cutoff_width"]),
         )
+        shape = TransformerShape(**{name: hypers[name] for name in TransformerShape._fields})
         return BandformerNetwork(
             cutoff,
-            len(atomic_types),
-            TransformerShape(**{name: hypers[name] for name in TransformerShape._fields}),
+            _encoder(hypers, atomic_types, cutoff, shape),
+            shape,
             BandsShape(**{name: hypers[name] for name in BandsShape._fields}),
-            num_layers=hypers["num_encoder_layers"],
             num_gaussians=hypers["num_gaussians"],
         )
+
+
+def _encoder(
+    hypers: Any, atomic_types: list[int], cutoff: Cutoff, shape: TransformerShape
+) -> GraphTransformer | PointEdgeFeatures:
+    if hypers["encoder"] == "point_edge_transformer":
+        return PointEdgeFeatures(encoder_of(hypers["point_edge_transformer"], atomic_types), shape.width)
+    properties = element_properties(atomic_types) if hypers["element_properties"] else None
+    return GraphTransformer(
+        ElementEmbedding(len(atomic_types), shape.width, properties),
+        cutoff.radius,
+        width=shape.width,
+        num_layers=hypers["num_encoder_layers"],
+        num_gaussians=hypers["num_gaussians"],
+        num_heads=shape.num_heads,
+        feedforward_width=shape.feedforward_width,
+        dropout=shape.dropout,
+    )

@@ -1,8 +1,12 @@
-"""The trainer of Bandformer: that of all architectures."""
+"""The trainer of Bandformer: that of all architectures, which may begin with an encoder of ``pet_mad``."""
 
+from typing import Any
+
+from electrain.training.processes import Process
 from electrain.training.trainer import SpectralTrainer
 
 from .model import Bandformer
+from .trained_encoder import check_encoder, start_encoder
 
 
 class Trainer(SpectralTrainer):
@@ -14,3 +18,19 @@ class Trainer(SpectralTrainer):
     model_class = Bandformer
 
     __checkpoint_version__ = 1
+
+    def check(self, model: Any, process: Process) -> None:
+        """Also refuse an encoder that does not fit."""
+        super().check(model, process)
+        if self.encoder_from is not None:
+            check_encoder(model, self.encoder_from)
+
+    def start(self, model: Any) -> None:
+        """Begin with a trained encoder."""
+        if self.encoder_from is not None:
+            start_encoder(model, self.encoder_from)
+
+    @property
+    def encoder_from(self) -> str | None:
+        """Checkpoint or name in the options."""
+        return self.hypers["encoder_from"]  # type: ignore[typeddict-item]

@@ -1,4 +1,4 @@
-"""The encoder: atoms attend to their neighbors.
+"""The encoders: atoms attend to their neighbors.
 
 Source: Gong et al., "Graph transformer networks for accurate band structure prediction" (2024), equation 1.
 """
@@ -8,10 +8,13 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from electrain.nn.batch import Edges
+from electrain.nn.batch import Batch, Edges
+from electrain.nn.cutoff import Cutoff
+from electrain.nn.element_embedding import ElementEmbedding
 from electrain.nn.graph_network import GaussianExpansion
 from electrain.nn.layers import LayerNorm, Linear
 from electrain.nn.perceptron import Perceptron
+from electrain.nn.point_edge_transformer import PointEdgeEncoder
 
 # TorchScript: functions cannot read module-level numbers, so it is a default argument below.
 _MIN_WEIGHT = 1e-15
@@ -99,14 +102,14 @@ class GraphAttention(nn.Module):
 class GraphTransformer(nn.Module):
     """Elements and pairs of atoms -> features of atoms; only distances enter.
 
-    :param num_elements: number of elements, each with a learned row (a one-hot vector times a matrix).
+    :param elements: features of the elements, (width,) for each.
     :param radius: largest distance, in Angstrom, for the Gaussians.
     :param num_layers: number of layers.
     """
 
     def __init__(
         self,
-        num_elements: int,
+        elements: ElementEmbedding,
         radius: float,
         *,
         width: int,
@@ -117,17 +120,49 @@ class GraphTransformer(nn.Module):
         dropout: float,
     ) -> None:
         super().__init__()
-        self.elements = nn.Embedding(num_elements, width)
+        self.elements = elements
         self.expand = GaussianExpansion(radius, num_gaussians)
         self.layers = nn.ModuleList(
             GraphAttention(width, num_gaussians, num_heads, feedforward_width, dropout) for _ in range(num_layers)
         )
 
-    def forward(self, elements: torch.Tensor, graph: Edges) -> torch.Tensor:
-        """Elements (num_atoms,) and edges -> features of all atoms, (num_atoms, width)."""
-        nodes = self.elements(elements)
-        pairs = neighborhoods(graph, len(elements))
+    def interaction_range(self, pairs: Cutoff) -> float:
+        """One cutoff for each layer of attention to neighbors; an adaptive one depends on neighbors of neighbors."""
+        return (len(self.layers) + (0 if pairs.num_neighbors is None else 1)) * pairs.radius
+
+    def forward(self, batch: Batch, graph: Edges) -> torch.Tensor:
+        """A batch and its edges -> features of all atoms, (num_atoms, width)."""
+        nodes = self.elements(batch.elements)
+        pairs = neighborhoods(graph, len(batch.elements))
         gaussians = self.expand(pairs.distances)
         for layer in self.layers:
             nodes = layer(nodes, gaussians, pairs)
         return nodes  # type: ignore[no-any-return]
+
+
+class PointEdgeFeatures(nn.Module):
+    r"""Features of atoms from a Point Edge Transformer, :math:`x_i = W\, \mathrm{LayerNorm}(h_i)`.
+
+    h are the features of the nodes and the weighted sums over those of the edges, of all readout layers. The
+    transformer reads vectors between atoms, so features change with the orientation of a structure as far as training
+    on rotated structures has not made them equal.
+
+    :param transformer: its layers.
+    :param width: number of features of an atom.
+    """
+
+    def __init__(self, transformer: PointEdgeEncoder, width: int) -> None:
+        super().__init__()
+        self.transformer = transformer
+        size = transformer.num_readouts * (transformer.node_width + transformer.edge_width)
+        self.normalize = LayerNorm(size)
+        self.project = Linear(size, width)
+
+    def interaction_range(self, pairs: Cutoff) -> float:
+        """That of the transformer, which has edges of its own."""
+        return self.transformer.interaction_range()
+
+    def forward(self, batch: Batch, graph: Edges) -> torch.Tensor:
+        """A batch -> features of all atoms, (num_atoms, width); the edges of k-points are not read."""
+        features = self.transformer.pooled_features(self.transformer(batch))
+        return self.project(self.normalize(features.values))  # type: ignore[no-any-return]

@@ -13,51 +13,45 @@ from electrain.nn.network import Network, Predictions
 from electrain.nn.pooling import PooledFeatures, of_nodes
 from electrain.nn.selection import Selection
 
-from .encoder import GraphTransformer
+from .encoder import GraphTransformer, PointEdgeFeatures
 from .heads import BandsHead, BandsShape, Features, NumberHead, TransformerShape
 
 
 class BandformerNetwork(Network):
-    """A graph transformer, a head in which k-points attend to atoms, and linear heads for all other targets.
+    """An encoder of atoms, a head in which k-points attend to them, and linear heads for all other targets.
 
     :param cutoff: which pairs of atoms become edges.
-    :param num_elements: number of elements.
+    :param encoder: of the atoms, to ``shape.width`` features.
     :param shape: sizes of the transformers.
     :param bands: the bands, and how they are decoded.
-    :param num_layers: number of layers of the graph transformer.
     :param num_gaussians: number of Gaussians of a distance.
     """
 
     def __init__(
         self,
         cutoff: Cutoff,
-        num_elements: int,
+        encoder: GraphTransformer | PointEdgeFeatures,
         shape: TransformerShape,
         bands: BandsShape,
         *,
-        num_layers: int,
         num_gaussians: int,
     ) -> None:
         super().__init__()
         self.pairs, self.shape, self.bands, self.num_gaussians = cutoff, shape, bands, num_gaussians
         self.num_features = shape.width
         self.reads_k_points = True
-        self.encoder = GraphTransformer(
-            num_elements,
-            cutoff.radius,
-            width=shape.width,
-            num_layers=num_layers,
-            num_gaussians=num_gaussians,
-            num_heads=shape.num_heads,
-            feedforward_width=shape.feedforward_width,
-            dropout=shape.dropout,
-        )
+        self.encoder = encoder
         self.heads = nn.ModuleDict()
 
     def interaction_range(self) -> float:
-        """One cutoff for each layer of attention to neighbors; an adaptive one depends on neighbors of neighbors."""
-        reach = len(self.encoder.layers) + (0 if self.pairs.num_neighbors is None else 1)
-        return reach * self.pairs.radius
+        """See :meth:`Network.interaction_range`: that of the features of atoms."""
+        return self.encoder.interaction_range(self.pairs)
+
+    def neighbor_radius(self) -> float:
+        """See :meth:`Network.neighbor_radius`."""
+        if isinstance(self.encoder, PointEdgeFeatures):
+            return max(self.pairs.radius, self.encoder.transformer.pairs.radius)
+        return self.pairs.radius
 
     def make_head(self, size: int, kind: str) -> nn.Module:
         """See :meth:`Network.make_head`."""
@@ -74,7 +68,7 @@ class BandformerNetwork(Network):
     def forward(self, batch: Batch) -> Features:
         """Compute the features of all atoms of a batch."""
         graph = find_edges(batch, self.pairs)
-        nodes = self.encoder(batch.elements, graph)
+        nodes = self.encoder(batch, graph)
         return Features(nodes, batch.system_of_atom, len(batch.cells), graph, batch.k_points)
 
     @torch.jit.export
