@@ -75,7 +75,7 @@ def test_what_is_refused(changes, num_bands, message):
 def test_spins_may_differ_outside_of_the_window():
     """The highest bands of a calculation are often not converged."""
     bands = flat_bands(-2.0, 2.0, 5.0, num_electrons=2.0)
-    other = bands.energies + [0.0, 0.0, 0.1]
+    other = bands.energies + np.array([0.0, 0.0, 0.1])
     two = replace(bands, energies=np.concatenate([bands.energies, other]))
     np.testing.assert_allclose(band_window(two, 2), band_window(bands, 2))
     with pytest.raises(ValueError, match=r"two spins that differ by 0\.100 eV"):
