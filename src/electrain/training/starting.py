@@ -65,18 +65,21 @@ def _start_spectra(model: Any, datasets: Datasets, name: str, *, those_in_data: 
         if name not in targets:
             continue
         elements = model.element_of_type.cpu()
-        for system, target in zip(systems, targets[name].block().values, strict=True):
-            if len(system) == 0:
-                continue
-            counts.append(torch.bincount(elements[system.types.long()], minlength=len(model.atomic_types)))
-            spectra.append((target * len(system) if quantity.intensive else target) / model.factors[name])
+        # the batches have one structure each
+        known, target = elements[systems[0].types.long()], targets[name].block().values
+        if len(known) == 0:
+            continue
+        of_atoms = torch.nn.functional.one_hot(known, len(model.atomic_types))
+        counts.append(of_atoms if quantity.per == "atom" else of_atoms.sum(dim=0, keepdim=True))
+        spectra.append((target * len(known) if quantity.intensive else target) / model.factors[name])
     if not spectra:
         raise ValueError(f"target {name!r} has no value in the training set, from which its spectra could begin")
-    rows = torch.stack(spectra)
+    rows, of_elements = torch.cat(spectra), torch.cat(counts)
     values, trusted = model.axis.window(rows) if quantity.is_on_energy_grid else (rows, ~torch.isnan(rows))
-    logging.info(f"Fitting a spectrum of each element to {len(values)} structures")
-    found = element_spectra(torch.stack(counts), values, trusted)
-    chosen = torch.stack(counts).sum(dim=0).nonzero().squeeze(1) if those_in_data else None
+    what = "atoms" if quantity.per == "atom" else "structures"
+    logging.info(f"Fitting a spectrum of each element to {len(values)} {what}")
+    found = element_spectra(of_elements, values, trusted)
+    chosen = of_elements.sum(dim=0).nonzero().squeeze(1) if those_in_data else None
     placed = at_middle_shift(found, model.axis) if quantity.is_on_energy_grid else found
     model.network.start_spectra(name, placed, chosen)
 
