@@ -50,12 +50,24 @@ def _standardise(model: Any, datasets: Datasets) -> None:
     descriptors = model.network.descriptors
     dtype = next(model.network.parameters()).dtype
     device = model.element_of_type.device
-    sums = torch.zeros(3, descriptors.size, dtype=torch.float64)
+    num_elements = len(model.atomic_types)
+    counts = torch.zeros(num_elements, 1, dtype=torch.float64)
+    sums, squares = torch.zeros(2, num_elements, descriptors.size, dtype=torch.float64)
     for systems, _ in _batches(datasets, [], model):
-        raw = descriptors.raw(model.read([system.to(dtype=dtype, device=device) for system in systems])).double().cpu()
-        sums += torch.stack([torch.full_like(sums[0], len(raw)), raw.sum(dim=0), raw.square().sum(dim=0)])
-    count, mean = sums[0], sums[1] / sums[0]
-    descriptors.fit(mean, sums[2] / count - mean.square())
+        batch = model.read([system.to(dtype=dtype, device=device) for system in systems])
+        raw, elements = descriptors.raw(batch).double().cpu(), batch.elements.cpu()
+        counts.index_add_(0, elements, torch.ones_like(raw[:, :1]))
+        sums.index_add_(0, elements, raw)
+        squares.index_add_(0, elements, raw.square())
+    of_all = [values.sum(dim=0, keepdim=True) for values in (counts, sums, squares)]
+    if descriptors.by_element:
+        # an element that is not in the data has the statistics of all others
+        pairs = zip((counts, sums, squares), of_all, strict=True)
+        counts, sums, squares = (torch.where(counts > 0, own, others) for own, others in pairs)
+    else:
+        counts, sums, squares = (values[0] for values in of_all)
+    mean = sums / counts
+    descriptors.fit(mean, squares / counts - mean.square())
 
 
 def _start_spectra(model: Any, datasets: Datasets, name: str, *, those_in_data: bool = False) -> None:
