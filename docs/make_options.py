@@ -15,6 +15,7 @@ from electrain.architectures.bandformer import documentation as bandformer
 from electrain.architectures.dos_baseline import documentation as dos_baseline
 from electrain.architectures.dos_transformer import documentation as dos_transformer
 from electrain.architectures.pet_mad.documentation import ModelHypers, TrainerHypers
+from electrain.architectures.tiny_net import documentation as tiny_net
 from electrain.interface.option_types import describe, options_of, tables_in
 from electrain.interface.options import MODEL_SECTION, TRAINING_SECTION
 
@@ -26,10 +27,10 @@ HEAD = """\
 <!-- Written by docs/make_options.py from the definitions of the options. Change those, and run it again. -->
 
 All options of the architecture `pet_mad` in `options.yaml`, from which `mtt train options.yaml` trains a model, and at
-the end those of [`dos_transformer`](#dos_transformer), [`bandformer`](#bandformer) and [`dos_baseline`](#dos_baseline).
-`electrain prepare` writes this file with the data. An option that is not in it has its default, which is that of the
-published models. A wrong option stops the command before it computes anything, with a message that says what was
-expected.
+the end those of [`dos_transformer`](#dos_transformer), [`bandformer`](#bandformer), [`tiny_net`](#tiny_net) and
+[`dos_baseline`](#dos_baseline). `electrain prepare` writes this file with the data. An option that is not in it has its
+default, which is that of the published models. A wrong option stops the command before it computes anything, with a
+message that says what was expected.
 [training.md](training.md) explains losses, fine-tuning and restarts, and
 [metatrain's pages](https://docs.metatensor.org/metatrain/) everything outside of `architecture`: data, devices,
 precision, seeds.
@@ -45,7 +46,12 @@ precision, seeds.
 is the name of a target, such as `mtt::dos` or `energy`.
 """
 
-OTHERS = {"dos_transformer": dos_transformer, "bandformer": bandformer, "dos_baseline": dos_baseline}
+OTHERS = {
+    "dos_transformer": dos_transformer,
+    "bandformer": bandformer,
+    "tiny_net": tiny_net,
+    "dos_baseline": dos_baseline,
+}
 
 
 class Section(NamedTuple):

@@ -21,7 +21,7 @@ from metatrain.utils.data import DatasetInfo
 from metatrain.utils.data.target_info import get_generic_target_info
 from electrain.calculators import ElectronicStructureModel
 
-assert {"pet_mad", "dos_transformer", "bandformer", "dos_baseline"} <= set(find_all_architectures())
+assert {"pet_mad", "dos_transformer", "bandformer", "tiny_net", "dos_baseline"} <= set(find_all_architectures())
 hypers = get_default_hypers("pet_mad")["model"]
 hypers.update(edge_width=8, node_width=8, head_width=8, feedforward_width=8, num_heads=2)
 hypers["energy_grid"] = {"start": -20.0, "step": 0.05, "size": 800, "max_shift": 100}
@@ -46,7 +46,7 @@ assert sizes(FOLDER) == sizes(Path(sys.argv[1])) != {}
 """
 GONE = """
 from metatrain.utils.architectures import find_all_architectures
-assert not {"pet_mad", "dos_transformer", "bandformer", "dos_baseline"} & set(find_all_architectures())
+assert not {"pet_mad", "dos_transformer", "bandformer", "tiny_net", "dos_baseline"} & set(find_all_architectures())
 """
 
 

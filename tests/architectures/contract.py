@@ -14,7 +14,7 @@ import pytest
 import torch
 import train_together
 from ase import Atoms
-from ase.build import bulk, make_supercell
+from ase.build import bulk, make_supercell, molecule
 from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatomic.torch import ModelOutput, System, load_atomistic_model
 from metatomic_ase import MetatomicCalculator
@@ -105,6 +105,23 @@ ROWS = {
             **get_default_hypers("bandformer")["model"]["point_edge_transformer"],
             **{name: value for name, value in SMALL_PET.items() if name != "head_width"},
         },
+    },
+    "tiny_net": {
+        "bonds": "cutoff",
+        "cutoff": 2.6,
+        "num_hops": 2,
+        "num_paths": [40],
+        "num_neighbors": 220,
+        "bond_width": 0.4,
+    },
+    "tiny_net, simple cycles": {
+        "bonds": "cutoff",
+        "cutoff": 2.5,
+        "paths": "simple_cycles",
+        "num_paths": [32, 200, 3400],
+        "neighbor_order": 0,
+        "bond_width": 0.5,
+        "widths": [8, 8],
     },
     "toy": {"cutoff": 3.0, "width": 8},
 }
@@ -481,7 +498,8 @@ def test_fine_tuning(architecture, hypers, method, tmp_path):
     model = model_from_checkpoint(torch.load(tmp_path / "base.ckpt", weights_only=False), "finetune")
     model = model.restart(info, {})
     before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
-    data = make_dataset(("energy",), FRAMES)
+    # all elements, because an architecture may have layers of each
+    data = make_dataset(("energy",), [*FRAMES, molecule("SiH4")])
     of_new = [renamed(sample["energy"].block(), "new") for sample in data]
     columns = {name: [sample[name] for sample in data] for name in ("system", "energy")}
     both = Dataset.from_dict({**columns, NEW: of_new})

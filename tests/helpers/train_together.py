@@ -70,8 +70,10 @@ def train(name: str, folder: Path, rows: dict | None = None, seed: int = 1):
         trainer = trainer_from_checkpoint(checkpoint, "restart", options)
     else:
         targets = infos()
-        if architecture.__model__.scalars_only:
-            targets = {name: target for name, target in targets.items() if target.is_scalar}
+        predicted = {"all": 2, "vectors": 1, "none": 0}[architecture.__model__.tensors]  # largest rank
+        if predicted < 2:
+            ranks = {name: len(target.layout.block(0).components) for name, target in targets.items()}
+            targets = {name: target for name, target in targets.items() if ranks[name] <= predicted}
             options["loss"] = {name: loss for name, loss in options["loss"].items() if name in targets}
         info = DatasetInfo("angstrom", [1, 6, 7, 8, 14], targets)
         model = architecture.__model__({**defaults["model"], "energy_grid": GRID_HYPERS, **rows[chosen]}, info)

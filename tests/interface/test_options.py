@@ -124,7 +124,7 @@ def test_right_options_of_the_training(changes):
         ),
         (
             {"fixed_axes": {"mtt::dos": PHONON_AXIS}},
-            "fixed_axes: expected the axis of a target that has a fixed one (mtt::electronic_dos, "
+            "fixed_axes: expected the axis of a target that has a fixed one (mtt::electronic_dos, mtt::local_dos, "
             "mtt::electronic_dos_normalized, mtt::phonon_dos, mtt::phonon_dos_normalized), got 'mtt::dos'; its axis is "
             "`energy_grid`",
         ),

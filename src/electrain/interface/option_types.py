@@ -95,6 +95,10 @@ def only_with(other: str, choice: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _choice(choice: Any) -> str:
+    return str(choice) if isinstance(choice, int) or choice.isidentifier() else f'"{choice}"'
+
+
 _NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", type(None): "null"}
 _UNIONS = (Union, types.UnionType)
 
@@ -108,7 +112,7 @@ def describe(option: Any, *, with_unit: bool = True) -> str:
     if get_origin(kind) in _UNIONS:
         return _or([describe(choice, with_unit=with_unit) for choice in get_args(kind)])
     if get_origin(kind) is Literal:
-        return _or([choice if str(choice).isidentifier() else f'"{choice}"' for choice in get_args(kind)])
+        return _or([_choice(choice) for choice in get_args(kind)])
     if get_origin(kind) is list:
         return f"a list, each entry {describe(get_args(kind)[0], with_unit=with_unit)}"
     if get_origin(kind) is dict:

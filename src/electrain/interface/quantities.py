@@ -13,6 +13,7 @@ BAND_GAP = "mtt::bandgap"
 FERMI_LEVEL = "mtt::efermi"
 BANDS = "mtt::bands"
 ELECTRONIC_DOS = "mtt::electronic_dos"
+LOCAL_DOS = "mtt::local_dos"
 ELECTRONIC_DOS_NORMALIZED = "mtt::electronic_dos_normalized"
 PHONON_DOS = "mtt::phonon_dos"
 PHONON_DOS_NORMALIZED = "mtt::phonon_dos_normalized"
@@ -120,15 +121,23 @@ class Quantity:
         return rows + (spectrum if self.shape is None else self.shape)
 
 
-def _on_fixed_axis(name: str, label: str, axis: Literal["energy", "frequency"], *, intensive: bool = False) -> Quantity:
+def _on_fixed_axis(
+    name: str,
+    label: str,
+    axis: Literal["energy", "frequency"],
+    *,
+    intensive: bool = False,
+    per: Literal["structure", "atom"] = "structure",
+) -> Quantity:
     """Return a row of a density of states that is compared channel by channel."""
+    of = "each atom" if per == "atom" else "the whole cell"
     return Quantity(
         name,
         label,
         plural=label.replace("density", "densities"),
-        description=label
-        + (" (largest value 1)" if intensive else " of the whole cell in states per unit of its axis"),
+        description=label + (" (largest value 1)" if intensive else f" of {of} in states per unit of its axis"),
         shape=None,
+        per=per,
         fixed_axis=axis,
         intensive=intensive,
         has_baseline=False,
@@ -190,6 +199,7 @@ QUANTITIES = {
             loss="bands",
         ),
         _on_fixed_axis(ELECTRONIC_DOS, "electronic density of states", "energy"),
+        _on_fixed_axis(LOCAL_DOS, "local density of states", "energy", per="atom"),
         _on_fixed_axis(ELECTRONIC_DOS_NORMALIZED, "normalised electronic density of states", "energy", intensive=True),
         _on_fixed_axis(PHONON_DOS, "phonon density of states", "frequency"),
         _on_fixed_axis(PHONON_DOS_NORMALIZED, "normalised phonon density of states", "frequency", intensive=True),

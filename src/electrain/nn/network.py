@@ -39,6 +39,7 @@ class Network(nn.Module):
 
     pairs: Cutoff  # which pairs of atoms are read; the batch has them up to the radius
     averaged: List[str]  # outputs of the kind "mean", see `add_output`
+    vectors: List[str]  # outputs that are Cartesian vectors
 
     num_features = 0  # that enter the last linear map of an output
     node_width = 0  # features that `node_features` gives, for networks that take long-range ones
@@ -48,7 +49,7 @@ class Network(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.averaged = []
+        self.averaged, self.vectors = [], []
         self.descriptors: Any = None  # fixed ones, of a network that reads them; standardised on the training set
 
     def interaction_range(self) -> float:
@@ -117,6 +118,13 @@ class Network(nn.Module):
         """
         raise ValueError("this network reads no k-points, so it cannot predict bands; use `bandformer`")
 
+    def make_vector_head(self, size: int, kind: str) -> nn.Module:
+        """All parameters that belong to one target of Cartesian vectors, of which the first index is x, y, z.
+
+        By default, :meth:`make_head` makes them: a network that is not equivariant learns how components turn.
+        """
+        return self.make_head(size, kind)
+
     def last_layer(self, name: str) -> List[str]:
         """Names of the weights that map a target's last features linearly; none where the map is not linear."""
         raise NotImplementedError
@@ -128,7 +136,15 @@ class Network(nn.Module):
         """
         return bool(self.last_layer(name))
 
-    def add_output(self, name: str, size: int, kind: str, channels: SpectrumChannels | None = None) -> None:
+    def add_output(
+        self,
+        name: str,
+        size: int,
+        kind: str,
+        channels: SpectrumChannels | None = None,
+        *,
+        is_vector: bool = False,
+    ) -> None:
         """Make room for a target.
 
         :param name: of the target.
@@ -136,17 +152,22 @@ class Network(nn.Module):
         :param kind: how a structure's values come from those of its atoms: as their ``"sum"`` or their ``"mean"``, or
             ``"bands"``, which only a whole structure has.
         :param channels: those of a spectrum, whose values they are.
+        :param is_vector: whether the values are the components of Cartesian vectors.
         """
         if kind == "bands":
             self._heads()[name] = self.make_bands_head(size)
+        elif is_vector:
+            self._heads()[name] = self.make_vector_head(size, kind)
         else:
             self._heads()[name] = self.make_head(size, kind) if channels is None else self.make_spectrum_head(channels)
         self.averaged += [name] * (kind == "mean")
+        self.vectors += [name] * is_vector
 
     def remove_output(self, name: str) -> None:
         """Forget a target."""
         del self._heads()[name]
         self.averaged = [other for other in self.averaged if other != name]
+        self.vectors = [other for other in self.vectors if other != name]
 
     def head(self, name: str) -> nn.Module:
         """That of a target."""

@@ -33,6 +33,8 @@ class RadialDescriptors(nn.Module):
     mean: torch.Tensor  # (size,)
     deviation: torch.Tensor  # (size,)
 
+    by_element = False  # whether `fit` takes statistics of each element
+
     def __init__(self, weights: torch.Tensor, radius: float) -> None:
         super().__init__()
         if radius < 2 * FIRST_RADIUS:

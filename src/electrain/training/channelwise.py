@@ -20,6 +20,8 @@ KINDS = ("rmse", "mae", "mse", "wasserstein")
 class ChannelwiseLoss:
     """Mean over structures of an error of their spectra; those without a known channel do not count.
 
+    A spectrum of each atom has a mean over atoms.
+
     The error is one of :func:`~electrain.spectra.channel_errors.channel_errors`, in states/eV (electrons) or states/THz
     (phonons), in whatever unit the axis is; ``"wasserstein"`` is
     :func:`~electrain.spectra.channel_errors.cumulative_distance` in eV or THz.
@@ -28,7 +30,7 @@ class ChannelwiseLoss:
     :param axis: its axis.
     :param kind: one of :data:`KINDS`.
     :param weight: weight of this target in the total loss.
-    :param per_atom: whether spectra are divided by the number of atoms.
+    :param per_atom: whether spectra of structures are divided by the number of atoms.
     """
 
     num_means = 1
@@ -63,7 +65,8 @@ class ChannelwiseLoss:
         unknown = sorted(set(options) - {"type", "weight", "reduction", "gradients"})
         if unknown:
             raise ValueError(f"unknown option(s) {unknown} in the loss of {target!r}; expected type and weight")
-        return cls(target, axis, kind=kind, weight=options.get("weight", 1.0), per_atom=not per_structure)
+        per_atom = not per_structure and quantity_of(target).per == "structure"
+        return cls(target, axis, kind=kind, weight=options.get("weight", 1.0), per_atom=per_atom)
 
     def __call__(self, predictions: Maps, targets: Maps, systems: list[System]) -> Evaluated:
         """Compare spectra channel by channel; NaN in a target is unknown."""
@@ -91,7 +94,7 @@ class ChannelwiseLoss:
 
 
 class ChannelwiseErrors:
-    """Means over structures of their RMSE, MAE, R^2 and Wasserstein distance, each where it is defined.
+    """Means over structures, or atoms, of their RMSE, MAE, R^2 and Wasserstein distance, each where it is defined.
 
     :param target: name of the target.
     :param axis: its axis, whose units the errors have.

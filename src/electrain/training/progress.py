@@ -19,6 +19,7 @@ from electrain.interface.quantities import (
     ELECTRONIC_DOS_NORMALIZED,
     ENERGY,
     FERMI_LEVEL,
+    LOCAL_DOS,
     PHONON_DOS,
     PHONON_DOS_NORMALIZED,
     base_quantity,
@@ -35,6 +36,7 @@ _SHORT = {
     BANDS: "bands",
     ELECTRONIC_DOS: "electronic DOS",
     ELECTRONIC_DOS_NORMALIZED: "normalised electronic DOS",
+    LOCAL_DOS: "local DOS",
     PHONON_DOS: "phonon DOS",
     PHONON_DOS_NORMALIZED: "normalised phonon DOS",
 }

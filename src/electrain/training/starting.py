@@ -50,12 +50,24 @@ def _standardise(model: Any, datasets: Datasets) -> None:
     descriptors = model.network.descriptors
     dtype = next(model.network.parameters()).dtype
     device = model.element_of_type.device
-    sums = torch.zeros(3, descriptors.size, dtype=torch.float64)
+    num_elements = len(model.atomic_types)
+    counts = torch.zeros(num_elements, 1, dtype=torch.float64)
+    sums, squares = torch.zeros(2, num_elements, descriptors.size, dtype=torch.float64)
     for systems, _ in _batches(datasets, [], model):
-        raw = descriptors.raw(model.read([system.to(dtype=dtype, device=device) for system in systems])).double().cpu()
-        sums += torch.stack([torch.full_like(sums[0], len(raw)), raw.sum(dim=0), raw.square().sum(dim=0)])
-    count, mean = sums[0], sums[1] / sums[0]
-    descriptors.fit(mean, sums[2] / count - mean.square())
+        batch = model.read([system.to(dtype=dtype, device=device) for system in systems])
+        raw, elements = descriptors.raw(batch).double().cpu(), batch.elements.cpu()
+        counts.index_add_(0, elements, torch.ones_like(raw[:, :1]))
+        sums.index_add_(0, elements, raw)
+        squares.index_add_(0, elements, raw.square())
+    of_all = [values.sum(dim=0, keepdim=True) for values in (counts, sums, squares)]
+    if descriptors.by_element:
+        # an element that is not in the data has the statistics of all others
+        pairs = zip((counts, sums, squares), of_all, strict=True)
+        counts, sums, squares = (torch.where(counts > 0, own, others) for own, others in pairs)
+    else:
+        counts, sums, squares = (values[0] for values in of_all)
+    mean = sums / counts
+    descriptors.fit(mean, squares / counts - mean.square())
 
 
 def _start_spectra(model: Any, datasets: Datasets, name: str, *, those_in_data: bool = False) -> None:
@@ -65,18 +77,21 @@ def _start_spectra(model: Any, datasets: Datasets, name: str, *, those_in_data: 
         if name not in targets:
             continue
         elements = model.element_of_type.cpu()
-        for system, target in zip(systems, targets[name].block().values, strict=True):
-            if len(system) == 0:
-                continue
-            counts.append(torch.bincount(elements[system.types.long()], minlength=len(model.atomic_types)))
-            spectra.append((target * len(system) if quantity.intensive else target) / model.factors[name])
+        # the batches have one structure each
+        known, target = elements[systems[0].types.long()], targets[name].block().values
+        if len(known) == 0:
+            continue
+        of_atoms = torch.nn.functional.one_hot(known, len(model.atomic_types))
+        counts.append(of_atoms if quantity.per == "atom" else of_atoms.sum(dim=0, keepdim=True))
+        spectra.append((target * len(known) if quantity.intensive else target) / model.factors[name])
     if not spectra:
         raise ValueError(f"target {name!r} has no value in the training set, from which its spectra could begin")
-    rows = torch.stack(spectra)
+    rows, of_elements = torch.cat(spectra), torch.cat(counts)
     values, trusted = model.axis.window(rows) if quantity.is_on_energy_grid else (rows, ~torch.isnan(rows))
-    logging.info(f"Fitting a spectrum of each element to {len(values)} structures")
-    found = element_spectra(torch.stack(counts), values, trusted)
-    chosen = torch.stack(counts).sum(dim=0).nonzero().squeeze(1) if those_in_data else None
+    what = "atoms" if quantity.per == "atom" else "structures"
+    logging.info(f"Fitting a spectrum of each element to {len(values)} {what}")
+    found = element_spectra(of_elements, values, trusted)
+    chosen = of_elements.sum(dim=0).nonzero().squeeze(1) if those_in_data else None
     placed = at_middle_shift(found, model.axis) if quantity.is_on_energy_grid else found
     model.network.start_spectra(name, placed, chosen)
 

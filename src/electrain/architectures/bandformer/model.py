@@ -23,7 +23,7 @@ class Bandformer(SpectralModel):
     """
 
     architecture = "bandformer"
-    scalars_only = True  # the network reads distances, which do not turn with a structure
+    tensors = "none"  # the network reads distances, which do not turn with a structure
 
     __checkpoint_version__ = 1
     __default_metadata__ = ModelMetadata(references={"architecture": ["https://arxiv.org/abs/2411.16483"]})

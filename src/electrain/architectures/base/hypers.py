@@ -80,8 +80,9 @@ class SpectralModelHypers(TypedDict):
     fixed_axes: Annotated[dict[str, FixedAxisHypers], AfterValidator(valid_fixed_axes)] = {}
     """Axes of spectra that are compared channel by channel, without any shift, by the name of their target:
     ``mtt::phonon_dos`` or ``mtt::electronic_dos`` (states per unit of the axis in the whole structure, a sum over
-    atoms), ``mtt::phonon_dos_normalized`` or ``mtt::electronic_dos_normalized`` (from 0 to 1, or any other spectrum
-    that does not grow with the structure; a mean over atoms)."""
+    atoms), ``mtt::local_dos`` (the same for each atom), ``mtt::phonon_dos_normalized`` or
+    ``mtt::electronic_dos_normalized`` (from 0 to 1, or any other spectrum that does not grow with the structure; a mean
+    over atoms)."""
     band_gap_from: Literal["density_of_states", "atoms"] = "density_of_states"
     """Source of the band gap: ``density_of_states`` uses the convolutional network of the PET-MAD-DOS paper, ``atoms``
     a head like that of any other target, which reads features of the atoms averaged over the structure and also trains

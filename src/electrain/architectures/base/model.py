@@ -48,7 +48,7 @@ class SpectralModel(ModelInterface):
 
     architecture = ""  # its name
     upgrades: Mapping[int, Upgrade] = {}  # of older checkpoints, by their version
-    scalars_only = False  # whether its network reads distances alone, which do not turn with a structure
+    tensors = "all"  # which its network predicts beside scalars: "all", "vectors" (Cartesian ones) or "none"
     uncertainty = SpectralUncertainty  # the class that replaces metatrain's `llpr` model
 
     __supported_devices__ = ["cuda", "cpu"]  # noqa: RUF012 (metatrain's interface)
@@ -127,8 +127,8 @@ class SpectralModel(ModelInterface):
             self.read_from[name] = spectrum
             self.spectrum_heads[name] = SpectrumConvolution(self.axis.grid.size)
             return
-        kind, channels, self.factors[name] = head_options(name, self.axis, self.fixed_axes)
-        self.network.add_output(name, layout.size, kind, channels)
+        kind, channels, self.factors[name], is_vector = head_options(name, info, self.axis, self.fixed_axes)
+        self.network.add_output(name, layout.size, kind, channels, is_vector=is_vector)
         self.feature_names[name] = last_layer_features_name(name)
         self.outputs[self.feature_names[name]] = ModelOutput(
             sample_kind="atom", description=f"features that enter the last linear map for {name}"

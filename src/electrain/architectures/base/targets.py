@@ -49,14 +49,17 @@ class HeadOptions(NamedTuple):
     kind: str
     channels: SpectrumChannels | None  # of a spectrum
     factor: float  # by which predictions are multiplied, so that it does not matter in which unit the axis is
+    is_vector: bool = False
 
 
-def head_options(name: str, axis: EnergyAxis | None, fixed_axes: Mapping[str, FixedAxis]) -> HeadOptions:
+def head_options(
+    name: str, info: TargetInfo, axis: EnergyAxis | None, fixed_axes: Mapping[str, FixedAxis]
+) -> HeadOptions:
     """Return the options of a target's head."""
     quantity = quantity_of(name)
     kind = "mean" if quantity.intensive else "sum"
     if not quantity.is_spectrum:
-        return HeadOptions("bands" if quantity.is_bands else kind, None, 1.0)
+        return HeadOptions("bands" if quantity.is_bands else kind, None, 1.0, is_vector(info))
     if quantity.fixed_axis is None:
         assert axis is not None  # see `check_target`
         return HeadOptions(
@@ -92,7 +95,7 @@ def checked_dataset_info(dataset_info: DatasetInfo, hypers: SpectralModelHypers,
     """Check all targets, and label spectra and bands if the dataset's labels only number their values.
 
     :param hypers: of the model, with the axes of spectra and the numbers of bands and k-points.
-    :param model: the class of the model, with ``architecture`` and ``scalars_only``.
+    :param model: the class of the model, with ``architecture`` and ``tensors``.
     :raises ValueError: for a target that the model cannot predict, or one that contradicts its hyperparameters.
     """
     axis, fixed_axes, bands = axis_of(hypers), fixed_axes_of(hypers), bands_shape_of(hypers)
@@ -102,11 +105,7 @@ def checked_dataset_info(dataset_info: DatasetInfo, hypers: SpectralModelHypers,
     for name, info in dataset_info.targets.items():
         quantity = quantity_of(name)
         check_target(name, info, quantity, axis, fixed_axes)
-        if model.scalars_only and not info.is_scalar:
-            raise ValueError(
-                f"target {name!r} is a vector or tensor, which turns with the structure, but {model.architecture!r} "
-                "reads distances only, so it can predict scalars and spectra; use 'pet_mad'"
-            )
+        _check_tensor(name, info, model)
         targets[name] = info
         if quantity.is_on_energy_grid and axis is not None:
             targets[name] = _with_properties(info, grid_to_labels(axis.grid))
@@ -123,6 +122,26 @@ def checked_dataset_info(dataset_info: DatasetInfo, hypers: SpectralModelHypers,
     return DatasetInfo(
         dataset_info.length_unit, sorted(dataset_info.atomic_types), targets, extra_data=dataset_info.extra_data
     )
+
+
+def is_vector(info: TargetInfo) -> bool:
+    """Whether a target is a Cartesian vector, or several."""
+    return bool(info.is_cartesian) and len(info.layout.block().components) == 1
+
+
+def _check_tensor(name: str, info: TargetInfo, model: Any) -> None:
+    if info.is_scalar or model.tensors == "all":
+        return
+    if model.tensors == "none":
+        raise ValueError(
+            f"target {name!r} is a vector or tensor, which turns with the structure, but {model.architecture!r} "
+            "reads distances only, so it can predict scalars and spectra; use 'pet_mad'"
+        )
+    if not is_vector(info):
+        raise ValueError(
+            f"target {name!r} is a tensor, but {model.architecture!r} predicts scalars, spectra and Cartesian vectors "
+            "only; use 'pet_mad'"
+        )
 
 
 def _with_properties(info: TargetInfo, properties: Labels) -> TargetInfo:

@@ -27,7 +27,7 @@ class DOSBaseline(SpectralModel):
     """
 
     architecture = "dos_baseline"
-    scalars_only = True  # the networks read distances, which do not turn with a structure
+    tensors = "none"  # the networks read distances, which do not turn with a structure
 
     __checkpoint_version__ = 1
     __default_metadata__ = ModelMetadata(references={"architecture": ["https://arxiv.org/abs/2303.07000"]})

@@ -24,7 +24,7 @@ class DOSTransformer(SpectralModel):
     """
 
     architecture = "dos_transformer"
-    scalars_only = True  # the network reads distances, which do not turn with a structure
+    tensors = "none"  # the network reads distances, which do not turn with a structure
 
     upgrades = MODEL_UPGRADES
     __checkpoint_version__ = 2

@@ -52,6 +52,7 @@ class PointEdgeTransformer(PointEdgeEncoder, Network):
     # TorchScript reads the annotations of one class alone: these are those of `Network`
     pairs: Cutoff
     averaged: List[str]
+    vectors: List[str]
 
     def __init__(
         self,
