@@ -15,20 +15,22 @@ from typing import Any
 import yaml
 from comparisons import Network, compare
 
-OWN = {"element_properties": True}
+REGULARISED = {"element_properties": True, "dropout": 0.2}
 # sizes of electrain-small
 SIZES = {"cutoff": 4.5, "cutoff_width": 0.5, "edge_width": 64, "node_width": 64, "feedforward_width": 128}
-PET = {"encoder": "point_edge_transformer", "point_edge_transformer": {**SIZES, "element_properties": True}}
+PET = {
+    **REGULARISED,
+    "encoder": "point_edge_transformer",
+    "point_edge_transformer": {**SIZES, "element_properties": True},
+}
 ROTATED = {"rotational_augmentation": True}
 
 # name -> hyperparameters of the model and of the training
 VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "Bandformer": (OWN, {}),
-    "Bandformer, learned elements": ({}, {}),
-    "Bandformer, k of the paper": ({**OWN, "k_encoding": "paper"}, {}),
-    "Bandformer, Fourier": ({**OWN, "bands_as": "fourier"}, {}),
-    "Bandformer, width 64": ({**OWN, "width": 64, "feedforward_width": 128}, {}),
-    "Bandformer, dropout": ({**OWN, "dropout": 0.1}, {}),
+    "Bandformer": (REGULARISED, {}),
+    "Bandformer, defaults": ({}, {}),
+    "Bandformer, k of the paper": ({**REGULARISED, "k_encoding": "paper"}, {}),
+    "Bandformer, Fourier": ({**REGULARISED, "bands_as": "fourier", "num_fourier": 16}, {}),
     "PET encoder": (PET, ROTATED),
     "PET encoder, trained before": (PET, {**ROTATED, "encoder_from": "electrain-small"}),
 }
