@@ -1,18 +1,27 @@
 """Beginning with the encoder of a trained `pet_mad`."""
 
+import gzip
 import logging
+from pathlib import Path
 
 import pytest
 import torch
-from band_models import bands_info, crystal, hypers
+from band_models import bands_info, crystal, hypers, make_model
 from metatrain.utils.architectures import check_architecture_options, get_default_hypers
+from metatrain.utils.data import DatasetInfo
+from short_trainings import CPU
+from targets import FORCE, cartesian
 from tiny_models import SMALL as SMALL_PET
 from tiny_models import dataset_info, request, to_systems
 
 from electrain.architectures.bandformer.model import Bandformer
 from electrain.architectures.bandformer.trained_encoder import check_encoder, start_encoder
+from electrain.architectures.bandformer.trainer import Trainer
 from electrain.architectures.pet_mad.model import PETMAD
 from electrain.interface.metatrain_errors import OptionsError
+from electrain.training.processes import Process
+
+OLD = Path(__file__).parents[1] / "pet_mad" / "checkpoints"
 
 ENCODER = {name: value for name, value in SMALL_PET.items() if name not in ("energy_grid", "head_width")}
 
@@ -93,6 +102,55 @@ def test_an_encoder_that_reads_charges_is_refused(tmp_path):
     _, path = trained(tmp_path, system_conditioning=True)
     with pytest.raises(ValueError, match="reads charges"):
         check_encoder(new_model(), path)
+
+
+def test_a_checkpoint_of_an_older_version(tmp_path):
+    """The oldest one of the tests of `pet_mad` lacks several options."""
+    path = tmp_path / "old.ckpt"
+    path.write_bytes(gzip.decompress((OLD / "model-v1_trainer-v1.ckpt.gz").read_bytes()))
+    with pytest.raises(ValueError, match=r"the encoder differs from that of .*(.|\n)*element_properties: false$"):
+        check_encoder(new_model(edge_width=16), str(path))
+
+
+def test_checks_of_the_trainer(tmp_path, caplog):
+    """Both ways to begin, a missing file, and a network that reads directions without rotations."""
+    _, path = trained(tmp_path)
+    defaults, model = get_default_hypers("bandformer")["training"], new_model()
+
+    def check(epoch=None, **options):
+        trainer = Trainer({**defaults, "rotational_augmentation": True, **options})
+        trainer.epoch = epoch
+        trainer.check(model, Process(CPU))
+
+    check(encoder_from=path)
+    assert not caplog.text
+    with pytest.raises(ValueError, match="expected `encoder_from` or `finetune` .*, got both"):
+        check(encoder_from=path, finetune={"read_from": "model.ckpt"})
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.ckpt does not exist"):
+        check(encoder_from="nowhere.ckpt")
+    check(epoch=3, encoder_from="nowhere.ckpt")  # a restart
+    check(rotational_augmentation=False)
+    assert "reads directions; without `rotational_augmentation: true`" in caplog.text
+
+
+def test_vectors_are_refused():
+    """Also with an encoder that reads directions."""
+    info = DatasetInfo("angstrom", [6, 8], {FORCE: cartesian(FORCE, 1, "eV/A", "atom")})
+    with pytest.raises(ValueError, match="but 'bandformer' predicts scalars and spectra only; use 'pet_mad'"):
+        Bandformer(hypers(encoder="point_edge_transformer"), info)
+
+
+def test_checkpoints_without_a_choice_of_the_encoder():
+    """They have the graph transformer; one that was written with the choice keeps it."""
+    for model in (make_model(), new_model()):
+        checkpoint = {**model.get_checkpoint(), "model_ckpt_version": 1, "epoch": 0, "best_epoch": 0}
+        if model.hypers["encoder"] == "graph_transformer":
+            for name in ("encoder", "element_properties", "point_edge_transformer"):
+                del checkpoint["model_data"]["model_hypers"][name]
+        again = Bandformer.load_checkpoint(Bandformer.upgrade_checkpoint(checkpoint), "export")
+        assert again.hypers == {**hypers(), **model.hypers}
+        for name, values in model.state_dict().items():
+            assert torch.equal(again.state_dict()[name], values)
 
 
 def test_options():

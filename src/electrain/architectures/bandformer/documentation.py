@@ -4,7 +4,7 @@ A graph transformer for atoms, and a transformer in which the k-points of a path
 of a crystal (Gong et al. 2024).
 
 Targets: ``mtt::bands``, for which structures need k-points (``mtt::k_points``), and all scalars and spectra of
-``pet_mad``. No vectors and tensors, because the network only reads distances.
+``pet_mad``. No vectors and tensors.
 """
 
 # mypy: disable-error-code=misc
@@ -102,7 +102,8 @@ class TrainerHypers(training.TrainerHypers):
     """Start from a trained model instead of random weights."""
     encoder_from: Optional[Annotated[str, AfterValidator(checkpoint_of("pet_mad"))]] = None
     """Begin with the encoder of this ``pet_mad``: its checkpoint, or the name of a model (`electrain models`). It needs
-    ``encoder: point_edge_transformer`` with the same sizes; elements that it does not know begin at random."""
+    ``encoder: point_edge_transformer`` with the same sizes; elements that it does not know begin at random. Not with
+    ``finetune``."""
     learning_rate: Positive = 1e-3
     """Learning rate of the Adam optimizer after warm-up."""
     rotational_augmentation: bool = False

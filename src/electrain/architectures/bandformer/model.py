@@ -12,6 +12,7 @@ from electrain.nn.element_properties import element_properties
 from electrain.spectra.axis import EnergyAxis
 
 from .network import BandformerNetwork, BandsShape, GraphTransformer, PointEdgeFeatures, TransformerShape
+from .upgrades import MODEL_UPGRADES
 
 
 class Bandformer(SpectralModel):
@@ -23,9 +24,10 @@ class Bandformer(SpectralModel):
     """
 
     architecture = "bandformer"
-    tensors = "none"  # the network reads distances, which do not turn with a structure
+    tensors = "none"  # its heads read features that are the same, or nearly so, for a structure that is rotated
 
-    __checkpoint_version__ = 1
+    upgrades = MODEL_UPGRADES
+    __checkpoint_version__ = 2
     __default_metadata__ = ModelMetadata(references={"architecture": ["https://arxiv.org/abs/2411.16483"]})
 
     @staticmethod

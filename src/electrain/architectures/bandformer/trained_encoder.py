@@ -4,7 +4,9 @@ import logging
 from typing import Any
 
 import torch
+import yaml
 from ase.data import chemical_symbols
+from metatrain.utils.architectures import import_architecture
 from metatrain.utils.io import model_from_checkpoint
 from typing_extensions import get_type_hints
 
@@ -19,20 +21,22 @@ def check_encoder(model: Any, read_from: str) -> None:
 
     :param model: a :class:`~electrain.architectures.bandformer.model.Bandformer`.
     :param read_from: checkpoint of ``pet_mad``, or name of a model.
+    :raises FileNotFoundError: if there is no such file.
     :raises ValueError: for another encoder, with the options that the model needs, and for one that reads charges.
     """
     if model.hypers["encoder"] != "point_edge_transformer":
         raise ValueError("`encoder_from` needs `encoder: point_edge_transformer` in `architecture.model`")
-    known = read_checkpoint(checkpoint_in_place_of(read_from))["model_data"]["model_hypers"]
+    checkpoint = read_checkpoint(checkpoint_in_place_of(read_from))
+    checkpoint = import_architecture("pet_mad").__model__.upgrade_checkpoint(checkpoint)
+    known = checkpoint["model_data"]["model_hypers"]
     if known["system_conditioning"]:
         raise ValueError(f"{read_from} reads charges and spin multiplicities, which `bandformer` does not")
     names = list(get_type_hints(PointEdgeTransformerHypers))
     own = model.hypers["point_edge_transformer"]
-    if any(own[name] != known.get(name, own[name]) for name in names):
-        lines = "\n".join(f"  {name}: {'null' if known[name] is None else known[name]}" for name in names)
+    if any(own[name] != known[name] for name in names):
+        lines = yaml.safe_dump({"point_edge_transformer": {name: known[name] for name in names}}, sort_keys=False)
         raise ValueError(
-            f"the encoder differs from that of {read_from}; write in `architecture.model`\n\n"
-            f"point_edge_transformer:\n{lines}"
+            f"the encoder differs from that of {read_from}; write in `architecture.model`\n\n{lines.rstrip()}"
         )
 
 

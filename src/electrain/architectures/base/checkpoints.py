@@ -71,10 +71,10 @@ def read_model(model_class: Any, checkpoint: dict[str, Any], context: str) -> An
 
 
 def checkpoint_of(architecture: str) -> Callable[[str], str]:
-    """Make a validator for ``finetune.read_from``, a checkpoint of this architecture or the name of a known model.
+    """Make a validator of an option, a checkpoint of this architecture or the name of a known model.
 
-    Without it, metatrain would pass our hyperparameters to another architecture's model. A missing file is left for
-    metatrain to report, because a restart no longer needs the file. The file is read without executing any code in it,
+    Without it, metatrain would pass our hyperparameters to another architecture's model. A missing file is left to
+    whoever opens it, because a restart no longer needs the file. The file is read without executing any code in it,
     before metatrain opens it in the usual way.
 
     :return: a function that returns what it is given; from then on, metatrain finds the checkpoint of a known model

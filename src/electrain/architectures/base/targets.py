@@ -135,7 +135,7 @@ def _check_tensor(name: str, info: TargetInfo, model: Any) -> None:
     if model.tensors == "none":
         raise ValueError(
             f"target {name!r} is a vector or tensor, which turns with the structure, but {model.architecture!r} "
-            "reads distances only, so it can predict scalars and spectra; use 'pet_mad'"
+            "predicts scalars and spectra only; use 'pet_mad'"
         )
     if not is_vector(info):
         raise ValueError(
