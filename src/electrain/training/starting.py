@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from ase.data import chemical_symbols
 from metatensor.torch import TensorMap
 from metatomic.torch import System
 from metatrain.utils.data import CollateFn, unpack_batch
@@ -53,14 +54,21 @@ def _standardise(model: Any, datasets: Datasets) -> None:
     num_elements = len(model.atomic_types)
     counts = torch.zeros(num_elements, 1, dtype=torch.float64)
     sums, squares = torch.zeros(2, num_elements, descriptors.size, dtype=torch.float64)
-    for systems, _ in _batches(datasets, [], model):
-        batch = model.read([system.to(dtype=dtype, device=device) for system in systems])
-        raw, elements = descriptors.raw(batch).double().cpu(), batch.elements.cpu()
+    for index, systems, _ in _batches(datasets, [], model):
+        try:
+            batch = model.read([system.to(dtype=dtype, device=device) for system in systems])
+            raw, elements = descriptors.raw(batch).double().cpu(), batch.elements.cpu()
+        except ValueError as error:
+            raise ValueError(f"structure {index} of the training set, in a batch of its own: {error}") from error
         counts.index_add_(0, elements, torch.ones_like(raw[:, :1]))
         sums.index_add_(0, elements, raw)
         squares.index_add_(0, elements, raw.square())
     of_all = [values.sum(dim=0, keepdim=True) for values in (counts, sums, squares)]
     if descriptors.by_element:
+        unknown = [model.atomic_types[element] for element in (counts == 0).flatten().nonzero().flatten().tolist()]
+        if unknown:
+            symbols = ", ".join(chemical_symbols[number] for number in unknown)
+            logging.warning(f"No structure of the training set has {symbols}: predictions for such atoms are random")
         # an element that is not in the data has the statistics of all others
         pairs = zip((counts, sums, squares), of_all, strict=True)
         counts, sums, squares = (torch.where(counts > 0, own, others) for own, others in pairs)
@@ -73,7 +81,7 @@ def _standardise(model: Any, datasets: Datasets) -> None:
 def _start_spectra(model: Any, datasets: Datasets, name: str, *, those_in_data: bool = False) -> None:
     counts, spectra = [], []
     quantity = quantity_of(name)
-    for systems, targets in _batches(datasets, [name]):
+    for _, systems, targets in _batches(datasets, [name]):
         if name not in targets:
             continue
         elements = model.element_of_type.cpu()
@@ -98,7 +106,7 @@ def _start_spectra(model: Any, datasets: Datasets, name: str, *, those_in_data: 
 
 def _start_mean(model: Any, datasets: Datasets, name: str) -> None:
     sums: Any = 0.0
-    for _, targets in _batches(datasets, [name]):
+    for _, _, targets in _batches(datasets, [name]):
         if name in targets:
             row = targets[name].block().values[0].double()
             sums = sums + torch.stack([row.nan_to_num(), (~torch.isnan(row)).double()])
@@ -109,14 +117,17 @@ def _start_mean(model: Any, datasets: Datasets, name: str) -> None:
 
 def _batches(
     datasets: Datasets, names: list[str], with_pairs_of: Any = None
-) -> Iterator[tuple[list[System], dict[str, TensorMap]]]:
-    """All structures, or evenly drawn ones, one at a time, with some of their targets."""
+) -> Iterator[tuple[int, list[System], dict[str, TensorMap]]]:
+    """All structures, or evenly drawn ones, one at a time, with their numbers and some of their targets."""
     lists = [] if with_pairs_of is None else get_requested_neighbor_lists(with_pairs_of)
     collate = CollateFn(names, callables=[get_system_with_neighbor_lists_transform(lists)] if lists else [])
     total = sum(len(dataset) for dataset in datasets)
     stride = max(1, -(-total // MAX_STRUCTURES))
+    before = 0
     for dataset in datasets:
-        chosen = torch.utils.data.Subset(dataset, range(0, len(dataset), stride))
-        for batch in DataLoader(chosen, batch_size=1, collate_fn=collate):
+        numbers = range(0, len(dataset), stride)
+        loader = DataLoader(torch.utils.data.Subset(dataset, numbers), batch_size=1, collate_fn=collate)
+        for number, batch in zip(numbers, loader, strict=True):
             systems, targets, _ = unpack_batch(batch)
-            yield systems, targets
+            yield before + number, systems, targets
+        before += len(dataset)

@@ -12,7 +12,7 @@ from metatensor.torch import Labels
 from metatomic.torch import System, load_atomistic_model
 from metatomic_ase import MetatomicCalculator
 from metatrain.utils.architectures import get_default_hypers
-from metatrain.utils.data import DatasetInfo
+from metatrain.utils.data import Dataset, DatasetInfo
 from metatrain.utils.neighbor_lists import get_system_with_neighbor_lists
 from pydantic import TypeAdapter
 from scipy.spatial.transform import Rotation
@@ -24,6 +24,7 @@ from electrain.architectures.tiny_net.model import TinyNet, longest_bonds
 from electrain.interface.metatrain_errors import OptionsError
 from electrain.interface.quantities import LOCAL_DOS
 from electrain.spectra.fixed_axis import FixedAxis
+from electrain.training.starting import start_network
 
 AXIS = FixedAxis(-10.0, 0.5, 41, "eV")
 SUMS = ("energy", LOCAL_DOS)
@@ -231,6 +232,18 @@ def test_bad_input(tmp_path):
         make_model((STRESS,))
     with pytest.raises(ValueError, match="expected `num_hops` or `neighbor_order` above 0, got 0 for both"):
         make_model(num_hops=0, neighbor_order=0)
+
+
+def test_messages_about_the_training_set(caplog):
+    """The structure with too many paths is named by its number there, and elements that it lacks by their symbols."""
+    systems = [System(one.types, one.positions, one.cell, one.pbc) for one in to_systems(frames()[:2], make_model())]
+    data = Dataset.from_dict({"system": systems})
+    start_network(make_model(("energy",), num_hops=2), [data], ["energy"], with_descriptors=True)
+    assert "No structure of the training set has N: predictions for such atoms are random" in caplog.text
+    few = make_model(("energy",), num_paths=[4, 1, 14], neighbor_order=0)
+    message = r"^structure 1 of the training set, in a batch of its own: atom 0 of structure 0 \(.*\) has \d+ paths of 4"
+    with pytest.raises(ValueError, match=message):
+        start_network(few, [data], ["energy"], with_descriptors=True)
 
 
 def test_truncation(tmp_path):

@@ -107,6 +107,14 @@ def start_walks(atoms: torch.Tensor, bonds: Bonds) -> Walks:
     return Walks(rows, atoms, torch.zeros_like(atoms), none, none, rows, ones)
 
 
+def next_hops(ends: torch.Tensor, bonds: Bonds) -> tuple[torch.Tensor, torch.Tensor]:
+    """All bonds that lead on from walks with these last atoms: indices of the walks, ascending, and of the bonds."""
+    count = bonds.degrees[ends]
+    parents = torch.repeat_interleave(torch.arange(len(count), device=count.device), count)
+    within = torch.arange(len(parents), device=count.device) - (torch.cumsum(count, 0) - count)[parents]
+    return parents, bonds.first[ends[parents]] + within
+
+
 def extend_walks(walks: Walks, bonds: Bonds, atoms: torch.Tensor, simple: bool) -> Walks:
     """All walks with one hop more, without gradients.
 
@@ -115,10 +123,7 @@ def extend_walks(walks: Walks, bonds: Bonds, atoms: torch.Tensor, simple: bool) 
     :param atoms: (num_rows,) from which the walks start.
     :param simple: leave out walks that visit a site twice, or return to their start.
     """
-    count = bonds.degrees[walks.ends]
-    parents = torch.repeat_interleave(torch.arange(len(count), device=count.device), count)
-    within = torch.arange(len(parents), device=count.device) - (torch.cumsum(count, 0) - count)[parents]
-    hops = bonds.first[walks.ends[parents]] + within
+    parents, hops = next_hops(walks.ends, bonds)
     ends, images = bonds.neighbors[hops], walks.images[parents] + bonds.images[hops]
     sites = walks.sites[parents]
     if simple:
@@ -148,3 +153,10 @@ def count_walks(bonds: Bonds, hops: int) -> torch.Tensor:
     for _ in range(hops):
         number = torch.zeros_like(number).index_add(0, centers, number[bonds.neighbors])
     return number
+
+
+def name_of(atom: int, system_of_atom: torch.Tensor) -> str:
+    """Name an atom of a batch, for messages."""
+    system = int(system_of_atom[atom])
+    number = int((system_of_atom[:atom] == system).sum())
+    return "atom " + str(number) + " of structure " + str(system) + " (numbered through the batch)"

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import torch
 
-from .bonds import Bonds, count_walks, site_keys
+from .bonds import Bonds, count_walks, next_hops, site_keys
 
 # TorchScript: functions cannot read module-level numbers, so they are default arguments below.
 _EQUAL = 1e-4  # Angstrom; shorter gaps between distances or coordinates are round-off
@@ -89,10 +89,7 @@ def _reach(atoms: torch.Tensor, bonds: Bonds, order: int) -> _Reached:
     weights = bonds.weights.detach()
     known = _Reached(atoms, rows, atoms, torch.zeros_like(atoms), no_hops, weights.new_ones(len(atoms)))
     for _ in range(order):
-        count = bonds.degrees[known.ends]
-        parents = torch.repeat_interleave(torch.arange(len(count), device=count.device), count)
-        within = torch.arange(len(parents), device=count.device) - (torch.cumsum(count, 0) - count)[parents]
-        hops = bonds.first[known.ends[parents]] + within
+        parents, hops = next_hops(known.ends, bonds)
         stay = torch.full_like(known.rows, len(bonds.neighbors))
         longer = _Reached(
             atoms=atoms,

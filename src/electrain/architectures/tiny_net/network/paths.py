@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional
 
-from .bonds import Bonds, Walks, count_walks, extend_walks, site_keys, start_walks
+from .bonds import Bonds, Walks, count_walks, extend_walks, name_of, site_keys, start_walks
 
 # TorchScript: functions cannot read module-level numbers, so they are default arguments below.
 _AT_ONCE = 1_000_000  # walks, and slots for paths, in memory at the same time
@@ -193,13 +193,9 @@ def _mean_of_equal(values: torch.Tensor) -> torch.Tensor:
 
 def _too_many(what: str, number: float, hops: int, atom: int, system_of_atom: torch.Tensor, rule: PathRule) -> str:
     """Message about an atom that has more walks or paths than fit into memory."""
-    system = int(system_of_atom[atom])
     return (
-        "atom "
-        + str(int((system_of_atom[:atom] == system).sum()))
-        + " of structure "
-        + str(system)
-        + " (numbered through the batch) has "
+        name_of(atom, system_of_atom)
+        + " has "
         + str(int(number))
         + " "
         + what

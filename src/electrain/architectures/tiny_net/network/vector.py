@@ -9,7 +9,7 @@ from torch import nn
 from electrain.nn.batch import Batch
 from electrain.nn.cutoff import Cutoff
 
-from .bonds import BondRule, find_bonds
+from .bonds import BondRule, find_bonds, name_of
 from .neighbors import find_neighbors, find_surroundings
 from .paths import PathRule, find_paths
 
@@ -66,7 +66,7 @@ class BondingVector(nn.Module):
             raise ValueError("expected `num_hops` or `neighbor_order` above 0, got 0 for both: atoms would see nothing")
         self.paths, self.neighbors, self.truncate = paths, neighbors, truncate
         self.width = width
-        # a radius of zero is not allowed, and a single kind of bond may be shorter than any pair
+        # all pairs that may be bonded; their weights are not used, so the width does not matter
         self.pairs = Cutoff(radius=float(lengths.max()), width=1.0)
         self.has_warned = False
         dtype = torch.get_default_dtype()
@@ -137,13 +137,11 @@ class BondingVector(nn.Module):
             return
         worst = int(excess.argmax())
         atom, column = worst // counts.shape[1], worst % counts.shape[1]
-        system = int(system_of_atom[atom])
-        where = "atom " + str(int((system_of_atom[:atom] == system).sum())) + " of structure " + str(system)
         kind = " paths of " + str(column + 2) + " hops" if what == "paths" else " neighbors"
         limits = " (`num_hops: " + str(self.paths.max_hops) + "`)"
         if what == "neighbors":
             limits = " up to " + str(self.neighbors.order) + " bonds away (`neighbor_order`)"
-        found = where + " (numbered through the batch) has " + str(int(counts[atom, column])) + kind + limits
+        found = name_of(atom, system_of_atom) + " has " + str(int(counts[atom, column])) + kind + limits
         found = found + ", but the vector has room for " + str(room[column]) + " (`num_" + what + "`)"
         if self.truncate:
             self.has_warned = True
