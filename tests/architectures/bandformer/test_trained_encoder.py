@@ -124,7 +124,7 @@ def test_checks_of_the_trainer(tmp_path, caplog):
 
     check(encoder_from=path)
     assert not caplog.text
-    with pytest.raises(ValueError, match="expected `encoder_from` or `finetune` .*, got both"):
+    with pytest.raises(ValueError, match=r"expected `encoder_from` or `finetune` .*, got both"):
         check(encoder_from=path, finetune={"read_from": "model.ckpt"})
     with pytest.raises(FileNotFoundError, match=r"nowhere\.ckpt does not exist"):
         check(encoder_from="nowhere.ckpt")

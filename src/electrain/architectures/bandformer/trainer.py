@@ -32,8 +32,8 @@ class Trainer(SpectralTrainer):
             return
         if self.hypers.get("finetune") is not None:
             raise ValueError(
-                "expected `encoder_from` or `finetune` in `architecture.training`, got both: a model that is fine-tuned "
-                "has a trained encoder"
+                "expected `encoder_from` or `finetune` in `architecture.training`, got both: a fine-tuned model has "
+                "a trained encoder already"
             )
         if self.epoch is None:  # a restart no longer needs the file
             check_encoder(model, self.encoder_from)
