@@ -43,12 +43,17 @@ def options_of(dataset: Path, network: Network, epochs: int) -> dict[str, Any]:
 
 
 def trained(dataset: Path, folder: Path, name: str, seed: int, epochs: int, network: Network) -> Path:
-    """Train a network, unless it has been."""
+    """Train a network, unless it has been.
+
+    :raises SystemExit: if it was trained with other options, whose results would be taken for those of these.
+    """
     model = folder / f"{name.replace(', ', '-').replace(' ', '-')}-{epochs}-{seed}.pt"
+    file, options = model.with_suffix(".yaml"), yaml.safe_dump(options_of(dataset, network, epochs))
     if not model.exists():
-        options = options_of(dataset, network, epochs)
-        model.with_suffix(".yaml").write_text(yaml.safe_dump(options))
-        run("mtt", "train", model.with_suffix(".yaml").name, "-r", f"seed={seed}", "-o", model.name, folder=folder)
+        file.write_text(options)
+        run("mtt", "train", file.name, "-r", f"seed={seed}", "-o", model.name, folder=folder)
+    elif file.read_text() != options:
+        raise SystemExit(f"{model} was trained with other options than {name!r} has now: see {file}, or move both away")
     return model
 
 
