@@ -61,7 +61,8 @@ def test_what_metatrain_reads(write, prepare, monkeypatch, form):
     monkeypatch.chdir(prepared.folder)
     options = OmegaConf.load("options.yaml")
     assert options["architecture"]["name"] == "bandformer"
-    assert options["architecture"]["model"] == {"num_bands": 6, "num_k_points": NUM_K}
+    for_few = {"element_properties": True, "dropout": 0.2}
+    assert options["architecture"]["model"] == {"num_bands": 6, "num_k_points": NUM_K, **for_few}
     for part, number in (("training", 3), ("validation", 1), ("test", 1)):
         (expanded,) = expand_dataset_config(options[f"{part}_set"])
         dataset, targets, extra = get_dataset(expanded)
