@@ -114,15 +114,6 @@ ROWS = {
         "num_neighbors": 220,
         "bond_width": 0.4,
     },
-    "tiny_net, simple cycles": {
-        "bonds": "cutoff",
-        "cutoff": 2.5,
-        "paths": "simple_cycles",
-        "num_paths": [32, 200, 3400],
-        "neighbor_order": 0,
-        "bond_width": 0.5,
-        "widths": [8, 8],
-    },
     "toy": {"cutoff": 3.0, "width": 8},
 }
 
