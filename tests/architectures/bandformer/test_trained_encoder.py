@@ -98,9 +98,16 @@ def test_the_graph_transformer_has_no_such_encoder(tmp_path):
         check_encoder(model, path)
 
 
-def test_an_encoder_that_reads_charges_is_refused(tmp_path):
-    _, path = trained(tmp_path, system_conditioning=True)
-    with pytest.raises(ValueError, match="reads charges"):
+LONG_RANGE = {**get_default_hypers("pet_mad")["model"]["long_range"], "enable": True}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"system_conditioning": True}, "reads charges"), ({"long_range": LONG_RANGE}, "has long-range features")],
+)
+def test_an_encoder_with_parts_that_bandformer_lacks_is_refused(tmp_path, options, message):
+    _, path = trained(tmp_path, **options)
+    with pytest.raises(ValueError, match=message):
         check_encoder(new_model(), path)
 
 

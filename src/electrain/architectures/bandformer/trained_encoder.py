@@ -22,7 +22,8 @@ def check_encoder(model: Any, read_from: str) -> None:
     :param model: a :class:`~electrain.architectures.bandformer.model.Bandformer`.
     :param read_from: checkpoint of ``pet_mad``, or name of a model.
     :raises FileNotFoundError: if there is no such file.
-    :raises ValueError: for another encoder, with the options that the model needs, and for one that reads charges.
+    :raises ValueError: for another encoder, with the options that the model needs, and for one that reads charges
+        or has long-range features.
     """
     if model.hypers["encoder"] != "point_edge_transformer":
         raise ValueError("`encoder_from` needs `encoder: point_edge_transformer` in `architecture.model`")
@@ -31,6 +32,8 @@ def check_encoder(model: Any, read_from: str) -> None:
     known = checkpoint["model_data"]["model_hypers"]
     if known["system_conditioning"]:
         raise ValueError(f"{read_from} reads charges and spin multiplicities, which `bandformer` does not")
+    if known["long_range"]["enable"]:
+        raise ValueError(f"{read_from} has long-range features, which `bandformer` does not")
     names = list(get_type_hints(PointEdgeTransformerHypers))
     own = model.hypers["point_edge_transformer"]
     if any(own[name] != known[name] for name in names):
