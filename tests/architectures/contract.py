@@ -257,6 +257,15 @@ def test_single_precision(architecture):
         torch.testing.assert_close(found[name], expected[name], rtol=1e-4, atol=1e-4 * size)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+def test_the_same_on_a_gpu(model):
+    expected = predict(model, FRAMES)
+    systems = [system.to("cuda") for system in to_systems(FRAMES, model, torch.float64)]
+    found = model.to("cuda")(systems, request(ALL_TARGETS))
+    for name in ALL_TARGETS:
+        torch.testing.assert_close(found[name].block().values.detach().cpu(), expected[name], rtol=1e-8, atol=1e-10)
+
+
 def test_forces_are_derivatives(model):
     atoms = structures()["bulk"]
     (system,) = to_systems([atoms], model)

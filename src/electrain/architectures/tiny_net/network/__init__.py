@@ -3,6 +3,6 @@
 from .bonds import BondRule
 from .network import TinyNetwork
 from .paths import PathRule
-from .vector import BondingVector, NeighborRule
+from .vector import BondingVector, NeighborRule, Vectors
 
-__all__ = ["BondRule", "BondingVector", "NeighborRule", "PathRule", "TinyNetwork"]
+__all__ = ["BondRule", "BondingVector", "NeighborRule", "PathRule", "TinyNetwork", "Vectors"]

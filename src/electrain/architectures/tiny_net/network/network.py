@@ -15,7 +15,7 @@ from electrain.nn.network import Network, Predictions
 from electrain.nn.pooling import PooledFeatures, of_nodes
 from electrain.nn.selection import Selection, of_samples
 
-from .vector import BondingVector
+from .vector import BondingVector, Vectors
 
 
 class Features(NamedTuple):
@@ -115,12 +115,19 @@ class TinyNetwork(Network):
         return [] if name in self.vectors else [f"heads.{name}.last.weight"]
 
     def forward(self, batch: Batch) -> Features:
-        """Compute the features of all atoms of a batch, element by element."""
-        vectors = self.descriptors(batch, len(self.vectors) > 0)
-        num_atoms = len(batch.elements)
+        """Compute the features of all atoms of a batch."""
+        return self.read(self.descriptors(batch, len(self.vectors) > 0), batch.elements)
+
+    def read(self, vectors: Vectors, elements: torch.Tensor) -> Features:
+        """Compute the features of all atoms from their vectors, element by element.
+
+        :param vectors: standardised ones of all atoms.
+        :param elements: (num_atoms,) int64.
+        """
+        num_atoms = len(elements)
         nodes = vectors.values.new_zeros(num_atoms, self.num_elements, self.width + 1)
         for element, layers in enumerate(self.elements):
-            atoms = torch.nonzero(batch.elements == element).squeeze(1)
+            atoms = torch.nonzero(elements == element).squeeze(1)
             if len(atoms) > 0:
                 hidden = layers(vectors.values[atoms])
                 row = torch.cat([hidden, torch.ones_like(hidden[:, :1])], dim=1)
