@@ -1,7 +1,7 @@
 """What a network takes from the training set before the first step: statistics, spectra of elements, and means."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -13,11 +13,12 @@ from metatrain.utils.neighbor_lists import get_requested_neighbor_lists, get_sys
 from torch.utils.data import DataLoader
 
 from electrain.interface.quantities import quantity_of
+from electrain.nn.batch import Batch
 from electrain.spectra.element_spectra import at_middle_shift, element_spectra
 
 from .composition import Datasets
 
-# So many structures, drawn evenly, are enough for either.
+# So many structures, drawn evenly, are enough for each of them.
 MAX_STRUCTURES = 5000
 
 
@@ -49,17 +50,11 @@ def start_network(
 
 def _standardise(model: Any, datasets: Datasets) -> None:
     descriptors = model.network.descriptors
-    dtype = next(model.network.parameters()).dtype
-    device = model.element_of_type.device
     num_elements = len(model.atomic_types)
     counts = torch.zeros(num_elements, 1, dtype=torch.float64)
     sums, squares = torch.zeros(2, num_elements, descriptors.size, dtype=torch.float64)
-    for index, systems, _ in _batches(datasets, [], model):
-        try:
-            batch = model.read([system.to(dtype=dtype, device=device) for system in systems])
-            raw, elements = descriptors.raw(batch).double().cpu(), batch.elements.cpu()
-        except ValueError as error:
-            raise ValueError(f"structure {index} of the training set, in a batch of its own: {error}") from error
+    for batch, found in of_each_structure(model, datasets, descriptors.raw, "training set"):
+        raw, elements = found.double().cpu(), batch.elements.cpu()
         counts.index_add_(0, elements, torch.ones_like(raw[:, :1]))
         sums.index_add_(0, elements, raw)
         squares.index_add_(0, elements, raw.square())
@@ -76,6 +71,34 @@ def _standardise(model: Any, datasets: Datasets) -> None:
         counts, sums, squares = (values[0] for values in of_all)
     mean = sums / counts
     descriptors.fit(mean, squares / counts - mean.square())
+
+
+def of_each_structure(
+    model: Any,
+    datasets: Datasets,
+    compute: Callable[[Batch], Any],
+    part: str,
+    *,
+    everything: bool = False,
+) -> Iterator[tuple[Batch, Any]]:
+    """Read structures one at a time, in the precision of the model, and compute something of each.
+
+    :param model: reads the structures.
+    :param datasets: with the structures.
+    :param compute: function of a batch of one structure.
+    :param part: what messages call the data sets.
+    :param everything: whether it is all structures; by default, some thousands are drawn evenly if there are more.
+    :return: each structure with what was computed.
+    :raises ValueError: as ``compute``, with the number of the structure.
+    """
+    like = next(model.network.parameters())
+    for index, systems, _ in _batches(datasets, [], model, everything=everything):
+        try:
+            batch = model.read([system.to(dtype=like.dtype, device=like.device) for system in systems])
+            found = compute(batch)
+        except ValueError as error:
+            raise ValueError(f"structure {index} of the {part}, in a batch of its own: {error}") from error
+        yield batch, found
 
 
 def _start_spectra(model: Any, datasets: Datasets, name: str, *, those_in_data: bool = False) -> None:
@@ -116,13 +139,13 @@ def _start_mean(model: Any, datasets: Datasets, name: str) -> None:
 
 
 def _batches(
-    datasets: Datasets, names: list[str], with_pairs_of: Any = None
+    datasets: Datasets, names: list[str], with_pairs_of: Any = None, *, everything: bool = False
 ) -> Iterator[tuple[int, list[System], dict[str, TensorMap]]]:
     """All structures, or evenly drawn ones, one at a time, with their numbers and some of their targets."""
     lists = [] if with_pairs_of is None else get_requested_neighbor_lists(with_pairs_of)
     collate = CollateFn(names, callables=[get_system_with_neighbor_lists_transform(lists)] if lists else [])
     total = sum(len(dataset) for dataset in datasets)
-    stride = max(1, -(-total // MAX_STRUCTURES))
+    stride = 1 if everything else max(1, -(-total // MAX_STRUCTURES))
     before = 0
     for dataset in datasets:
         numbers = range(0, len(dataset), stride)

@@ -143,9 +143,11 @@ class SpectralTrainer(TrainerInterface[TrainerHypers]):
         if process.is_distributed:
             logging.info("The processes share each batch: `batch_size` and `max_atoms_per_batch` are of all together")
         model.to(device=process.device, dtype=dtype)
+        is_new = self.epoch is None and hypers.get("finetune") is None
+        if is_new:
+            self.fit_size(model, train_datasets, val_datasets)
         process.share_state(model)
         fit_baselines(model, train_datasets, hypers, process, checkpoint_dir)
-        is_new = self.epoch is None and hypers.get("finetune") is None
         new_targets = list(model.dataset_info.targets) if is_new else model.new_targets
         again = bool(model.other_valence) and self.epoch is None
         start_network(model, train_datasets, new_targets, with_descriptors=is_new, again=again)
@@ -207,6 +209,9 @@ class SpectralTrainer(TrainerInterface[TrainerHypers]):
         per_structure = intensive_targets(targets, self.hypers["per_structure_targets"])
         axes = {name: model.fixed_axes.get(name, model.axis) for name in targets}
         return default_losses(targets, self.hypers["loss"], axes, per_structure, model.scaler)
+
+    def fit_size(self, model: Any, train_datasets: Datasets, val_datasets: Datasets) -> None:
+        """Give a new model the size that its data needs, equally in all processes; by default, it keeps its own."""
 
     def start(self, model: Any) -> None:
         """Change a new model before its first step; by default, it begins as it was made."""
