@@ -49,6 +49,7 @@ class SpectralModel(ModelInterface):
     architecture = ""  # its name
     upgrades: Mapping[int, Upgrade] = {}  # of older checkpoints, by their version
     tensors = "all"  # which its network predicts beside scalars: "all", "vectors" (Cartesian ones) or "none"
+    from_data: tuple[str, ...] = ()  # hyperparameters that a new training takes from its data where they are null
     uncertainty = SpectralUncertainty  # the class that replaces metatrain's `llpr` model
 
     __supported_devices__ = ["cuda", "cpu"]  # noqa: RUF012 (metatrain's interface)

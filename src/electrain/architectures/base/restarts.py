@@ -1,7 +1,7 @@
 """Continuing from a checkpoint with another dataset: what may change, and what happens to the baselines."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -32,7 +32,7 @@ def restart_model(model: Any, dataset_info: DatasetInfo, options: Mapping[str, A
     :raises ValueError: for elements the model does not know, other hyperparameters or another energy axis.
     """
     known_axis = model.axis
-    model.hypers = agreed_hypers(model.architecture, model.hypers, options)
+    model.hypers = agreed_hypers(model.architecture, model.hypers, options, model.from_data)
     model.axis, model.fixed_axes = axis_of(model.hypers), fixed_axes_of(model.hypers)
     check_dataset_elements(dataset_info.atomic_types, model.atomic_types)
     model.other_valence = other_valence(known_axis, model.axis)
@@ -105,7 +105,7 @@ def remove_output(model: Any, name: str) -> None:
         model.hypers = {**model.hypers, "zbl": False}
 
 
-def agreed_hypers(architecture: str, known: Any, options: Mapping[str, Any]) -> Any:
+def agreed_hypers(architecture: str, known: Any, options: Mapping[str, Any], from_data: Sequence[str] = ()) -> Any:
     """Return the hyperparameters of a model that continues with the given options.
 
     The only change allowed is to add axes to a model, so that it can learn spectra later: an energy axis if it has
@@ -116,9 +116,11 @@ def agreed_hypers(architecture: str, known: Any, options: Mapping[str, Any]) -> 
     :param architecture: name of the architecture.
     :param known: all hyperparameters of the model.
     :param options: those in the options file.
+    :param from_data: names of those that options may leave open (null): the model has them from its first data set.
     :raises ValueError: for hyperparameters with another value, naming them and both values.
     """
     plain: Any = OmegaConf.to_container(options) if isinstance(options, DictConfig) else dict(options)
+    plain = {name: value for name, value in plain.items() if value is not None or name not in from_data}
     hypers = dict(known)
     if hypers["energy_grid"] is None and plain.get("energy_grid") is not None:
         hypers["energy_grid"] = plain["energy_grid"]
