@@ -463,13 +463,14 @@ def test_restart_bit_for_bit(architecture, hypers, tmp_path):
 
 def test_two_processes(tmp_path):
     """All architectures, because processes take long to start: they share batches of 3, and learn the same as one."""
-    processes = train_together.start(tmp_path, list(ROWS), ROWS)
+    rows = {**ROWS, "tiny_net, of the size of its data": {"num_hops": 2, "num_paths": None, "num_neighbors": None}}
+    processes = train_together.start(tmp_path, list(rows), rows)
     alone = {}
-    for name in ROWS:
+    for name in rows:
         (tmp_path / name).mkdir()
-        alone[name] = train_together.state(*train_together.train(name, tmp_path / name, ROWS))
+        alone[name] = train_together.state(*train_together.train(name, tmp_path / name, rows))
     said = train_together.wait(processes)
-    for name in ROWS:
+    for name in rows:
         found = pickle.loads((tmp_path / f"{name}.0").read_bytes())
         assert isinstance(found, dict), f"{name}: {found}\n{said}"
         train_together.assert_close(found, alone[name], name)

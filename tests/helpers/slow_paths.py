@@ -55,20 +55,29 @@ def weight(length: float, longest: float, width: float) -> float:
     return 0.5 * (1.0 + math.cos(math.pi * (length - longest + width) / width))
 
 
-def bonded(atoms: Atoms, width: float) -> dict[int, list[tuple[int, tuple[int, ...], float]]]:
+def bonded(
+    atoms: Atoms, width: float, longest: dict[tuple[int, int], float] = LENGTHS
+) -> dict[int, list[tuple[int, tuple[int, ...], float]]]:
     """Neighbors of each atom, with the shift of the periodic image and the value of the bond."""
     found: dict[int, list[tuple[int, tuple[int, ...], float]]] = {i: [] for i in range(len(atoms))}
-    for i, j, shift, length in zip(*neighbor_list("ijSd", atoms, RADIUS), strict=True):
+    for i, j, shift, length in zip(*neighbor_list("ijSd", atoms, max(longest.values())), strict=True):
         pair = sorted((int(atoms.numbers[i]), int(atoms.numbers[j])))
-        value = weight(length, LENGTHS[pair[0], pair[1]], width) * math.exp(-length)
+        value = weight(length, longest[pair[0], pair[1]], width) * math.exp(-length)
         if value > 0:
             found[int(i)].append((int(j), tuple(map(int, shift)), value))
     return found
 
 
-def paths_of(atoms: Atoms, max_hops: int, *, simple: bool, width: float = 0.0) -> list[list[list[float]]]:
+def paths_of(
+    atoms: Atoms,
+    max_hops: int,
+    *,
+    simple: bool,
+    width: float = 0.0,
+    longest: dict[tuple[int, int], float] = LENGTHS,
+) -> list[list[list[float]]]:
     """Values of all paths of each atom by their hops, from 2 on, descending; a path and its reverse are one."""
-    neighbors = bonded(atoms, width)
+    neighbors = bonded(atoms, width, longest)
 
     def walk(sites: list, value: float) -> Iterator[tuple[tuple, float]]:
         atom, image = sites[-1]

@@ -272,7 +272,10 @@ def test_options():
     good = {**get_default_hypers("tiny_net")["model"], "num_hops": 8}
     check = TypeAdapter(ModelHypers).validate_python
     check(good)
+    check({**good, "num_paths": [4] * 7, "num_neighbors": 5})
     with pytest.raises(OptionsError, match="expected 7 numbers of paths with `num_hops: 8`, for 2 to 8 hops, got 2"):
         check({**good, "num_paths": [4, 4]})
+    with pytest.raises(OptionsError, match="num_neighbors: expected a whole number >= 1 or null, got 0"):
+        check({**good, "num_neighbors": 0})
     with pytest.raises(OptionsError, match="num_hops: expected 0, 2, 4, 6 or 8, got 3"):
         check({**good, "num_hops": 3})

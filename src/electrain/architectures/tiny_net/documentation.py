@@ -10,7 +10,7 @@ Targets: as for ``pet_mad``, except for tensors. Cartesian vectors, such as dire
 # mypy: disable-error-code=misc
 # (metatrain's convention: TypedDicts with default values)
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Optional
 
 from annotated_types import Le, Len, Unit
 from pydantic import AfterValidator, ValidationInfo
@@ -46,14 +46,16 @@ class ModelHypers(SpectralModelHypers):
     paths: Literal["all", "simple_cycles"] = "all"
     """Whether paths may visit atoms again (``all``) or not (``simple_cycles``, among which a bond forth and back
     counts). The latter are fewer where atoms have many bonds."""
-    num_paths: Annotated[list[Count], AfterValidator(for_all_hops)] = [32, 64, 256, 512, 1024, 2048, 4096]
+    num_paths: Optional[Annotated[list[Count], AfterValidator(for_all_hops)]] = None
     """Numbers of entries for paths of 2, 3, ... hops; those with the largest values are kept. What is listed beyond
-    ``num_hops`` is not used."""
+    ``num_hops`` is not used. ``null``: as many as any atom of the training and validation set has, and a quarter more,
+    at least 4 and at most 4096 for each number of hops."""
     neighbor_order: Literal[0, 2, 4] = 2
     """N of the paper: neighbors up to so many bonds away have coordinates in the vector. With 0, it is continuous, see
     docs/tiny_net.md."""
-    num_neighbors: Count = 128
-    """Number of neighbors that can have coordinates in the vector; the nearest ones are kept."""
+    num_neighbors: Optional[Count] = None
+    """Number of neighbors that can have coordinates in the vector; the nearest ones are kept. ``null``: as
+    ``num_paths``."""
     too_many: Literal["error", "truncate"] = "error"
     """What happens to an atom with more paths or neighbors than the vector has entries: an error, or the smallest paths
     and the farthest neighbors are left out, with a warning."""

@@ -11,6 +11,10 @@ from electrain.spectra.axis import EnergyAxis
 
 from .network import BondingVector, NeighborRule, PathRule, TinyNetwork
 
+# Entries of the vector where the options leave them to the data, until a training has seen it.
+_NUM_PATHS = (32, 64, 256, 512, 1024, 2048, 4096)  # for 2, 3, ... hops
+_NUM_NEIGHBORS = 128
+
 
 class TinyNet(SpectralModel):
     """Small networks on vectors of bonds for spectra, numbers and Cartesian vectors.
@@ -22,6 +26,7 @@ class TinyNet(SpectralModel):
 
     architecture = "tiny_net"
     tensors = "vectors"  # they turn with the frame of the neighbors
+    from_data = ("num_paths", "num_neighbors")
 
     __checkpoint_version__ = 1
     __default_metadata__ = ModelMetadata(
@@ -33,16 +38,21 @@ class TinyNet(SpectralModel):
     @staticmethod
     def make_network(hypers: Any, atomic_types: list[int], axis: EnergyAxis | None) -> TinyNetwork:
         """Make the network with these hyperparameters."""
-        hops = hypers["num_hops"]
-        vector = BondingVector(
-            longest_bonds(hypers, atomic_types),
-            float(hypers["bond_width"]),
-            PathRule(hops, hypers["paths"] == "simple_cycles", list(hypers["num_paths"][: max(0, hops - 1)])),
-            NeighborRule(hypers["neighbor_order"], hypers["num_neighbors"]),
-            truncate=hypers["too_many"] == "truncate",
-        )
         first, second = hypers["widths"]
-        return TinyNetwork(vector, len(atomic_types), (first, second))
+        return TinyNetwork(make_vector(hypers, atomic_types), len(atomic_types), (first, second))
+
+
+def make_vector(hypers: Any, atomic_types: list[int]) -> BondingVector:
+    """Make the vector of an atom with these hyperparameters."""
+    hops, num_paths, num_neighbors = (hypers[name] for name in ("num_hops", "num_paths", "num_neighbors"))
+    num_paths = _NUM_PATHS if num_paths is None else num_paths
+    return BondingVector(
+        longest_bonds(hypers, atomic_types),
+        float(hypers["bond_width"]),
+        PathRule(hops, hypers["paths"] == "simple_cycles", list(num_paths[: max(0, hops - 1)])),
+        NeighborRule(hypers["neighbor_order"], _NUM_NEIGHBORS if num_neighbors is None else num_neighbors),
+        truncate=hypers["too_many"] == "truncate",
+    )
 
 
 def longest_bonds(hypers: Any, atomic_types: list[int]) -> torch.Tensor:

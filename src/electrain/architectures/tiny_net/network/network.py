@@ -4,7 +4,7 @@ Source: Shafir and Grinberg, "Bonding-aware materials representation for deep le
 Parrinello, "Generalized neural-network representation of high-dimensional potential-energy surfaces" (2007).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -101,6 +101,14 @@ class TinyNetwork(Network):
         """The farthest atom on a path is half of its hops away."""
         vector = self.descriptors
         return self.pairs.radius * max(vector.paths.max_hops // 2, vector.neighbors.order, 1)
+
+    def replace_vector(self, vector: BondingVector) -> None:
+        """Read another vector of the same bonds; the layers that read it begin anew."""
+        like = next(self.parameters())
+        self.descriptors = vector.to(like)
+        elements: Any = self.elements
+        for layers in elements:
+            layers.first = Linear(vector.size, layers.first.out_features).to(like)
 
     def make_head(self, size: int, kind: str) -> nn.Module:
         """See :meth:`Network.make_head`."""

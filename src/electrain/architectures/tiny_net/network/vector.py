@@ -9,7 +9,7 @@ from torch import nn
 from electrain.nn.batch import Batch
 from electrain.nn.cutoff import Cutoff
 
-from .bonds import BondRule, find_bonds, name_of
+from .bonds import BondRule, Bonds, find_bonds, name_of
 from .neighbors import find_neighbors, find_surroundings
 from .paths import PathRule, find_paths
 
@@ -96,6 +96,28 @@ class BondingVector(nn.Module):
         values = (raw.values - self.mean[batch.elements]) * self.scale[batch.elements]
         return Vectors(values, raw.frame)
 
+    @torch.jit.unused
+    @torch.no_grad()
+    def count_paths(self, batch: Batch) -> torch.Tensor:
+        """Numbers of paths with 2, 3, ... hops, whether or not they fit, (num_atoms, max_hops - 1) int64.
+
+        :raises ValueError: as :func:`~.paths.find_paths`.
+        """
+        few = self.paths._replace(num_paths=[1] * len(self.paths.num_paths))  # their values do not matter
+        return find_paths(self.bonds(batch), few, batch.system_of_atom).counts
+
+    @torch.jit.unused
+    @torch.no_grad()
+    def count_neighbors(self, batch: Batch) -> torch.Tensor:
+        """Numbers of neighbors, whether or not they fit, (num_atoms, 1) int64."""
+        return find_neighbors(self.bonds(batch), self.neighbors.order).counts.unsqueeze(1)
+
+    @torch.jit.export
+    def bonds(self, batch: Batch) -> Bonds:
+        """Find the bonds of a batch; errors as :func:`~.bonds.find_bonds`."""
+        hops = max(self.paths.max_hops, self.neighbors.order, 1)
+        return find_bonds(batch, self.pairs, BondRule(self.lengths, self.width), hops)
+
     @torch.jit.export
     def find(self, batch: Batch, with_frame: bool) -> Vectors:
         """Find the vectors before standardisation, and frames if asked for.
@@ -104,8 +126,7 @@ class BondingVector(nn.Module):
             truncated, and as :func:`~.paths.find_paths` and :func:`~.bonds.find_bonds`.
         """
         order = self.neighbors.order
-        rule = BondRule(self.lengths, self.width)
-        bonds = find_bonds(batch, self.pairs, rule, max(max(self.paths.max_hops, order), 1))
+        bonds = self.bonds(batch)
         found = find_paths(bonds, self.paths, batch.system_of_atom)
         self.check_room(found.counts, self.paths.num_paths, "paths", batch.system_of_atom)
         values = [found.values]
