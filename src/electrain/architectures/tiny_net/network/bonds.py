@@ -110,9 +110,9 @@ def start_walks(atoms: torch.Tensor, bonds: Bonds) -> Walks:
 def next_hops(ends: torch.Tensor, bonds: Bonds) -> tuple[torch.Tensor, torch.Tensor]:
     """All bonds that lead on from walks with these last atoms: indices of the walks, ascending, and of the bonds."""
     count = bonds.degrees[ends]
-    parents = torch.repeat_interleave(torch.arange(len(count), device=count.device), count)
-    within = torch.arange(len(parents), device=count.device) - (torch.cumsum(count, 0) - count)[parents]
-    return parents, bonds.first[ends[parents]] + within
+    parents = torch.repeat_interleave(count, output_size=int(count.sum()))
+    shift = bonds.first[ends] - (torch.cumsum(count, 0) - count)
+    return parents, torch.arange(len(parents), device=count.device) + shift.index_select(0, parents)
 
 
 def extend_walks(walks: Walks, bonds: Bonds, atoms: torch.Tensor, simple: bool) -> Walks:
@@ -124,8 +124,9 @@ def extend_walks(walks: Walks, bonds: Bonds, atoms: torch.Tensor, simple: bool) 
     :param simple: leave out walks that visit a site twice, or return to their start.
     """
     parents, hops = next_hops(walks.ends, bonds)
-    ends, images = bonds.neighbors[hops], walks.images[parents] + bonds.images[hops]
-    sites = walks.sites[parents]
+    ends = bonds.neighbors.index_select(0, hops)
+    images = walks.images.index_select(0, parents) + bonds.images.index_select(0, hops)
+    sites = walks.sites.index_select(0, parents)
     if simple:
         site = images * len(bonds.degrees) + ends
         new = site != atoms[walks.rows[parents]]
@@ -135,13 +136,13 @@ def extend_walks(walks: Walks, bonds: Bonds, atoms: torch.Tensor, simple: bool) 
         parents, hops, ends, images = parents[kept], hops[kept], ends[kept], images[kept]
         sites = torch.cat([sites[kept], site[kept].unsqueeze(1)], dim=1)
     return Walks(
-        rows=walks.rows[parents],
+        rows=walks.rows.index_select(0, parents),
         ends=ends,
         images=images,
-        bonds=torch.cat([walks.bonds[parents], hops.unsqueeze(1)], dim=1),
+        bonds=torch.cat([walks.bonds.index_select(0, parents), hops.unsqueeze(1)], dim=1),
         sites=sites,
         parents=parents,
-        values=walks.values[parents] * bonds.values.detach()[hops],
+        values=walks.values.index_select(0, parents) * bonds.values.detach().index_select(0, hops),
     )
 
 

@@ -12,6 +12,7 @@ a plane, so symmetry forbids a vector out of it. The axes turn with the structur
 from typing import NamedTuple
 
 import torch
+from torch.nn import functional
 
 from .bonds import Bonds, count_walks, next_hops, site_keys
 
@@ -19,6 +20,7 @@ from .bonds import Bonds, count_walks, next_hops, site_keys
 _EQUAL = 1e-4  # Angstrom; shorter gaps between distances or coordinates are round-off
 _LEAST_SINE = 0.1  # of the angle to the axes before, for a neighbor to define the next axis
 _AT_ONCE = 1_000_000  # walks in memory at the same time
+_FEW = 16  # first neighbors, among which the axes of the frame are looked for before all others
 
 
 class Neighbors(NamedTuple):
@@ -48,6 +50,14 @@ class _Reached(NamedTuple):
     weights: torch.Tensor  # (num_sites,) | product of those of its bonds
 
 
+class _Ties(NamedTuple):
+    """An order of the neighbors of all atoms, and those of them that are equal so far."""
+
+    order: torch.Tensor  # (num_slots,) int64 | slots of the neighbors of the first atom, then of the second one, ...
+    places: torch.Tensor  # (num_ties,) int64 | of neighbors in this order that are equal to the last or the next one
+    groups: torch.Tensor  # (num_ties,) int64 | ascending, the same number for equal ones
+
+
 def find_neighbors(bonds: Bonds, order: int, at_once: int = _AT_ONCE) -> Neighbors:
     """Find the neighbors of all atoms that are up to so many bonds away.
 
@@ -67,11 +77,11 @@ def find_neighbors(bonds: Bonds, order: int, at_once: int = _AT_ONCE) -> Neighbo
     none = torch.zeros(0, dtype=torch.int64, device=device)
     rows = torch.cat([none] + [part.atoms[part.rows] for part in parts])
     hops = torch.cat([none.reshape(0, order)] + [part.bonds for part in parts])
-    vectors = torch.cat([bonds.vectors, bonds.vectors.new_zeros(1, 3)])[hops].sum(dim=1)
-    factors = torch.cat([bonds.weights, bonds.weights.new_ones(1)])[hops]
-    weights = torch.ones_like(vectors[:, 0])
+    one_more, factors = functional.pad(bonds.vectors, [0, 0, 0, 1]), functional.pad(bonds.weights, [0, 1], value=1.0)
+    vectors, weights = bonds.vectors.new_zeros(len(rows), 3), bonds.weights.new_ones(len(rows))
     for hop in range(order):
-        weights = weights * factors[:, hop]
+        vectors = vectors + one_more.index_select(0, hops[:, hop])
+        weights = weights * factors.index_select(0, hops[:, hop])
     counts = torch.zeros_like(bonds.degrees).index_add(0, rows, torch.ones_like(rows))
     length = int(counts.max()) if num_atoms > 0 else 0
     slots = rows * length + torch.arange(len(rows), device=device) - (torch.cumsum(counts, 0) - counts)[rows]
@@ -86,18 +96,21 @@ def _reach(atoms: torch.Tensor, bonds: Bonds, order: int) -> _Reached:
     """Sites up to so many bonds away from some atoms, without the atoms themselves."""
     rows = torch.arange(len(atoms), device=atoms.device)
     no_hops = torch.zeros(len(atoms), 0, dtype=torch.int64, device=atoms.device)
-    weights = bonds.weights.detach()
-    known = _Reached(atoms, rows, atoms, torch.zeros_like(atoms), no_hops, weights.new_ones(len(atoms)))
+    ones = bonds.weights.new_ones(len(atoms))
+    known = _Reached(atoms, rows, atoms, torch.zeros_like(atoms), no_hops, ones)
+    # the number behind the last bond stands for no hop
+    images, weights = functional.pad(bonds.images, [0, 1]), functional.pad(bonds.weights.detach(), [0, 1], value=1.0)
     for _ in range(order):
         parents, hops = next_hops(known.ends, bonds)
-        stay = torch.full_like(known.rows, len(bonds.neighbors))
+        before = torch.cat([torch.arange(len(known.rows), device=hops.device), parents])
+        last = torch.cat([torch.full_like(known.rows, len(bonds.neighbors)), hops])
         longer = _Reached(
             atoms=atoms,
-            rows=torch.cat([known.rows, known.rows[parents]]),
-            ends=torch.cat([known.ends, bonds.neighbors[hops]]),
-            images=torch.cat([known.images, known.images[parents] + bonds.images[hops]]),
-            bonds=torch.cat([torch.cat([known.bonds, known.bonds[parents]]), torch.cat([stay, hops]).unsqueeze(1)], 1),
-            weights=torch.cat([known.weights, known.weights[parents] * weights[hops]]),
+            rows=known.rows.index_select(0, before),
+            ends=torch.cat([known.ends, bonds.neighbors.index_select(0, hops)]),
+            images=known.images.index_select(0, before) + images.index_select(0, last),
+            bonds=torch.cat([known.bonds.index_select(0, before), last.unsqueeze(1)], dim=1),
+            weights=known.weights.index_select(0, before) * weights.index_select(0, last),
         )
         known = _best(longer, bonds)
     others = torch.nonzero((known.images != 0) | (known.ends != atoms[known.rows])).squeeze(1)
@@ -107,7 +120,8 @@ def _reach(atoms: torch.Tensor, bonds: Bonds, order: int) -> _Reached:
 def _best(reached: _Reached, bonds: Bonds) -> _Reached:
     """Of several walks to the same site, the one with the largest weight."""
     order = torch.argsort(reached.weights, descending=True, stable=True)
-    keys, by_site = torch.sort(site_keys(reached.rows, reached.ends, reached.images, bonds)[order], stable=True)
+    keys = site_keys(reached.rows, reached.ends, reached.images, bonds).index_select(0, order)
+    keys, by_site = torch.sort(keys, stable=True)
     first = torch.ones_like(keys, dtype=torch.bool)
     first[1:] = keys[1:] != keys[:-1]
     return _chosen(reached, order[by_site[first]])
@@ -116,11 +130,11 @@ def _best(reached: _Reached, bonds: Bonds) -> _Reached:
 def _chosen(reached: _Reached, index: torch.Tensor) -> _Reached:
     return _Reached(
         reached.atoms,
-        reached.rows[index],
-        reached.ends[index],
-        reached.images[index],
-        reached.bonds[index],
-        reached.weights[index],
+        reached.rows.index_select(0, index),
+        reached.ends.index_select(0, index),
+        reached.images.index_select(0, index),
+        reached.bonds.index_select(0, index),
+        reached.weights.index_select(0, index),
     )
 
 
@@ -130,46 +144,63 @@ def find_surroundings(neighbors: Neighbors) -> Surroundings:
     num_atoms, length = weights.shape[0], weights.shape[1]
     if length == 0:
         return Surroundings(vectors.new_zeros(num_atoms, 3, 3), vectors, neighbors.counts)
-    empty = weights.detach() <= 0
     distances = torch.linalg.vector_norm(vectors.detach(), dim=2)
-    keys = torch.where(empty, torch.inf, distances - torch.log(weights.detach()))
-    slots = torch.arange(length, device=weights.device).expand(num_atoms, length)
-    order, groups = _refined(slots, torch.zeros_like(slots), keys)
+    keys = torch.where(weights.detach() > 0, distances - torch.log(weights.detach()), torch.inf)
+    keys, order = torch.sort(keys, dim=1)
+    vectors, weights = vectors.flatten(0, 1), weights.flatten()
+    places = torch.arange(len(weights), device=weights.device)
+    atoms = torch.div(places, length, rounding_mode="floor")
+    ties = _ties(_Ties((order + length * atoms[::length].unsqueeze(1)).flatten(), places, atoms), keys.flatten())
     frame = vectors.new_zeros(num_atoms, 0, 3)
     axes: list[torch.Tensor] = []
     for _ in range(3):
-        ordered = vectors.gather(1, order.unsqueeze(2).expand(-1, -1, 3))
-        axis, factor = _next_axis(ordered, weights.gather(1, order), frame)
+        axis, factor = _first_axis(vectors, weights, ties.order.reshape(num_atoms, length), frame)
         frame = torch.cat([frame, axis.unsqueeze(1)], dim=1)
         axes.append(axis * factor.unsqueeze(1))
         # neighbors at equal distances are told apart by their coordinates along the new axis
-        along = (ordered.detach() * axis.detach().unsqueeze(1)).sum(dim=2)
-        order, groups = _refined(order, groups, -along)
-    ordered = vectors.gather(1, order.unsqueeze(2).expand(-1, -1, 3))
-    coordinates = torch.bmm(ordered, frame.transpose(1, 2)) * weights.gather(1, order).unsqueeze(2)
+        along = vectors.detach()[ties.order[ties.places]] * axis.detach()[atoms[ties.places]]
+        ties = _refined(ties, -along.sum(dim=1))
+    ordered = vectors.index_select(0, ties.order).reshape(num_atoms, length, 3)
+    coordinates = torch.bmm(ordered, frame.transpose(1, 2))
+    coordinates = coordinates * weights.index_select(0, ties.order).reshape(num_atoms, length, 1)
     return Surroundings(torch.stack(axes, dim=1), coordinates, neighbors.counts)
 
 
-def _refined(
-    order: torch.Tensor, groups: torch.Tensor, keys: torch.Tensor, equal: float = _EQUAL
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Sort the neighbors in each group by keys, and divide the group where they have a gap.
+def _refined(ties: _Ties, keys: torch.Tensor) -> _Ties:
+    """Sort equal neighbors by keys, (num_ties,), and keep those that are still equal."""
+    by_key = torch.argsort(keys)
+    groups, by_group = torch.sort(ties.groups[by_key], stable=True)
+    sorting = by_key[by_group]
+    order = ties.order.index_copy(0, ties.places, ties.order[ties.places[sorting]])
+    return _ties(_Ties(order, ties.places, groups), keys[sorting])
 
-    Within a group that remains, neighbors are in the order of their slots, whatever the round-off of their keys is.
 
-    :param order: (num_atoms, length) slots of the neighbors.
-    :param groups: (num_atoms, length), ascending.
-    :param keys: (num_atoms, length) of the neighbors in this order.
-    :return: new order and groups.
+def _ties(among: _Ties, keys: torch.Tensor, equal: float = _EQUAL) -> _Ties:
+    """Of neighbors in ascending order of group and key, those whose keys have no gap.
+
+    They are put in the order of their slots, whatever the round-off of their keys is. Empty slots have infinite keys,
+    whose difference is not a number: they are not equal.
     """
-    by_key = torch.argsort(keys, dim=1)
-    sorted_groups, by_group = torch.sort(groups.gather(1, by_key), dim=1, stable=True)
-    sorting = by_key.gather(1, by_group)
-    keys = keys.gather(1, sorting)
-    gaps = (keys[:, 1:] - keys[:, :-1] > equal) | (sorted_groups[:, 1:] != sorted_groups[:, :-1])
-    groups = torch.cat([torch.zeros_like(groups[:, :1]), torch.cumsum(gaps.to(torch.int64), dim=1)], dim=1)
-    both = torch.sort(groups * order.shape[1] + order.gather(1, sorting), dim=1)[0]
-    return both % order.shape[1], both // order.shape[1]
+    joined = (keys[1:] - keys[:-1] <= equal) & (among.groups[1:] == among.groups[:-1])
+    no = torch.zeros_like(keys[:1], dtype=torch.bool)
+    equals_last, equals_next = torch.cat([no, joined]), torch.cat([joined, no])
+    tied = torch.nonzero(equals_last | equals_next).squeeze(1)
+    groups = torch.cumsum((~equals_last[tied]).to(torch.int64), 0)
+    places = among.places[tied]
+    both = torch.sort(groups * len(among.order) + among.order[places])[0]
+    order = among.order.index_copy(0, places, both % len(among.order))
+    return _Ties(order, places, groups)
+
+
+def _first_axis(
+    vectors: torch.Tensor, weights: torch.Tensor, order: torch.Tensor, frame: torch.Tensor, few: int = _FEW
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The next axis of the neighbors (num_atoms * length) in an order (num_atoms, length); the first few mostly do."""
+    first = order[:, :few]
+    axis, factor = _next_axis(vectors[first], weights[first], frame)
+    if few < order.shape[1] and not bool((factor > 0).all()):
+        axis, factor = _next_axis(vectors[order], weights[order], frame)
+    return axis, factor
 
 
 def _next_axis(

@@ -44,6 +44,13 @@ class _Joined(NamedTuple):
     counts: torch.Tensor  # (num_rows,) int64
 
 
+class _Sites(NamedTuple):
+    """Where the walks of a set end."""
+
+    keys: torch.Tensor  # (num_walks,) int64 | of row and site, ascending
+    order: torch.Tensor  # (num_walks,) int64 | the walks in this order
+
+
 class _Meetings(NamedTuple):
     """For each walk of a set, the walks of another one that end at the same site."""
 
@@ -76,25 +83,54 @@ def find_paths(
     if largest > limit:
         raise ValueError(_too_many("walks", largest, rule.max_hops // 2, int(num_walks.argmax()), system_of_atom, rule))
     step = max(1, int(at_once / max(1.0, largest)))
+    # atoms with similar numbers of paths follow each other, because those in one piece get a table of equal rows
+    order = torch.argsort(num_walks, descending=True, stable=True)
     values: list[torch.Tensor] = []
     counts: list[torch.Tensor] = []
     for first in range(0, num_atoms, step):
-        atoms = torch.arange(first, min(first + step, num_atoms), device=bonds.degrees.device)
+        atoms = order[first : first + step]
         walks = [start_walks(atoms, bonds)]
+        sites = [_sites(walks[0], bonds)]
         for _ in range(rule.max_hops // 2):
             walks.append(extend_walks(walks[-1], bonds, atoms, rule.simple))
+            sites.append(_sites(walks[-1], bonds))
         found: list[_Joined] = []
         for hops in range(2, rule.max_hops + 1):
             half = hops // 2
-            found.append(_join(walks[half], walks[hops - half], atoms, bonds, rule, system_of_atom, at_once, limit))
+            met = _meetings(sites[half], sites[hops - half], hops == 2 * half)
+            found.append(
+                _join(walks[half], walks[hops - half], met, atoms, bonds, rule, system_of_atom, at_once, limit)
+            )
         values.append(torch.cat([one.values for one in found], dim=1))
         counts.append(torch.stack([one.counts for one in found], dim=1))
-    return Paths(torch.cat(values), torch.cat(counts))
+    rows = torch.argsort(order)
+    return Paths(torch.cat(values)[rows], torch.cat(counts)[rows])
+
+
+def _sites(walks: Walks, bonds: Bonds) -> _Sites:
+    """Sort the sites where walks end."""
+    keys, order = torch.sort(site_keys(walks.rows, walks.ends, walks.images, bonds))
+    return _Sites(keys, order)
+
+
+def _meetings(ends: _Sites, others: _Sites, same: bool) -> _Meetings:
+    """Pairs of walks that meet; of two walks in the same set, the first with itself and those behind it."""
+    if same:
+        _, site, number = torch.unique_consecutive(ends.keys, return_inverse=True, return_counts=True)
+        first = torch.arange(len(site), device=site.device)
+        number = torch.cumsum(number, 0)[site] - first
+    else:
+        first = torch.searchsorted(others.keys, ends.keys)
+        number = torch.searchsorted(others.keys, ends.keys, right=True) - first
+    both = torch.stack([first, number])
+    both = torch.empty_like(both).index_copy(1, ends.order, both)
+    return _Meetings(others.order, both[0], both[1])
 
 
 def _join(
     walks: Walks,
     longer: Walks,
+    met: _Meetings,
     atoms: torch.Tensor,
     bonds: Bonds,
     rule: PathRule,
@@ -103,34 +139,36 @@ def _join(
     limit: int,
 ) -> _Joined:
     """Paths out along a walk, and back along another one that has as many hops or one more."""
-    met = _meetings(walks, longer, bonds)
-    per_row = torch.zeros_like(atoms).index_add(0, longer.rows, met.number)
-    largest = int(per_row.max())
+    per_row = torch.zeros_like(atoms).index_add(0, walks.rows, met.number)
     hops = walks.bonds.shape[1] + longer.bonds.shape[1]
-    if largest > limit:
-        raise ValueError(_too_many("paths", float(largest), hops, int(atoms[per_row.argmax()]), system_of_atom, rule))
-    step = max(1, at_once // max(1, largest))
+    numbers: list[int] = per_row.tolist()  # TorchScript: `tolist` needs its type spelled out
+    if max(numbers) > limit:
+        row = int(per_row.argmax())
+        raise ValueError(_too_many("paths", float(numbers[row]), hops, int(atoms[row]), system_of_atom, rule))
     values: list[torch.Tensor] = []
     counts: list[torch.Tensor] = []
-    for first in range(0, len(atoms), step):
-        rows = min(step, len(atoms) - first)
-        ends = torch.searchsorted(longer.rows, torch.tensor([first, first + rows], device=atoms.device))
+    first = 0
+    for last in _ends_of_pieces(numbers, at_once):
+        ends = torch.searchsorted(walks.rows, torch.tensor([first, last], device=atoms.device))
         chosen = torch.arange(int(ends[0]), int(ends[1]), device=atoms.device)
-        found = _largest_paths(walks, longer, chosen, met, first, per_row[first : first + rows], bonds, rule)
+        found = _largest_paths(walks, longer, chosen, met, first, per_row[first:last], bonds, rule)
         values.append(found.values)
         counts.append(found.counts)
+        first = last
     return _Joined(torch.cat(values), torch.cat(counts))
 
 
-def _meetings(walks: Walks, longer: Walks, bonds: Bonds) -> _Meetings:
-    """Pairs of walks that meet; of two walks in the same set, the first with itself and those behind it."""
-    keys, order = torch.sort(site_keys(walks.rows, walks.ends, walks.images, bonds))
-    others = site_keys(longer.rows, longer.ends, longer.images, bonds)
-    if walks.bonds.shape[1] == longer.bonds.shape[1]:
-        first = torch.empty_like(order).index_copy(0, order, torch.arange(len(order), device=order.device))
-    else:
-        first = torch.searchsorted(keys, others)
-    return _Meetings(order, first, torch.searchsorted(keys, others, right=True) - first)
+def _ends_of_pieces(numbers: list[int], at_once: int) -> list[int]:
+    """Divide rows with so many paths into pieces whose tables are not large, and not mostly empty."""
+    ends: list[int] = []
+    first, largest = 0, 0
+    for row, number in enumerate(numbers):
+        largest = max(largest, number)
+        if row > first and ((row + 1 - first) * largest > at_once or 4 * number < largest):
+            ends.append(row)
+            first, largest = row, number
+    ends.append(len(numbers))
+    return ends
 
 
 def _largest_paths(
@@ -143,35 +181,39 @@ def _largest_paths(
     bonds: Bonds,
     rule: PathRule,
 ) -> _Joined:
-    """The largest values of the paths of some rows, which go back along the chosen walks."""
+    """The largest values of the paths of some rows, which go out along the chosen walks."""
+    # the only large tensors have an entry for each path; `index_select` is much faster for them than brackets
     count = met.number[chosen]
-    back = torch.repeat_interleave(chosen, count)
-    number = torch.arange(len(back), device=back.device)
-    within = number - torch.repeat_interleave(torch.cumsum(count, 0) - count, count)
-    out = met.order[met.first[back] + within]
-    values = walks.values[out] * longer.values[back]
+    starts = torch.cumsum(per_row, 0) - per_row
+    total, length = int(count.sum()), max(1, int(per_row.max()))
+    number = torch.arange(total, device=count.device)
+    which = torch.repeat_interleave(count, output_size=total)
+    out = chosen.index_select(0, which)
+    shift = met.first[chosen] - (torch.cumsum(count, 0) - count)
+    back = met.order.index_select(0, number + shift.index_select(0, which))
+    values = walks.values.index_select(0, out) * longer.values.index_select(0, back)
     if walks.bonds.shape[1] < longer.bonds.shape[1]:
         # one of the two directions: the two walks out begin differently, because no bond leads from a site to itself
-        values = torch.where(out < longer.parents[back], values, 0.0)
+        values = torch.where(out < longer.parents.index_select(0, back), values, 0.0)
     if rule.simple:
         for i in range(walks.sites.shape[1] - 1):
             for j in range(longer.sites.shape[1] - 1):
                 values = torch.where(walks.sites[out, i] == longer.sites[back, j], 0.0, values)
-    starts = torch.cumsum(per_row, 0) - per_row
-    length = int(per_row.max()) if len(back) > 0 else 1
-    rows = longer.rows[back] - first_row
-    table = values.new_zeros(len(per_row) * length)
-    table = table.index_copy(0, rows * length + number - starts[rows], values).reshape(-1, length)
+    rows = walks.rows[chosen] - first_row
+    slots = number + (rows * length - starts[rows]).index_select(0, which)
+    table = values.new_zeros(len(per_row) * length).scatter(0, slots, values).reshape(-1, length)
     room = rule.num_paths[walks.bonds.shape[1] + longer.bonds.shape[1] - 2]
     largest, columns = torch.topk(table, min(room, length), dim=1)
     counts = (table > 0).sum(dim=1)
-    if len(back) > 0:
-        paths = (starts.unsqueeze(1) + columns).clamp_max(len(back) - 1)
-        hops = torch.cat([walks.bonds[out[paths]], longer.bonds[back[paths]]], dim=2)
-        product = bonds.values[hops[:, :, 0]]
-        for hop in range(1, hops.shape[2]):
-            product = product * bonds.values[hops[:, :, hop]]
-        largest = _mean_of_equal(torch.where(largest > 0, product, 0.0))
+    if total > 0:
+        paths = (starts.unsqueeze(1) + columns).clamp_max(total - 1).flatten()
+        out, back = out.index_select(0, paths), back.index_select(0, paths)
+        ways = [walks.bonds.index_select(0, out), longer.bonds.index_select(0, back)]
+        product = torch.ones_like(largest).flatten()
+        for way in ways:
+            for hop in range(way.shape[1]):
+                product = product * bonds.values.index_select(0, way[:, hop])
+        largest = _mean_of_equal(torch.where(largest > 0, product.reshape(largest.shape), 0.0))
     return _Joined(functional.pad(largest, [0, room - largest.shape[1]]), counts)
 
 
