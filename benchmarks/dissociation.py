@@ -26,6 +26,7 @@ from metatrain.utils.neighbor_lists import get_system_with_neighbor_lists
 
 TETRAHEDRON = np.array([[0, 0, 0], [1, 1, 0], [1, 0, 1], [0, 1, 1]]) * 1.75  # A
 PULLED = 2.5  # A
+ROOM = {"num_paths": [32, 64, 256], "num_neighbors": 128}  # of the vector, whatever the clusters need
 TRAINING = {"batch_size": 32, "num_workers": 0, "learning_rate": 5e-3, "warmup_epochs": 1.0}
 
 
@@ -115,7 +116,7 @@ def main() -> None:
     print("| N | `bond_width` (A) | error (meV/atom) | in 10 mA (meV) | in 1 mA (meV) |\n|---|---|---|---|---|")
     for order in (0, 2):
         for width in (0.0, 0.3):
-            model = trained({"neighbor_order": order, "bond_width": width}, epochs, train, others)
+            model = trained({**ROOM, "neighbor_order": order, "bond_width": width}, epochs, train, others)
             wrong = (predicted(model, others) - reference(others)) / [len(atoms) for atoms in others]
             changes = [largest_change(predicted(model, path)) for path in (coarse, fine)]
             error = 1000 * np.sqrt(np.mean(wrong**2))
