@@ -18,7 +18,7 @@ from ase.spacegroup import crystal
 
 STRAIN = 0.015  # standard deviation of each component
 NOISE = {"BaTiO3": (0.02, 0.09), "MoO3": (0.01, 0.05)}  # A, between which its width is drawn; MoO3 is stiffer
-CUTOFF = 400.0  # eV; forces are within 3 meV/A of 600 eV
+CUTOFF = 400.0  # eV; forces differ from those at 600 eV by 5 to 7 %, local densities of states by 3 %
 PARTS = ("train",) * 8 + ("validation", "test")
 
 
