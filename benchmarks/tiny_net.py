@@ -264,8 +264,9 @@ def draw(known: dict[str, Any], name: str, file: Path) -> None:
         trivial = known[f"{material} trivial"][name]
         axes.axhline(trivial, color="black", linestyle=":", label=TRIVIAL[name])
         axes.set_xlabel("neighbors up to N bonds away" if against_order else "paths of up to n hops")
-        axes.set(title=material, xticks=points, ylim=(0, 1.08 * trivial), ylabel=f"RMSE of {LABELS[name]}")
-        axes.legend(frameon=False, fontsize=8)
+        axes.set(title=material, xticks=points, ylabel=f"RMSE of {LABELS[name]}")
+        axes.set_ylim(bottom=0)
+        axes.legend(frameon=False, fontsize=8, ncols=2, loc="lower left")
     figure.savefig(file, dpi=150)
 
 
@@ -343,6 +344,7 @@ def draw_times(found: dict[str, dict[str, Any]], file: Path) -> None:
         for shift, which, color in ((-0.2, "pet_mad", "#bbbbbb"), (0.2, "tiny_net", "#117733")):
             axes.barh(row + shift, one[which], 0.38, color=color, label=which if row == 0 else None)
     axes.set(yticks=range(len(found)), yticklabels=list(found), xscale="log", xlabel="CPU time per step (ms), one core")
+    axes.set_xlim(left=10)
     axes.invert_yaxis()
     axes.legend(frameon=False)
     figure.savefig(file, dpi=150)
