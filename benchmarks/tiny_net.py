@@ -141,11 +141,11 @@ def read(model: Any, parts: list[list[Atoms]]) -> list[Atomic]:
     for layers in network.elements:
         layers.first = type(layers.first)(int(used.sum()), layers.first.out_features)
 
-    read = []
+    atomic = []
     for (vectors, elements), structures in zip(found, parts, strict=True):
         values = (vectors.values - descriptors.mean[elements]) * descriptors.scale[elements]
-        read.append(Atomic(Vectors(values[:, used], vectors.frame), elements, targets_of(structures)))
-    return read
+        atomic.append(Atomic(Vectors(values[:, used], vectors.frame), elements, targets_of(structures)))
+    return atomic
 
 
 class Learner(torch.nn.Module):
