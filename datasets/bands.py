@@ -22,7 +22,7 @@ import time
 
 import numpy as np
 from ase import Atoms
-from compute import band_gap, converged_calculator, cutoff_energy, kpoint_mesh, run, valence_electrons
+from compute import converged_calculator, described, kpoint_mesh, run, valence_electrons
 
 EMPTY_BANDS = 8
 SPARE_BANDS = 4  # the highest bands of an iterative solver converge slowly
@@ -35,7 +35,6 @@ def with_bands(atoms: Atoms) -> Atoms:
     bands = occupied + EMPTY_BANDS
     start = time.process_time()
     calculator = converged_calculator(atoms, occupied + 3)
-    fermi = float(calculator.get_fermi_level())
     k_points, walk = np.array(atoms.info["k_points"]), atoms.info["walk"]
     along = calculator.fixed_density(
         kpts=k_points,
@@ -45,23 +44,12 @@ def with_bands(atoms: Atoms) -> Atoms:
         maxiter=200,
         txt=None,
     )
-    eigenvalues = np.array([along.get_eigenvalues(kpt=k)[:bands] for k in range(len(k_points))]) - fermi
-    if not np.isfinite(eigenvalues).all():
-        raise ArithmeticError("not finite")
-    electrons = float(calculator.get_number_of_electrons())
+    eigenvalues = np.array([along.get_eigenvalues(kpt=k)[:bands] for k in range(len(k_points))])
+    eigenvalues -= float(calculator.get_fermi_level())
     frame = atoms.copy()
     del frame.info["walk"]
-    frame.info.update(
-        k_points=k_points[walk],
-        eigenvalues=np.round(eigenvalues[walk], 4),
-        kpoints_grid=" ".join(str(n) for n in kpoint_mesh(atoms)),
-        efermi=round(fermi, 5),
-        bandgap=round(band_gap(eigenvalues, electrons), 4),
-        n_electrons=electrons,
-        emax=round(float(eigenvalues[:, -1].min()), 4),
-        ecut=cutoff_energy(atoms),
-        cpu_s=round(time.process_time() - start, 2),
-    )
+    frame.info |= described(atoms, calculator, eigenvalues, kpoint_mesh(atoms), start)
+    frame.info |= {"k_points": k_points[walk], "eigenvalues": frame.info["eigenvalues"][walk]}
     return frame
 
 

@@ -106,14 +106,17 @@ def converged_bands(atoms: Atoms) -> int:
     return int(np.ceil(electrons / 2 * 1.08 + 3 + 3 * shells + extra))
 
 
-def converged_calculator(atoms: Atoms, bands: int) -> Calculator:
-    """Run the boxed structure to self-consistency, if need be again with slow mixing; return GPAW."""
+def converged_calculator(atoms: Atoms, bands: int, k_points: np.ndarray | None = None) -> Calculator:
+    """Run the boxed structure to self-consistency, if need be again with slow mixing; return GPAW.
+
+    The k points are those of `kpoint_mesh`, or others in units of the reciprocal lattice.
+    """
     structure = boxed(atoms)
     for attempt in ({"maxiter": 60}, {"maxiter": 120, "mixer": SLOW_MIXER}):
         calculator = GPAW(
             mode=PW(cutoff_energy(atoms)),
             xc="PBEsol",
-            kpts={"size": kpoint_mesh(atoms), "gamma": True},
+            kpts={"size": kpoint_mesh(atoms), "gamma": True} if k_points is None else k_points,
             nbands=bands + max(3, bands // 7),  # the highest bands of an iterative solver converge slowly
             spinpol=False,
             occupations={"name": "marzari-vanderbilt", "width": SMEARING},
@@ -142,34 +145,51 @@ def band_gap(eigenvalues: np.ndarray, electrons: float) -> float:
     return max(0.0, float(eigenvalues[:, occupied].min() - eigenvalues[:, occupied - 1].max()))
 
 
-def labelled(atoms: Atoms) -> Atoms:
-    """Return a copy with the results of its calculation (units in the docstring of the module)."""
-    bands = converged_bands(atoms)
-    start = time.process_time()
-    calculator = converged_calculator(atoms, bands)
-    fermi = float(calculator.get_fermi_level())
-    weights = np.array(calculator.get_k_point_weights())
-    eigenvalues = np.array([calculator.get_eigenvalues(kpt=k)[:bands] for k in range(len(weights))]) - fermi
+def described(
+    atoms: Atoms, calculator: Calculator, eigenvalues: np.ndarray, mesh: list[int], start: float
+) -> dict[str, object]:
+    """Return what `info` has of every calculation (units in the docstring of the module).
+
+    :param eigenvalues: (k points, bands), eV, zero at the Fermi level.
+    :param mesh: of k points.
+    :param start: CPU time at which the calculation began, s.
+    """
+    if not np.isfinite(eigenvalues).all():
+        raise ArithmeticError("not finite")
     electrons = float(calculator.get_number_of_electrons())
+    return {
+        "eigenvalues": np.round(eigenvalues, 4),
+        "kpoints_grid": " ".join(str(n) for n in mesh),
+        "efermi": round(float(calculator.get_fermi_level()), 5),
+        "bandgap": round(band_gap(eigenvalues, electrons), 4),
+        "n_electrons": electrons,
+        "emax": round(float(eigenvalues[:, -1].min()), 4),
+        "ecut": cutoff_energy(atoms),
+        "cpu_s": round(time.process_time() - start, 2),
+    }
+
+
+def with_results(atoms: Atoms, calculator: Calculator, bands: int, mesh: list[int], start: float) -> Atoms:
+    """Return a copy with energy, forces and eigenvalues; parameters as those of `described`."""
+    weights = np.array(calculator.get_k_point_weights())
+    eigenvalues = np.array([calculator.get_eigenvalues(kpt=k)[:bands] for k in range(len(weights))])
     forces = calculator.results["forces"]
-    if not (np.isfinite(eigenvalues).all() and np.isfinite(forces).all()):
+    if not np.isfinite(forces).all():
         raise ArithmeticError("not finite")
     frame = atoms.copy()
-    if not atoms.pbc.any():
-        frame.cell = None
-    frame.info.update(
-        eigenvalues=np.round(eigenvalues, 4),
-        kweights=np.round(2 * weights / weights.sum(), 9),
-        kpoints_grid=" ".join(str(n) for n in kpoint_mesh(atoms)),
-        efermi=round(fermi, 5),
-        bandgap=round(band_gap(eigenvalues, electrons), 4),
-        n_electrons=electrons,
-        emax=round(float(eigenvalues[:, -1].min()), 4),
-        ecut=cutoff_energy(atoms),
-        cpu_s=round(time.process_time() - start, 2),
-    )
+    frame.info |= described(atoms, calculator, eigenvalues - float(calculator.get_fermi_level()), mesh, start)
+    frame.info["kweights"] = np.round(2 * weights / weights.sum(), 9)
     energy = float(calculator.results["energy"])
     frame.calc = SinglePointCalculator(frame, energy=energy, forces=np.round(forces, 6))
+    return frame
+
+
+def labelled(atoms: Atoms) -> Atoms:
+    """Return a copy with the results of its calculation (units in the docstring of the module)."""
+    bands, start = converged_bands(atoms), time.process_time()
+    frame = with_results(atoms, converged_calculator(atoms, bands), bands, kpoint_mesh(atoms), start)
+    if not atoms.pbc.any():
+        frame.cell = None
     return frame
 
 

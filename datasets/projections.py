@@ -15,13 +15,12 @@ import time
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.singlepoint import SinglePointCalculator
 from ase.dft.kpoints import monkhorst_pack
-from compute import CONVERGENCE, SMEARING, band_gap, cutoff_energy, run, valence_electrons
-from gpaw import GPAW, PW
+from compute import converged_calculator, run, valence_electrons, with_results
+from gpaw import GPAW
 from gpaw.dos import IBZWaveFunctions, get_projector_numbers
 
-EMPTY_BANDS = 1.3  # per atom; a fifth more is computed, because the highest ones converge slowly
+EMPTY_BANDS = 1.3  # per atom
 SPACING = 0.9  # 1/A, between k points
 
 
@@ -45,38 +44,9 @@ def projected(atoms: Atoms) -> Atoms:
     occupied = int(np.ceil(sum(valence_electrons(symbol) for symbol in atoms.symbols) / 2))
     bands = occupied + round(EMPTY_BANDS * len(atoms))
     start = time.process_time()
-    calculator = GPAW(
-        mode=PW(cutoff_energy(atoms)),
-        xc="PBEsol",
-        kpts=monkhorst_pack(mesh(atoms)),
-        nbands=bands + bands // 5,
-        occupations={"name": "marzari-vanderbilt", "width": SMEARING},
-        convergence={"bands": bands, **CONVERGENCE},
-        maxiter=120,
-        txt=None,
-    )
-    frame = atoms.copy()
-    atoms.calc = calculator
-    energy, forces = atoms.get_potential_energy(force_consistent=True), atoms.get_forces()
-    fermi = float(calculator.get_fermi_level())
-    weights = np.array(calculator.get_k_point_weights())
-    eigenvalues = np.array([calculator.get_eigenvalues(kpt=k)[:bands] for k in range(len(weights))]) - fermi
-    if not (np.isfinite(eigenvalues).all() and np.isfinite(forces).all()):
-        raise ArithmeticError("not finite")
-    electrons = float(calculator.get_number_of_electrons())
-    frame.info.update(
-        eigenvalues=np.round(eigenvalues, 4),
-        kweights=np.round(2 * weights / weights.sum(), 9),
-        kpoints_grid=" ".join(str(n) for n in mesh(atoms)),
-        efermi=round(fermi, 5),
-        bandgap=round(band_gap(eigenvalues, electrons), 4),
-        n_electrons=electrons,
-        emax=round(float(eigenvalues[:, -1].min()), 4),
-        ecut=cutoff_energy(atoms),
-        cpu_s=round(time.process_time() - start, 2),
-    )
+    calculator = converged_calculator(atoms, bands, monkhorst_pack(mesh(atoms)))
+    frame = with_results(atoms, calculator, bands, mesh(atoms), start)
     frame.arrays["projections"] = np.round(shares(calculator, bands).reshape(len(atoms), -1), 4)
-    frame.calc = SinglePointCalculator(frame, energy=energy, forces=np.round(forces, 6))
     return frame
 
 
