@@ -346,7 +346,7 @@ def draw_times(found: dict[str, dict[str, Any]], file: Path) -> None:
     axes.set(yticks=range(len(found)), yticklabels=list(found), xscale="log", xlabel="CPU time per step (ms), one core")
     axes.set_xlim(left=10)
     axes.invert_yaxis()
-    axes.legend(frameon=False)
+    figure.legend(loc="outside upper right", ncols=2, frameon=False)
     figure.savefig(file, dpi=150)
 
 
