@@ -11,6 +11,7 @@ in OUTPUT.failed, a line "id<TAB>reason" each.
 Written per frame: energy (eV, with an arbitrary offset per element), forces (eV/A) and, in `info`,
 
 eigenvalues   (k points, bands), eV, zero at the Fermi level; only converged bands
+k_points      (k points, 3), in the basis of the reciprocal cell; not where there is no periodic direction
 kweights      (k points,), summing to 2 as in Quantum ESPRESSO, so that the density of states counts electrons
 kpoints_grid  Gamma-centred mesh
 efermi        Fermi level before the shift, eV
@@ -179,6 +180,8 @@ def with_results(atoms: Atoms, calculator: Calculator, bands: int, mesh: list[in
     frame = atoms.copy()
     frame.info |= described(atoms, calculator, eigenvalues - float(calculator.get_fermi_level()), mesh, start)
     frame.info["kweights"] = np.round(2 * weights / weights.sum(), 9)
+    if atoms.pbc.any():
+        frame.info["k_points"] = np.round(calculator.get_ibz_k_points(), 8)
     energy = float(calculator.results["energy"])
     frame.calc = SinglePointCalculator(frame, energy=energy, forces=np.round(forces, 6))
     return frame
