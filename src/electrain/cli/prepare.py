@@ -1,22 +1,15 @@
 """``electrain prepare``: turn DFT calculations into a data set for training."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from .common import preparing, show_rejected, usage
+from .common import usage
 from .prepare_choices import Format, Layout, MissingBands, Normalize, Spectra, Unit
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from electrain.data import PreparedDataset
-    from electrain.data.table import Row
-
-_FEW_HELD_OUT = 0.7  # of what was requested
 _OF_SPECTRA = {"unit", "source_unit", "columns", "normalize"}
-_OF_BANDS = {"num_bands", "num_k_points"}
+_OF_BANDS = {"meshes", "num_bands", "num_k_points"}
 _OF_CALCULATIONS = {"smearing", "max_shift", "dos_grid", "layout", "like", "missing_bands", "workers", "dask"}
 # Of both calculations and spectra
 _OF_AXES = {"grid", "step"}
@@ -112,6 +105,15 @@ def prepare(
     bands: Annotated[
         bool, typer.Option("--bands", help="Read bands along paths of k-points instead of densities of states.")
     ] = False,
+    meshes: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="PATH",
+            exists=True,
+            help="With --bands: calculations on meshes of k-points, or a folder of them, to learn from beside those "
+            "along paths. They are added to the training set only. May be given several times.",
+        ),
+    ] = None,
     num_bands: Annotated[
         int | None,
         typer.Option(
@@ -168,7 +170,7 @@ def prepare(
 
     Example:  electrain prepare calculations/ -o data
 
-    Example:  electrain prepare band_structures/ -o data --bands
+    Example:  electrain prepare band_structures/ -o data --bands --meshes calculations/
 
     Example:  electrain prepare phonons.csv -o data --spectra phonon --source-unit cm^-1 --normalize maximum
     """
@@ -198,6 +200,7 @@ def prepare(
         prepare_bands_and_show(
             sources,
             output,
+            meshes=meshes or (),
             **{} if num_bands is None else {"num_bands": num_bands},
             **{} if num_k_points is None else {"num_k_points": num_k_points},
             split=_index_files(split) or _split(split),
@@ -206,29 +209,26 @@ def prepare(
             overwrite=overwrite,
         )
         return
-    from electrain.data import prepare_dataset  # imports torch, which takes seconds
+    from .prepare_calculations import prepare_and_show as prepare_calculations_and_show
 
-    with preparing():
-        prepared = prepare_dataset(
-            sources,
-            output,
-            smearing=smearing,
-            step=step,
-            grid=grid,
-            max_shift=max_shift,
-            dos_grid=dos_grid,
-            layout=None if layout is None else layout.value,
-            like=like,
-            missing_bands=None if missing_bands is None else missing_bands.value,
-            split=_split(split),
-            seed=seed,
-            form=None if form is None else form.value,
-            workers=workers,
-            scheduler=dask,
-            overwrite=overwrite,
-            progress=True,
-        )
-    _show_summary(prepared, _split(split))
+    prepare_calculations_and_show(
+        sources,
+        output,
+        smearing=smearing,
+        step=step,
+        grid=grid,
+        max_shift=max_shift,
+        dos_grid=dos_grid,
+        layout=None if layout is None else layout.value,
+        like=like,
+        missing_bands=None if missing_bands is None else missing_bands.value,
+        split=_split(split),
+        seed=seed,
+        form=None if form is None else form.value,
+        workers=workers,
+        scheduler=dask,
+        overwrite=overwrite,
+    )
 
 
 def _check_pairs(context: typer.Context, *, split: str, dask: str | None) -> None:
@@ -276,72 +276,3 @@ def _split(text: str) -> tuple[float, float, float] | str | None:
             param_hint="--split",
         ) from None
     return train, validation, test
-
-
-def _show_summary(prepared: "PreparedDataset", split: tuple[float, float, float] | str | None) -> None:
-    typer.echo(f"{'':12}{'structures':>12}{'atoms':>10}{'elements':>10}{'with gap':>10}  file")
-    everything = [row for rows in prepared.parts.values() for row in rows]
-    for name, rows in prepared.parts.items():
-        typer.echo(f"{name:12}{_numbers(rows)}  {prepared.path(name).name}")
-    typer.echo(f"{'total':12}{_numbers(everything)}")
-    axis = prepared.axis
-    typer.echo(f"\nenergy axis     {axis.grid}, relative to the Fermi level")
-    typer.echo(f"smearing        {axis.smearing:g} eV")
-    typer.echo(f"largest shift   {axis.max_shift * axis.grid.step:g} eV ({axis.max_shift} channels)")
-    grouped_by = prepared.split.grouped_by
-    together = {"structure": "no groups (too few compounds)", "given": "as in the given split"}
-    typer.echo(f"kept together   {together.get(grouped_by, f'structures of one {grouped_by}')}")
-    typer.echo(f"also written    {_also_written(prepared, everything)}")
-    codes = sorted({row.code for row in everything} - {""})
-    if codes:
-        typer.echo(f"DFT codes       {', '.join(codes)}")
-    if len(codes) > 1:
-        typer.echo("warning: energies from different codes have different zeros, and some codes may lack deep states")
-    unknown = sum(row.has_unknown_smearing for row in everything)
-    if unknown:
-        typer.echo(f"smearing        unknown for {_structures(unknown)} given as a density of states")
-    elements = {symbol for row in everything for symbol in row.identity.elements}
-    undetermined = sorted(elements - set(axis.valence_electrons))
-    if undetermined:
-        typer.echo(f"valence         number of electrons not determined for {' '.join(undetermined)}")
-    if prepared.num_missing_bands:
-        number = _structures(prepared.num_missing_bands)
-        typer.echo(f"missing bands   in {number}, not trusted up to the Fermi level")
-    if prepared.split.validates_on_training_set:
-        why = "too few structures to hold any out" if split else "no frame has the split 'validation'"
-        typer.echo(f"warning: {why}; the training set is also the validation set")
-    elif isinstance(split, tuple):
-        _compare_shares(prepared, split)
-    show_rejected(prepared.rejected, where=f" ({prepared.folder / 'report.csv'} lists all of them)")
-    typer.echo(f"\nOverview:       {prepared.folder / 'summary.png'}")
-    typer.echo(f"Train a model:  cd {prepared.folder} && mtt train options.yaml")
-
-
-def _compare_shares(prepared: "PreparedDataset", shares: tuple[float, float, float]) -> None:
-    train, *held_out = (len(rows) for rows in prepared.parts.values())
-    wanted = (train + sum(held_out)) * sum(shares[1:]) / sum(shares)
-    if sum(held_out) < _FEW_HELD_OUT * wanted:
-        typer.echo(
-            f"note: {_structures(sum(held_out))} held out instead of {wanted:.0f}, because each of their elements must "
-            "occur in three other compounds of the training set"
-        )
-
-
-def _structures(number: int) -> str:
-    return "1 structure" if number == 1 else f"{number} structures"
-
-
-def _numbers(rows: "Sequence[Row]") -> str:
-    atoms = sum(row.num_atoms for row in rows)
-    elements = len({element for row in rows for element in row.identity.elements})
-    return f"{len(rows):>12}{atoms:>10}{elements:>10}{sum(row.band_gap > 0 for row in rows):>10}"
-
-
-def _also_written(prepared: "PreparedDataset", rows: "Sequence[Row]") -> str:
-    from electrain.interface.quantities import quantity_of
-
-    found = []
-    for name in prepared.contents:
-        plural, number = quantity_of(name).plural_label, sum(name in row.known for row in rows)
-        found.append(plural if number == len(rows) else f"{plural} ({number} of {len(rows)} structures)")
-    return ", ".join(found) or "no energies"

@@ -16,7 +16,7 @@ from ..recipes import short_recipe
 from ..sources import Source
 from ..work_folder import MANIFEST, OPTIONS
 from ..writing import SUFFIXES
-from .settings import BandsSettings, LearnedBands, PreparedBands
+from .settings import MESH, BandsSettings, LearnedBands, PreparedBands
 
 _OPTIONS = """\
 architecture:
@@ -78,6 +78,7 @@ def write_documents(
         "bands": [one.bands.energies.shape[2] for one in everything],
         "band gap (eV)": [f"{one.gap:.4f}" for one in everything],
         "cell": [_CELLS[one.is_standard] for one in everything],
+        "k-points of": [MESH if one.is_mesh else "path" for one in everything],
         "path": ["-".join(name for _, name in one.targets.labels) for one in everything],
     }
     tables = write_tables(folder, prepared.parts, columns, prepared.rejected, sources)
@@ -86,6 +87,7 @@ def write_documents(
         "bands": bands_to_manifest(prepared.shape),
         "units": {BANDS: "eV", K_POINTS: "fractional", "positions": "angstrom"},
         "reference": "E = 0 is the middle of the gap along the path, or the Fermi level of a metal",
+        "meshes": prepared.num_meshes,
         "cells": {name: sum(one.is_standard is kind for one in everything) for kind, name in _CELLS.items()},
         **tables,
         "split": split_entry(prepared.split, settings, prepared.parts),

@@ -37,7 +37,7 @@ def check_path(k_points: NDArray[np.float64]) -> None:
     if share < _ON_LINES or (most >= _MANY and 2 * most > len(lines)):
         raise ValueError(
             "expected k-points along a path, got those of a mesh, or random ones: for densities of states, use "
-            "electrain prepare without --bands"
+            "electrain prepare without --bands; to learn bands from it, too, give it with --meshes"
         )
 
 

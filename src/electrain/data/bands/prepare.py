@@ -17,6 +17,7 @@ from ..writing import format_for, part_name
 from .cells import is_standard_cell
 from .documents import write_documents
 from .figure import plot_bands_summary
+from .meshes import read_meshes
 from .readers import is_bands_source, read_bands
 from .settings import BandsSettings, LearnedBands, PreparedBands
 from .targets import band_targets
@@ -27,6 +28,7 @@ def prepare_bands(
     sources: Sequence[str | Path],
     folder: str | Path,
     *,
+    meshes: Sequence[str | Path] = (),
     num_bands: int = 6,
     num_k_points: int = 256,
     split: tuple[float, float, float] | Sequence[str | Path] | str | None = (8, 1, 1),
@@ -38,6 +40,8 @@ def prepare_bands(
 
     :param sources: files that :func:`~electrain.data.bands.read_bands` reads, or folders that are searched for them.
     :param folder: folder to write to; new or empty unless ``overwrite``.
+    :param meshes: calculations on meshes of k-points, or folders of them, that are added to the training set, see
+        :func:`~electrain.data.bands.meshes.read_meshes`.
     :param num_bands: number of bands about the gap, half of them filled.
     :param num_k_points: number of k-points along the path.
     :param split: shares of training, validation and test set; three index files, each with a number of a band
@@ -50,25 +54,28 @@ def prepare_bands(
     :raises NothingUsableError: if no band structure passed the checks.
     :raises FileExistsError: if the folder is not empty.
     :raises ValueError: for invalid settings, and sources without bands.
-    :raises ImportError: if the package that parses a file is not installed.
+    :raises ImportError: if the package that parses a file is not installed, or, with meshes, pymatgen.
     :raises OSError: if a file cannot be read or written.
     """
-    settings = BandsSettings(num_bands, num_k_points, read_split(split), seed, form)
+    settings = BandsSettings(num_bands, num_k_points, read_split(split), seed, form, tuple(map(str, meshes)))
     paths, folder = [Path(source) for source in sources], Path(folder)
     found = find_sources(paths, folder, accepts=is_bands_source, what="bands along paths of k-points")
+    of_meshes = find_sources([Path(mesh) for mesh in meshes], folder) if meshes else []
 
     def make(file: Callable[[str], Path]) -> PreparedBands:
-        prepared = _plan(folder, found, settings)
+        prepared = _plan(folder, found, of_meshes, settings)
         for part, of_part in prepared.parts.items():
             write_bands(file(part_name(part, prepared.form)), prepared.form, prepared.shape, of_part)
-        write_documents(file(""), prepared, found, settings, paths)
-        plot_bands_summary(prepared.everything, file(FIGURE))
+        write_documents(file(""), prepared, [*found, *of_meshes], settings, paths)
+        plot_bands_summary(prepared.along_paths, file(FIGURE))
         return prepared
 
-    return publish(folder, settings, found, make, overwrite=overwrite)
+    return publish(folder, settings, [*found, *of_meshes], make, overwrite=overwrite)
 
 
-def _plan(folder: Path, sources: Sequence[Source], settings: BandsSettings) -> PreparedBands:
+def _plan(
+    folder: Path, sources: Sequence[Source], of_meshes: Sequence[Source], settings: BandsSettings
+) -> PreparedBands:
     """Read everything, and put it into the parts."""
     usable: list[LearnedBands] = []
     rejected: list[Rejected] = []
@@ -85,6 +92,8 @@ def _plan(folder: Path, sources: Sequence[Source], settings: BandsSettings) -> P
     if not usable:
         raise NothingUsableError(rejected)
     parts, split, num_unused = split_into_parts(usable, num_rows, settings, rejected)
+    held_out = [one for part, of_part in parts.items() if part != "train" for one in of_part]
+    parts["train"] += read_meshes(of_meshes, settings, held_out, rejected)
     form = settings.form or format_for(sum(map(len, parts.values())))
     return PreparedBands(folder, form, settings.shape, parts, split, rejected, num_unused)
 

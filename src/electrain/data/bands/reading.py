@@ -1,7 +1,8 @@
 """Reading the parts of a data set of bands."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from electrain.interface.states import K_POINTS
 
 from ..at_once.reading import PartOfDataSet, manifest_has
 from ..at_once.writing import key_of
+from .settings import MESH
 
 
 def has_bands(folder: Path) -> bool:
@@ -27,6 +29,8 @@ def has_bands(folder: Path) -> bool:
 
 class BandsPart(PartOfDataSet):
     """One part of a data set of bands along paths, whose values are in memory.
+
+    Bands on meshes, which are there for training only, are left out.
 
     :param folder: folder written by ``electrain prepare --bands``, see :func:`has_bands`.
     :param part: ``"train"``, ``"validation"`` or ``"test"``.
@@ -51,12 +55,18 @@ class BandsPart(PartOfDataSet):
                 f"{num_k_points} k-points, which are {num_coordinates} coordinates"
             ),
         }
-        energies, k_points = self._read_values(quantities)
+        energies, k_points = (values[self._is_path] for values in self._read_values(quantities))
+        self.entries, self.structures = (
+            list(compress(items, self._is_path)) for items in (self.entries, self.structures)
+        )
         #: In eV from the middle of the gap or the Fermi level, ascending; NaN for bands that are not known; shape
         #: ``(num_structures, num_bands, num_k_points)``.
         self.energies: NDArray[np.float64] = energies.reshape(len(self), num_bands, num_k_points)
         #: Fractional coordinates, shape ``(num_structures, num_k_points, 3)``.
         self.k_points: NDArray[np.float64] = k_points.reshape(len(self), num_k_points, 3)
+
+    def _read_columns(self, rows: Sequence[Mapping[str, str]]) -> None:
+        self._is_path = np.array([row.get("k-points of") != MESH for row in rows], dtype=bool)
 
     def _read_settings(self, settings: Mapping[str, Any]) -> None:
         shape = bands_from_manifest(settings)

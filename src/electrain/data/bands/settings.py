@@ -15,6 +15,8 @@ from ..calculation import Rejected
 from ..splits import Split
 from .targets import BandTargets
 
+MESH = "mesh"  # in the column of the table of structures that says what the k-points are those of
+
 
 @dataclass(frozen=True)
 class BandsSettings(SplitSettings):
@@ -28,6 +30,7 @@ class BandsSettings(SplitSettings):
     split: SplitChoice
     seed: int
     form: str | None
+    meshes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         with checking_settings():
@@ -46,8 +49,9 @@ class BandsSettings(SplitSettings):
 
     def command(self, sources: Sequence[Path]) -> str:
         """Return the command that makes the same data set."""
+        meshes = [word for name in self.meshes for word in ("--meshes", name)]
         return self.command_with(
-            sources, {"--bands": [], "--num-bands": [self.num_bands], "--num-k-points": [self.num_k_points]}
+            sources, {"--bands": meshes, "--num-bands": [self.num_bands], "--num-k-points": [self.num_k_points]}
         )
 
 
@@ -60,6 +64,7 @@ class LearnedBands:
     :param row: number of the band structure among all of the sources, from 0.
     :param gap: in eV, 0 for a metal.
     :param is_standard: whether its cell is the standardised primitive one; ``None`` if unknown.
+    :param is_mesh: whether the k-points are those of a mesh, see :func:`~electrain.data.bands.meshes.learned_mesh`.
     """
 
     bands: BandStructure
@@ -67,6 +72,7 @@ class LearnedBands:
     row: int
     gap: float
     is_standard: bool | None
+    is_mesh: bool = False
 
     @property
     def atoms(self) -> Atoms:
@@ -104,6 +110,16 @@ class PreparedBands:
     def everything(self) -> list[LearnedBands]:
         """The structures of all parts."""
         return [one for of_part in self.parts.values() for one in of_part]
+
+    @property
+    def along_paths(self) -> list[LearnedBands]:
+        """The structures of all parts whose bands are those along a path."""
+        return [one for one in self.everything if not one.is_mesh]
+
+    @property
+    def num_meshes(self) -> int:
+        """Number of training structures whose bands are those on a mesh."""
+        return sum(one.is_mesh for one in self.everything)
 
     @property
     def num_other_cells(self) -> int:

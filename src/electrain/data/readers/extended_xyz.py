@@ -20,6 +20,7 @@ from .common import normalised_states, plain_structure
 
 _Read = TypeVar("_Read")
 _KEPT = ("id", "subset", "parent", "split")
+_K_POINTS = ("k_points", "kpoints")
 
 
 def read_extended_xyz(
@@ -29,9 +30,10 @@ def read_extended_xyz(
 
     The comment line of a frame contains ``eigenvalues`` (num_k, num_bands) or (2, num_k, num_bands), in eV with the
     Fermi level at zero, and ``kweights`` (num_k,); see :class:`Calculation` for their sum. It may also contain
-    ``kpoints`` (num_k, 3), fractional, ``n_electrons``, ``code`` (name and version), ``id``, ``subset``, ``parent`` and
-    ``split``, and the keys of :mod:`electrain.interface.quantities`: ``bandgap`` (eV), ``energy`` (eV), ``stress``
-    (eV/A^3); forces (eV/A) are a column. ``efermi``, the Fermi level before that shift, is not used.
+    ``k_points`` or ``kpoints`` (num_k, 3), fractional, ``n_electrons``, ``code`` (name and version), ``id``,
+    ``subset``, ``parent`` and ``split``, and the keys of :mod:`electrain.interface.quantities`: ``bandgap`` (eV),
+    ``energy`` (eV), ``stress`` (eV/A^3); forces (eV/A) are a column. ``efermi``, the Fermi level before that shift, is
+    not used.
 
     Instead of eigenvalues, a frame may contain a density of states, see :func:`spectrum_from_atoms`.
 
@@ -89,9 +91,8 @@ def calculation_from_atoms(atoms: Atoms, source: str) -> Calculation:
     )  # ASE returns a single weight as a number
     if eigenvalues.ndim == 2:
         eigenvalues = eigenvalues[None]
-    k_points = atoms.info.get("kpoints")
-    if k_points is not None:
-        k_points = np.atleast_2d(numbers_of(k_points, "kpoints", source))
+    points = k_points_key(atoms)
+    k_points = None if points is None else np.atleast_2d(numbers_of(atoms.info[points], points, source))
     total = 1 if len(eigenvalues) == 2 else 2
     states = normalised_states(
         eigenvalues, weights, None, k_points, total=total, electrons_per_state=total, source=source
@@ -107,6 +108,11 @@ def calculation_from_atoms(atoms: Atoms, source: str) -> Calculation:
         k_points=states.k_points,
         code=str(atoms.info.get("code", "")),
     )
+
+
+def k_points_key(atoms: Atoms) -> str | None:
+    """Return the key of the coordinates of k-points in ``atoms.info``; ``None`` if there are none."""
+    return next((key for key in _K_POINTS if key in atoms.info), None)
 
 
 def spectrum_from_atoms(atoms: Atoms, source: str, grid: DosGrid | None) -> SampledSpectrum:

@@ -11,10 +11,8 @@ from ase import Atoms
 from electrain.bands import BandStructure
 
 from ...calculation import CalculationError, Rejected
-from ...readers.extended_xyz import number_of, numbers_of, read_each, structure_with_names
+from ...readers.extended_xyz import k_points_key, number_of, numbers_of, read_each, structure_with_names
 from .common import bands_along_path
-
-_K_POINTS = ("k_points", "kpoints")
 
 
 def read_extended_xyz_bands(path: Path) -> Iterator[BandStructure | Rejected]:
@@ -38,7 +36,7 @@ def bands_from_atoms(atoms: Atoms, source: str) -> BandStructure:
     :raises CalculationError: if a key is missing or a check fails.
     """
     info = atoms.info
-    key = next((key for key in _K_POINTS if key in info), None)
+    key = k_points_key(atoms)
     if key is None or "eigenvalues" not in info:
         missing = "k_points" if key is None else "eigenvalues"
         raise CalculationError(
