@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from electrain.nn.shifted_spectra import EDGES, ShiftedSpectra, SpectrumChannels, moved
+from electrain.nn.shifted_spectra import EDGES, ShiftedSpectra, SpectrumChannels, moved, without_floor
 
 CHANNELS = SpectrumChannels(size=703, step=0.05, reference=500.0, smearing=0.3)
 NUM_FEATURES, NUM_ELEMENTS = 5, 3
@@ -47,7 +47,7 @@ def test_against_the_formula(smearing):
         coarse = torch.zeros(num_channels, dtype=torch.float64)
         for part in range(len(EDGES) + 1):
             rows = linear[part * num_channels : (part + 1) * num_channels]
-            square = (rows @ features[atom] + base[elements[atom], part]) ** 2
+            square = (rows @ features[atom] + base[elements[atom], part]).clamp(min=0) ** 2
             for channel in range(num_channels):
                 source = channel - float(shift[atom, part])
                 low = math.floor(source)
@@ -63,6 +63,20 @@ def test_against_the_formula(smearing):
             weights = torch.where(distances.abs() < 5.0 * width + 0.5 * channels.step, weights, 0.0)
             expected[atom, channel] = stride * channels.step * weights.double() @ coarse
     torch.testing.assert_close(spectra(features, elements), expected, rtol=1e-6, atol=1e-9)
+
+
+def test_noise_leaves_nothing_in_gaps():
+    """Where what is squared is negative, the spectrum is zero; in models of before, it was not."""
+    features, elements = inputs()
+    spectra = make()
+    with torch.no_grad():
+        spectra.elements.fill_(-100.0)
+    assert (spectra(features, elements) == 0).all()
+    state = {f"head.{name}": values for name, values in spectra.state_dict().items() if name != "floor"}
+    without_floor(state)
+    assert sorted(state) == sorted(f"head.{name}" for name in spectra.state_dict())
+    spectra.load_state_dict({name.removeprefix("head."): values for name, values in state.items()})
+    assert (spectra.of_atoms(features, elements).max(dim=1).values > 1000).all()
 
 
 def test_spectra_are_not_negative():

@@ -61,6 +61,25 @@ def test_predictions_begin_with_spectra_of_the_elements(started):
     assert (found - expected).norm() < 0.15 * expected.norm()
 
 
+def test_models_of_before_keep_their_spectra(started):
+    """What is squared had no floor before version 7: it could be negative."""
+    model = copy.deepcopy(started)
+    head = model.network.head(DOS).last
+    with torch.no_grad():
+        head.elements.sub_(1.0)
+    expected = model(to_systems(FRAMES, model), request([DOS]))[DOS].block().values
+    head.floor.fill_(-torch.inf)
+    before = model(to_systems(FRAMES, model), request([DOS]))[DOS].block().values
+    assert (before - expected).norm() > 0.1 * expected.norm()
+    checkpoint = model.get_checkpoint()
+    checkpoint["model_ckpt_version"] = 6
+    for key in ("model_state_dict", "best_model_state_dict"):
+        checkpoint[key] = {name: value for name, value in checkpoint[key].items() if not name.endswith(".floor")}
+    upgraded = type(model).load_checkpoint(type(model).upgrade_checkpoint(checkpoint), "export")
+    found = upgraded.eval()(to_systems(FRAMES, upgraded), request([DOS]))[DOS].block().values
+    torch.testing.assert_close(found, before.to(found))
+
+
 def test_nothing_known_is_started_again(started):
     before = {name: value.clone() for name, value in started.state_dict().items()}
     start_network(started, [make_dataset((DOS,), FRAMES[:2])], [], with_descriptors=False)

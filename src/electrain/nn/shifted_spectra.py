@@ -1,6 +1,7 @@
 """Spectra of atoms that cannot be negative, begin at those of the elements, and consist of parts that move."""
 
 import math
+from collections.abc import MutableMapping
 from typing import NamedTuple
 
 import torch
@@ -31,12 +32,13 @@ class SpectrumChannels(NamedTuple):
 class ShiftedSpectra(nn.Module):
     r"""Features and element of an atom -> its spectrum.
 
-    .. math:: y_i(E) = \sum_m \big(W_m h_i + b_{z_i m}\big)^2 (E - s_{im})
+    .. math:: y_i(E) = \sum_m \max\big(W_m h_i + b_{z_i m},\ 0\big)^2 (E - s_{im})
 
     with features h, one spectrum b for each element and part m (semicore, deep valence, upper valence and empty states
     of electrons; spectra of phonons have a single part), and shifts s of the parts that are linear in the features:
     levels move and gaps open without a change of any channel. Untrained, W and s are zero and b is the square root of
-    the element's spectrum times a window (:meth:`start_from`).
+    the element's spectrum times a window (:meth:`start_from`). Without the maximum, noise of either sign would leave a
+    floor of its mean square in every gap.
 
     The squares are on channels of the width w = 2/3 of the smearing of the targets, and then broadened with Gaussians
     of this standard deviation, because no target has finer details. If the smearing is not known, they are on the
@@ -49,6 +51,7 @@ class ShiftedSpectra(nn.Module):
 
     windows: torch.Tensor  # (num_parts, num_channels)
     kernel: torch.Tensor  # of the broadening
+    floor: torch.Tensor  # (), of what is squared: 0, but -inf in models that were trained without it
 
     def __init__(self, num_features: int, num_elements: int, channels: SpectrumChannels) -> None:
         super().__init__()
@@ -63,6 +66,7 @@ class ShiftedSpectra(nn.Module):
         self.elements = nn.Parameter(torch.zeros(num_elements, self.num_parts, self.num_channels))
         self.register_buffer("windows", _windows(self.num_channels, self.step, channels))
         self.register_buffer("kernel", _kernel(width, channels.step, self.step))
+        self.register_buffer("floor", torch.zeros(()))
         for parameter in (self.linear.weight, self.shifts.weight, self.shifts.bias):
             nn.init.zeros_(parameter)
 
@@ -88,6 +92,7 @@ class ShiftedSpectra(nn.Module):
         :return: (num_atoms, num_channels), states/eV.
         """
         parts = self.linear(features).reshape(-1, self.num_parts, self.num_channels) + self.elements[elements]
+        parts = torch.maximum(parts, self.floor)
         return moved(parts * parts, self.shifts(features) / self.step).sum(dim=1)
 
     @torch.jit.export
@@ -103,6 +108,15 @@ class ShiftedSpectra(nn.Module):
     def forward(self, features: torch.Tensor, elements: torch.Tensor) -> torch.Tensor:
         """Features (num_atoms, num_features) and elements (num_atoms,) -> spectra (num_atoms, size), states/eV."""
         return self.broadened(self.of_atoms(features, elements))
+
+
+def without_floor(state: MutableMapping[str, torch.Tensor]) -> None:
+    """Complete the weights of a model from the time before there was a floor, so that its spectra stay the same.
+
+    :param state: weights by name, changed in place.
+    """
+    for name in [name for name in state if name.endswith(".windows")]:
+        state[name.removesuffix("windows") + "floor"] = torch.full_like(state[name][0, 0], -math.inf)
 
 
 def moved(spectra: torch.Tensor, shifts: torch.Tensor) -> torch.Tensor:

@@ -13,6 +13,7 @@ from electrain.nn.element_properties import neighbor_weights
 from electrain.spectra.axis import EnergyAxis
 
 from .network import BaselineNetwork, DescriptorBaseline, ElementNetwork, GraphBaseline, HeadShape
+from .upgrades import MODEL_UPGRADES
 
 # Masses in the descriptors of neighbors are of the order of the other weights in these units.
 _MASS_UNIT = 100.0  # u
@@ -27,9 +28,10 @@ class DOSBaseline(SpectralModel):
     """
 
     architecture = "dos_baseline"
+    upgrades = MODEL_UPGRADES
     tensors = "none"  # the networks read distances, which do not turn with a structure
 
-    __checkpoint_version__ = 1
+    __checkpoint_version__ = 2
     __default_metadata__ = ModelMetadata(references={"architecture": ["https://arxiv.org/abs/2303.07000"]})
 
     @staticmethod

@@ -25,7 +25,7 @@ class PETMAD(SpectralModel):
     architecture = "pet_mad"
     upgrades = MODEL_UPGRADES
 
-    __checkpoint_version__ = 6
+    __checkpoint_version__ = 7
     __default_metadata__ = ModelMetadata(
         references={
             "architecture": [f"https://arxiv.org/abs/{key}" for key in ("2305.19302", "2503.14118", "2508.17418")]

@@ -3,6 +3,7 @@
 from typing import Any
 
 from electrain.files.upgrades import Upgrade
+from electrain.nn.shifted_spectra import without_floor
 
 
 def _model_1_to_2(checkpoint: dict[str, Any]) -> None:
@@ -55,6 +56,13 @@ def _model_5_to_6(checkpoint: dict[str, Any]) -> None:
     data["model_hypers"] = {**data["model_hypers"], "fixed_axes": {}}
 
 
+def _model_6_to_7(checkpoint: dict[str, Any]) -> None:
+    """Add the floor of what is squared in heads of spectra, which had none."""
+    for key in ("model_state_dict", "best_model_state_dict"):
+        if checkpoint[key] is not None:
+            without_floor(checkpoint[key])
+
+
 def _trainer_1_to_2(checkpoint: dict[str, Any]) -> None:
     """Add the trained parameters, and the choice of learning-rate schedule and precision of matrix products."""
     checkpoint["trainable_parameters"] = None
@@ -78,5 +86,6 @@ MODEL_UPGRADES: dict[int, Upgrade] = {
     3: _model_3_to_4,
     4: _model_4_to_5,
     5: _model_5_to_6,
+    6: _model_6_to_7,
 }
 TRAINER_UPGRADES: dict[int, Upgrade] = {1: _trainer_1_to_2, 2: _trainer_2_to_3, 3: _trainer_3_to_4}
