@@ -20,7 +20,7 @@ def prepare_and_show(sources: Sequence[Path], output: Path, **settings: Any) -> 
     from electrain.data.bands import prepare_bands  # imports torch, which takes seconds
 
     with preparing():
-        prepared = prepare_bands(sources, output, **settings)
+        prepared = prepare_bands(sources, output, **settings, progress=True)
     show_parts(prepared, {f"{'with gap':>10}": lambda learned: sum(one.gap > 0 for one in learned)})
     num_bands, num_k_points = prepared.shape
     half = num_bands // 2

@@ -1,8 +1,5 @@
 """From one primitive cell of a crystal to another: which k-points are the same."""
 
-import itertools
-from collections.abc import Iterator
-
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
@@ -36,7 +33,7 @@ def k_point_map(given: Atoms, standard: Atoms) -> NDArray[np.int64]:
     raise ValueError(f"the cell of {given.get_chemical_formula()} is none of the primitive ones of its standard form")
 
 
-def _lattice_maps(given: NDArray[np.float64], standard: NDArray[np.float64]) -> Iterator[NDArray[np.int64]]:
+def _lattice_maps(given: NDArray[np.float64], standard: NDArray[np.float64]) -> list[NDArray[np.int64]]:
     """Integer matrices with determinant 1 or -1 and the metric of the standard cell, the best first."""
     metric = standard @ standard.T
     tolerance = _METRIC_TOLERANCE * float(np.abs(metric).max())
@@ -45,14 +42,18 @@ def _lattice_maps(given: NDArray[np.float64], standard: NDArray[np.float64]) -> 
     largest = np.ceil(lengths.max() * np.linalg.norm(np.linalg.inv(given), axis=0) + _METRIC_TOLERANCE).astype(int)
     integers = np.stack(np.meshgrid(*[np.arange(-n, n + 1) for n in largest], indexing="ij"), axis=-1).reshape(-1, 3)
     squares = ((integers @ given) ** 2).sum(axis=1)
-    rows = [integers[np.abs(squares - metric[i, i]) <= tolerance] for i in range(3)]
-    found = []
-    for triple in itertools.product(*rows):
-        matrix = np.array(triple)
-        error = float(np.abs((matrix @ given) @ (matrix @ given).T - metric).max())
-        if error <= tolerance and abs(round(np.linalg.det(matrix))) == 1:
-            found.append((error, matrix))
-    yield from (matrix for _, matrix in sorted(found, key=lambda pair: pair[0]))
+    rows = [integers[np.abs(squares - square) <= tolerance] for square in metric.diagonal()]
+    vectors = [row @ given for row in rows]
+
+    def fits(i: int, j: int) -> NDArray[np.bool_]:
+        return np.asarray(np.abs(vectors[i] @ vectors[j].T - metric[i, j]) <= tolerance)
+
+    triples = np.argwhere(fits(0, 1)[:, :, None] & fits(0, 2)[:, None, :] & fits(1, 2)[None])
+    matrices = np.stack([row[column] for row, column in zip(rows, triples.T, strict=True)], axis=1)
+    matrices = matrices[np.abs(np.linalg.det(matrices)).round() == 1]
+    found = matrices @ given
+    errors = np.abs(found @ found.swapaxes(1, 2) - metric).max(axis=(1, 2))
+    return list(matrices[np.argsort(errors, kind="stable")])
 
 
 def _maps_atoms(given: Atoms, standard: Atoms, matrix: NDArray[np.int64]) -> bool:

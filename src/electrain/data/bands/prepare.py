@@ -1,8 +1,11 @@
 """Data sets of bands on disk: everything is read, checked, split and written at once."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
+
+from tqdm import tqdm
 
 from electrain.bands import BandStructure
 from electrain.files.replacing import WriteError
@@ -23,6 +26,8 @@ from .settings import BandsSettings, LearnedBands, PreparedBands
 from .targets import band_targets
 from .writing import write_bands
 
+_Item = TypeVar("_Item")
+
 
 def prepare_bands(
     sources: Sequence[str | Path],
@@ -35,6 +40,7 @@ def prepare_bands(
     seed: int = 0,
     form: str | None = None,
     overwrite: bool = False,
+    progress: bool = False,
 ) -> PreparedBands:
     """Make a data set for ``mtt train`` from bands along paths of k-points.
 
@@ -51,6 +57,7 @@ def prepare_bands(
     :param seed: random seed of the split.
     :param form: ``"xyz"``, ``"zip"`` or ``"memmap"``; by default chosen by the number of structures.
     :param overwrite: replace a data set in the folder.
+    :param progress: show progress bars on a terminal.
     :raises NothingUsableError: if no band structure passed the checks.
     :raises FileExistsError: if the folder is not empty.
     :raises ValueError: for invalid settings, and sources without bands.
@@ -63,7 +70,7 @@ def prepare_bands(
     of_meshes = find_sources([Path(mesh) for mesh in meshes], folder) if meshes else []
 
     def make(file: Callable[[str], Path]) -> PreparedBands:
-        prepared = _plan(folder, found, of_meshes, settings)
+        prepared = _plan(folder, found, of_meshes, settings, progress)
         for part, of_part in prepared.parts.items():
             write_bands(file(part_name(part, prepared.form)), prepared.form, prepared.shape, of_part)
         write_documents(file(""), prepared, [*found, *of_meshes], settings, paths)
@@ -74,13 +81,13 @@ def prepare_bands(
 
 
 def _plan(
-    folder: Path, sources: Sequence[Source], of_meshes: Sequence[Source], settings: BandsSettings
+    folder: Path, sources: Sequence[Source], of_meshes: Sequence[Source], settings: BandsSettings, progress: bool
 ) -> PreparedBands:
     """Read everything, and put it into the parts."""
     usable: list[LearnedBands] = []
     rejected: list[Rejected] = []
     num_rows = 0
-    for one in _read(sources):
+    for one in _shown(_read(sources), "reading paths", progress):
         if isinstance(one, Rejected):
             rejected.append(one)
         else:
@@ -93,9 +100,14 @@ def _plan(
         raise NothingUsableError(rejected)
     parts, split, num_unused = split_into_parts(usable, num_rows, settings, rejected)
     held_out = [one for part, of_part in parts.items() if part != "train" for one in of_part]
-    parts["train"] += read_meshes(of_meshes, settings, held_out, rejected)
+    meshes = read_meshes(of_meshes, settings, held_out, rejected)
+    parts["train"] += _shown(meshes, "reading meshes", progress) if of_meshes else []
     form = settings.form or format_for(sum(map(len, parts.values())))
     return PreparedBands(folder, form, settings.shape, parts, split, rejected, num_unused)
+
+
+def _shown(items: Iterable[_Item], what: str, progress: bool) -> Iterable[_Item]:
+    return tqdm(items, desc=what, unit=" structures", delay=2, disable=None if progress else True)
 
 
 def _read(sources: Sequence[Source]) -> Iterator[BandStructure | Rejected]:
