@@ -31,13 +31,8 @@ VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "Bandformer, defaults": ({}, {}),
     "Bandformer, k of the paper": ({**REGULARISED, "k_encoding": "paper"}, {}),
     "Bandformer, Fourier": ({**REGULARISED, "bands_as": "fourier", "num_fourier": 16}, {}),
-    "Bandformer, energies": ({**REGULARISED, "bands_as": "energies"}, {}),
     "PET encoder": (PET, ROTATED),
     "PET encoder, trained before": (PET, {**ROTATED, "encoder_from": "electrain-small"}),
-    "PET encoder, trained before, energies": (
-        {**PET, "bands_as": "energies"},
-        {**ROTATED, "encoder_from": "electrain-small"},
-    ),
 }
 
 

@@ -81,10 +81,8 @@ class ModelHypers(SpectralModelHypers):
     num_hoppings: Annotated[int, Ge(0)] = 8
     """Of ``lattice``: number of learned functions of distance, the Bloch sums of which tell how neighbors of a crystal
     see a k-point."""
-    bands_as: Literal["points", "fourier", "energies"] = "points"
-    """Predict centers of bands from the crystal, and beside them dispersions at each k-point, or their Fourier
-    coefficients along the path. With ``energies``, what is added to the centers may have a mean, so that it matters for
-    the centers on which k-points they are: on those of meshes and of paths, they differ by 0.2 eV."""
+    bands_as: Literal["points", "fourier"] = "points"
+    """Predict dispersions at each k-point, or their Fourier coefficients along the path, with the same result in eV."""
     num_fourier: Annotated[Count, AfterValidator(resolved_by_path)] = 32
     """Of ``fourier``: number of the lowest coefficients, without the constant; at most half of ``num_k_points``."""
 

@@ -54,29 +54,24 @@ class DecoderLayer(nn.Module):
 
 
 class PointsOutput(nn.Module):
-    r"""Dispersions at each k-point, :math:`d_{nk} = \phi(z_k + W g)_n`, with or without their mean over k.
+    r"""Dispersions at each k-point, :math:`d_{nk} = \phi(z_k + W g)_n`, without their mean over k.
 
     :param width: number of features of a k-point z, and of the crystal g.
     :param num_bands: number of bands.
     :param dropout: share of the hidden features that is left out in training.
-    :param without_mean: whether the mean is subtracted, so that the centers are those of the crystal, whatever the
-        k-points are; otherwise they depend on the k-points, as those of bands do.
     """
 
     LOW_RANK_LAYERS = ("of_crystal",)
 
-    def __init__(self, width: int, num_bands: int, dropout: float, *, without_mean: bool) -> None:
+    def __init__(self, width: int, num_bands: int, dropout: float) -> None:
         super().__init__()
-        self.without_mean = without_mean
         self.of_crystal = Linear(width, width)
         self.network = Perceptron(width, width, num_bands, dropout=dropout)
 
     def forward(self, k_points: torch.Tensor, crystals: torch.Tensor) -> torch.Tensor:
         """(rows, num_k, width) and (rows, width) -> (rows, num_bands, num_k)."""
         energies = self.network(k_points + self.of_crystal(crystals).unsqueeze(1)).transpose(1, 2)
-        if self.without_mean:
-            energies = energies - energies.mean(dim=2, keepdim=True)
-        return energies  # type: ignore[no-any-return]
+        return energies - energies.mean(dim=2, keepdim=True)  # type: ignore[no-any-return]
 
 
 class FourierOutput(nn.Module):

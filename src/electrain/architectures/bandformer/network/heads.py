@@ -98,7 +98,7 @@ class BandsHead(nn.Module):
         if bands.bands_as == "fourier":
             self.output: nn.Module = FourierOutput(width, bands.num_bands, dropout, bands.num_fourier)
         else:
-            self.output = PointsOutput(width, bands.num_bands, dropout, without_mean=bands.bands_as == "points")
+            self.output = PointsOutput(width, bands.num_bands, dropout)
 
     @torch.jit.unused
     def start_from_mean(self, mean: torch.Tensor) -> None:
