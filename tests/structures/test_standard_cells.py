@@ -34,6 +34,17 @@ def test_a_standardised_cell_stays_as_it_is():
         assert again.changes == ""
 
 
+@pytest.mark.parametrize("name", ["Fe", "Cu", "Si"])
+def test_strained_crystals_stay_strained(name):
+    """By 1.5 % along an axis: the bands of the tetragonal crystal, not those of a cubic one."""
+    atoms = bulk(name)
+    atoms.set_cell(atoms.cell[:] @ np.diag([1.0, 1.0, 1.015]), scale_atoms=True)
+    found = standard_cell(atoms).atoms
+    assert found.get_volume() == pytest.approx(atoms.get_volume(), rel=1e-6)
+    distances = [make_supercell(one, 3 * np.eye(3)).get_all_distances(mic=True)[0] for one in (atoms, found)]
+    np.testing.assert_allclose(*[np.sort(one) for one in distances], atol=1e-4)
+
+
 def test_what_was_changed_is_told():
     standard = standard_cell(bulk("Si")).atoms
     assert standard_cell(bulk("Si", cubic=True)).changes == "the given cell of 8 atoms holds 4 primitive cells of 2"

@@ -12,7 +12,13 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import KDTree
 
-from electrain.structures.standard_cells import quiet, standard_cell, to_structure
+from electrain.structures.standard_cells import (
+    ANGLE_TOLERANCE,
+    SYMMETRY_TOLERANCE,
+    quiet,
+    standard_cell,
+    to_structure,
+)
 
 from .band_structure import path_lengths
 from .symmetry_lines import SymmetryLines, equivalent, symmetry_lines
@@ -158,7 +164,7 @@ def _setyawan_curtarolo(atoms: Atoms) -> dict[str, NDArray[np.float64]]:
 
     structure = to_structure(atoms)
     with quiet():
-        path = KPathSetyawanCurtarolo(structure)
+        path = KPathSetyawanCurtarolo(structure, SYMMETRY_TOLERANCE, ANGLE_TOLERANCE)
     # The names refer to other lattice vectors than those of the International Tables if a crystal is monoclinic.
     vectors = np.eye(3)
     if not np.allclose(path.prim.lattice.matrix, atoms.cell[:], atol=1e-3):

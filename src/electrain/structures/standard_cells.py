@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pymatgen.core import Structure
 
 SYMMETRY_TOLERANCE = 0.01  # A, pymatgen's default
+# spglib's own, which follows from the one in A; pymatgen's 5 degrees make strained crystals cubic
+ANGLE_TOLERANCE = -1.0
 _LENGTH_TOLERANCE = 1e-3  # A, below which two cells count as the same
 _POSITION_TOLERANCE = 1e-6  # fractional, for the order of atoms
 _INTENSITY_TOLERANCE = 1e-6  # of that of all atoms in phase
@@ -53,7 +55,8 @@ def standard_cell(atoms: Atoms) -> StandardCell:
                 "standardised cells and k-paths need pymatgen: pip install electrain[pymatgen]"
             ) from error
         try:
-            found = SpacegroupAnalyzer(to_structure(atoms), SYMMETRY_TOLERANCE).get_primitive_standard_structure()
+            analyzer = SpacegroupAnalyzer(to_structure(atoms), SYMMETRY_TOLERANCE, ANGLE_TOLERANCE)
+            found = analyzer.get_primitive_standard_structure()
         except Exception as error:  # spglib and pymatgen have a dozen kinds for a failed search
             raise ValueError(
                 f"no symmetry was found for {atoms.get_chemical_formula()}, not even translations, with a tolerance of "
