@@ -1,5 +1,5 @@
 # Continues the embedded model with all data in this repository: bash embedded/electrain-small/continue.sh FOLDER
-# From parts 1 to 13, half an hour on one idle core.
+# From parts 1 to 13, half an hour on one core.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 here=$root/embedded/electrain-small
