@@ -615,7 +615,8 @@ def test_sums_and_means(architecture):
     alone = [predict(model, [atoms], PHONON_TARGETS) for atoms in frames]
     together = predict(model, frames, PHONON_TARGETS)
     assert_equal(together, {name: torch.cat([one[name] for one in alone]) for name in PHONON_TARGETS})
-    assert all(values.shape == (3, AXIS.size) and values.std(dim=0).min() > 1e-4 for values in together.values())
+    # in some channels, heads that cannot be negative may predict nothing for all of them
+    assert all(values.shape == (3, AXIS.size) and values.std(dim=0).mean() > 1e-4 for values in together.values())
     large = predict(model, [make_supercell(frames[0], 2 * np.eye(3))], PHONON_TARGETS)
     assert_equal(large, {PHONON_DOS: 8 * alone[0][PHONON_DOS], PHONON_DOS_NORMALIZED: alone[0][PHONON_DOS_NORMALIZED]})
     local = predict(model, [frames[1]], [PHONON_DOS], "atom")[PHONON_DOS]

@@ -341,7 +341,7 @@ def test_checkpoints_of_version_1(test_folder):
         checkpoint = torch.load(file, weights_only=False)
     assert "zbl" not in checkpoint["model_data"]["model_hypers"]
     checkpoint = Trainer.upgrade_checkpoint(PETMAD.upgrade_checkpoint(checkpoint))
-    assert (checkpoint["model_ckpt_version"], checkpoint["trainer_ckpt_version"]) == (6, 4)
+    assert (checkpoint["model_ckpt_version"], checkpoint["trainer_ckpt_version"]) == (7, 4)
     assert checkpoint["model_data"]["low_rank"] is None
     assert checkpoint["model_data"]["model_hypers"]["zbl"] is False
     assert checkpoint["train_hypers"]["learning_rate_schedule"] == "step_halving"
