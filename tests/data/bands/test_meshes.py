@@ -1,6 +1,7 @@
 """Bands on meshes: what is drawn of them is what was computed, and none of a held-out compound is learned."""
 
 import json
+import sys
 
 import ase.io
 import numpy as np
@@ -35,14 +36,19 @@ def free_electrons(atoms, k_points, num_bands=10):
     return np.sort(150.4 * lengths**2, axis=1)[:, :num_bands]  # eV, lengths in 1/A without 2 pi
 
 
+def fermi_level(levels):
+    """Of three electrons, with two in each state."""
+    half = int(1.5 * len(levels))
+    return np.sort(levels.ravel())[half - 1 : half + 1].mean()
+
+
 def mesh(atoms=None, size=3, energies=None, **info):
     atoms = (bulk("Al") if atoms is None else atoms).copy()
     k_points = grid(size)
     levels = free_electrons(atoms, k_points) if energies is None else energies
     number = len(k_points)
-    filled = np.sort(levels.ravel())[int(1.5 * number) - 1 : int(1.5 * number) + 1].mean()
     fields = {
-        "eigenvalues": levels - filled,
+        "eigenvalues": levels - fermi_level(levels),
         "k_points": k_points,
         "kweights": np.full(number, 2 / number),
         "n_electrons": 3.0,
@@ -77,16 +83,28 @@ def test_energies_are_those_at_the_k_points(prepare, size):
     assert learned.is_standard and learned.atoms.info["id"] == "al" and learned.gap == 0.0
     k_points, energies = learned.targets.k_points, learned.targets.energies
     assert k_points.shape == (NUM_K, 3) and np.abs(k_points).max() <= 0.5
-    full = free_electrons(sheared, grid(size))
-    first = int((full.min(axis=0) <= full.ravel()[0] - learned.bands.energies[0, 0, 0]).sum()) - 3
-    expected = free_electrons(learned.atoms, k_points).T
-    known = np.isfinite(energies).all(axis=1)
-    zero = expected[max(first, 0)] - energies[known][0]
-    np.testing.assert_allclose(zero, zero[0], atol=1e-4)
-    np.testing.assert_allclose(energies[known] + zero[0], expected[max(first, 0) :][: known.sum()], atol=1e-4)
-    # points are turned: those of the file are in a corner of the mesh only if no operation is applied
-    lengths = np.linalg.norm(k_points @ learned.atoms.cell.reciprocal()[:], axis=1)
-    assert len(np.unique(np.round(k_points, 6), axis=0)) > len(np.unique(np.round(lengths, 6)))
+    everywhere = free_electrons(sheared, grid(size))
+    level = fermi_level(everywhere)
+    first = int((everywhere.min(axis=0) <= level).sum()) - 3
+    missing = max(-first, 0)  # below the lowest band
+    assert np.isnan(energies[:missing]).all()
+    expected = free_electrons(learned.atoms, k_points).T[max(first, 0) : first + 6] - level
+    np.testing.assert_allclose(energies[missing:], expected, atol=1e-4)
+
+
+def test_points_are_replaced_by_equivalent_ones(prepare):
+    """Of Γ, one of four L and one of three X, all eight are learned."""
+    atoms = bulk("Al")
+    k_points, number = np.array([[0, 0, 0], [0.5, 0, 0], [0.5, 0.5, 0]]), np.array([1, 4, 3])
+    levels = free_electrons(atoms, k_points)
+    level = fermi_level(np.repeat(levels, number, axis=0))
+    frame = mesh(atoms, eigenvalues=levels - level, k_points=k_points, kweights=number / 4)
+    (learned,) = [one for one in prepare([frame], num_k_points=96).parts["train"] if one.is_mesh]
+    found = learned.targets.k_points
+    assert len(np.unique(np.round(found - np.floor(found), 6) % 1.0, axis=0)) == 8
+    first = int((levels.min(axis=0) <= level).sum()) - 3
+    expected = free_electrons(learned.atoms, found).T[max(first, 0) : first + 6] - level
+    np.testing.assert_allclose(learned.targets.energies[max(-first, 0) :], expected, atol=1e-4)
 
 
 def test_every_point_once_before_any_a_second_time(prepare):
@@ -132,10 +150,16 @@ def test_what_is_left_out(prepare):
     assert len(prepared.rejected) == 6
 
 
-def test_kinds_that_are_not_trained_on(prepare):
-    chosen = "species=1,3"
-    with pytest.raises(ValueError, match="expected structures both of the kinds"):
-        prepare([mesh()], split=chosen)  # there is nothing else among the paths
+def test_kinds_that_are_not_trained_on(prepare, monkeypatch):
+    """A training set of elements has no meshes of alloys."""
+    alloy = bulk("AlSi", "rocksalt", a=4.6)
+    kinds = {"Si": bulk("Si"), "C": bulk("C"), "SiC": bulk("SiC", "zincblende", a=4.36)}
+    monkeypatch.setattr(
+        sys.modules[__name__], "paths", lambda: [as_frame(made_up_bands(one), id=name) for name, one in kinds.items()]
+    )
+    prepared = prepare([mesh(), mesh(alloy, id="alloy")], split="species=1")
+    assert [one.atoms.info["id"] for one in prepared.parts["train"] if one.is_mesh] == ["al"]
+    assert "kinds that --split species=1 trains on" in prepared.rejected[-1].reason
 
 
 def test_evaluations_do_not_see_them(prepare):
