@@ -13,33 +13,30 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from electrain.bands import bands_of_window
 from electrain.calculators import BandModel
 from electrain.data.bands.reading import BandsPart
-from electrain.evaluation.bands.labels import with_labels
+from electrain.evaluation.bands.errors import ComparedBands, compare, gaps_of
+from electrain.evaluation.bands.figures import draw_example
 from electrain.evaluation.bands.models import paths_of
-from electrain.plots.bands import draw_bands
+from electrain.evaluation.distribution_figures import at_percentiles
 from electrain.plots.fixed_spectra import readable_formula
 
 PERCENTILES = (25, 50)
 
 
-def errors_of(model: BandModel, part: BandsPart) -> tuple[list[np.ndarray], np.ndarray]:
-    """Predicted energies, (num_bands, num_k_points) each, and the mean absolute error of each crystal."""
-    predicted = [bands.energies[0].T for bands in model.along(paths_of(part))]
-    return predicted, np.array([np.nanmean(np.abs(p - t)) for p, t in zip(predicted, part.energies, strict=True)])
+def predict(model: BandModel, part: BandsPart) -> ComparedBands:
+    """Predict the bands of all crystals, and compare them."""
+    predicted = np.stack([bands.energies[0].T for bands in model.along(paths_of(part))])
+    return compare(part, gaps_of(part, part.energies), predicted, [""] * len(part))
 
 
 def widest_gap(part: BandsPart, formula: str) -> int:
     """Index of the crystal with a formula that has the widest gap."""
-    gaps = {}
-    for index, atoms in enumerate(part.structures):
-        if atoms.get_chemical_formula(mode="metal", empirical=True) == formula:
-            middle = part.shape.num_bands // 2
-            gaps[index] = part.energies[index, middle].min() - part.energies[index, middle - 1].max()
-    if not gaps:
+    formulas = [atoms.get_chemical_formula(mode="metal", empirical=True) for atoms in part.structures]
+    if formula not in formulas:
         raise SystemExit(f"expected {formula} in the training set of {part.folder}, which does not have it")
-    return max(gaps, key=gaps.__getitem__)
+    gaps = np.where(np.array(formulas) == formula, gaps_of(part, part.energies), -1.0)
+    return int(np.nanargmax(gaps))
 
 
 def main() -> None:
@@ -55,19 +52,16 @@ def main() -> None:
     panels = iter(figure.subplots(2, len(PERCENTILES)).ravel())
     for name in ("train", "test"):
         part = BandsPart(args.dataset, name)
-        predicted, errors = errors_of(model, part)
+        compared = predict(model, part)
+        errors = compared.errors["energy"]
         if name == "train":
             chosen, where = [widest_gap(part, formula) for formula in args.known], "in the training set"
         else:
-            order = np.argsort(errors)
-            chosen, where = [order[percent * (len(order) - 1) // 100] for percent in PERCENTILES], "held out"
+            chosen, where = list(at_percentiles(errors, PERCENTILES)), "held out"
         for index in chosen:
-            atoms, panel = part.structures[index], next(panels)
-            true = bands_of_window(atoms, part.k_points[index], part.energies[index])
-            found = bands_of_window(atoms, part.k_points[index], predicted[index])
-            title = f"{readable_formula(atoms.get_chemical_formula(mode='metal', empirical=True))}, {where}: "
-            draw_bands(panel, with_labels(found), reference=true, zero=0.0, title=f"{title}{errors[index]:.2f} eV")
-            panel.set_ylabel(r"$E - E_\mathrm{F}$ (eV)" if true.edges() is None else r"$E - E_\mathrm{mid\,gap}$ (eV)")
+            formula = part.structures[index].get_chemical_formula(mode="metal", empirical=True)
+            title = f"{readable_formula(formula)}, {where}: MAE {errors[index]:.2f} eV"
+            draw_example(next(panels), part, index, compared.predicted[index], title)
     figure.savefig(args.output, dpi=120)
 
 

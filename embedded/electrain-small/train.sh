@@ -1,8 +1,10 @@
 # The embedded model electrain-small, from the data in this repository: bash embedded/electrain-small/train.sh FOLDER
 # From parts 1 to 11, three hours on one idle core (the extra `pretrain` is needed). GPUs are used where there are any, but give other numbers.
+# With `train.sh FOLDER continue`, the embedded model is trained further: with parts 1 to 13, half an hour on one core.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 here=$root/embedded/electrain-small
+how=${2:-from-scratch}
 mkdir -p "$1"
 cd "$1"
 
@@ -11,13 +13,19 @@ python "$root/datasets/assemble.py" structures.xyz "$root"/datasets/mad_like_par
 # the range of energies of all parts so far, so that the axis stays the same when data are added
 electrain prepare structures.xyz -o data --split given --grid -81.85 34.7
 
-python "$root/pretraining/draw.py" drawn.xyz --count 100000
-python "$root/pretraining/label.py" drawn.xyz data/options.yaml pretrained
-(cd pretrained && mtt train options.yaml -r seed=0 -o model.pt)
+if [ "$how" = continue ]; then
+    start=electrain-small epochs=16 learning_rate=5e-4
+else
+    python "$root/pretraining/draw.py" drawn.xyz --count 100000
+    python "$root/pretraining/label.py" drawn.xyz data/options.yaml pretrained
+    (cd pretrained && mtt train options.yaml -r seed=0 -o model.pt)
+    start=../pretrained/model.ckpt epochs=30 learning_rate=1e-3
+fi
 
 cd data
-mtt train options.yaml -r seed=0 -r architecture.training.num_epochs=30 \
-    -r architecture.training.finetune.read_from=../pretrained/model.ckpt -o model.pt
+mtt train options.yaml -r seed=0 -r architecture.training.num_epochs=$epochs \
+    -r architecture.training.learning_rate=$learning_rate \
+    -r architecture.training.finetune.read_from=$start -o model.pt
 python "$here/uncertainties.py" options.yaml options-llpr.yaml
 mtt train options-llpr.yaml -r seed=0 -o model-llpr.pt
 python "$here/pack.py" model.ckpt model-llpr.pt "$root/src/electrain/pretrained/electrain-small"

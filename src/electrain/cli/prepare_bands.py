@@ -26,11 +26,9 @@ def prepare_and_show(sources: Sequence[Path], output: Path, **settings: Any) -> 
     half = num_bands // 2
     typer.echo(f"target          {half} bands up to the highest filled one and {half} above, in eV")
     typer.echo(f"path            {num_k_points} k-points")
-    if prepared.num_meshes:
-        typer.echo(
-            f"meshes          {prepared.num_meshes} of the training structures, "
-            f"with {num_k_points} of their k-points each"
-        )
+    if settings["meshes"]:
+        of_each = f", with {num_k_points} of their k-points each" if prepared.num_meshes else ""
+        typer.echo(f"meshes          {prepared.num_meshes or 'none'} of the training structures{of_each}")
     if prepared.num_other_cells:
         typer.echo(
             f"warning: the cells of {prepared.num_other_cells} of {len(prepared.everything)} structures are not the "

@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from electrain.files.replacing import WriteError, atomically, naming
 from electrain.structures.packed import DAMAGED, TooLargeError, is_packed, open_packed
@@ -18,6 +18,7 @@ _XYZ = (".xyz", ".extxyz")
 # Bytes kept of a file whose frames can no longer be told apart; enough to report what is wrong.
 _BROKEN_BYTES = 2**20
 _BLOCK = 2**20
+_Found = TypeVar("_Found")
 
 
 class Source(NamedTuple):
@@ -190,6 +191,22 @@ def _frame_offsets(path: Path) -> tuple[list[int], int, str | None]:
         return offsets, file.tell(), None
 
 
+def each_readable(found: Iterator[_Found], name: str) -> Iterator[_Found | Rejected]:
+    """Pass on what is read from a source; an error while it is read is returned as :class:`Rejected`.
+
+    :param found: what a reader finds, one by one.
+    :param name: name of the source.
+    :raises ImportError: if the package that parses the format is missing.
+    :raises WriteError: if there is no room for a temporary file.
+    """
+    try:
+        yield from found
+    except (ImportError, WriteError):  # not the file's fault: all others would be left out, too
+        raise
+    except Exception as error:  # one broken file in a million must not stop the others
+        yield Rejected(name, f"not readable ({type(error).__name__}: {error})")
+
+
 def read_piece(piece: Piece, name: str, folder: Path, *, dos_grid: DosGrid | None = None) -> Iterator[Frame]:
     """Read the calculations of a piece; at least one is returned.
 
@@ -212,14 +229,8 @@ def read_piece(piece: Piece, name: str, folder: Path, *, dos_grid: DosGrid | Non
                 copy.write(block)
                 left -= len(block)
     number = 0
-    try:
-        for frame in read_calculations(path, dos_grid=dos_grid):
-            yield frame
-            number += 1
-    except (ImportError, WriteError):  # not the file's fault: all others would be left out, too
-        raise
-    except Exception as error:  # one broken file in a million must not stop the others
-        yield Rejected(name, f"not readable ({type(error).__name__}: {error})")
+    for frame in each_readable(read_calculations(path, dos_grid=dos_grid), name):
+        yield frame
         number += 1
     if number == 0:
         yield Rejected(name, "expected at least one calculation, got none")

@@ -7,6 +7,12 @@ from typing import Any
 Upgrade = Callable[[dict[str, Any]], None]
 
 
+def weights_of(checkpoint: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the weights by name of the latest and the best model in a checkpoint, as far as there are any."""
+    states = [checkpoint[key] for key in ("model_state_dict", "best_model_state_dict")]
+    return [state for state in states if state is not None]
+
+
 def upgrade(checkpoint: dict[str, Any], kind: str, upgrades: Mapping[int, Upgrade], current: int) -> dict[str, Any]:
     """Upgrade a checkpoint to a version, step by step.
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from electrain.files.upgrades import Upgrade
+from electrain.files.upgrades import Upgrade, weights_of
 from electrain.nn.shifted_spectra import without_floor
 
 
@@ -58,9 +58,8 @@ def _model_5_to_6(checkpoint: dict[str, Any]) -> None:
 
 def _model_6_to_7(checkpoint: dict[str, Any]) -> None:
     """Add the floor of what is squared in heads of spectra, which had none."""
-    for key in ("model_state_dict", "best_model_state_dict"):
-        if checkpoint[key] is not None:
-            without_floor(checkpoint[key])
+    for weights in weights_of(checkpoint):
+        without_floor(weights)
 
 
 def _trainer_1_to_2(checkpoint: dict[str, Any]) -> None:

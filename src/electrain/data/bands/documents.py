@@ -54,8 +54,8 @@ training_set:
 {k_points_key}      type: scalar
       num_subtargets: {num_coordinates}
 """
-# measured with 341 crystals along paths and 1,410 on meshes, see benchmarks/results/bands.md
-_FEW = 3_000
+# They helped with 212 crystals; all trainings with more of them, up to 1,751, had them: benchmarks/results/bands.md
+_FEW = 2_000
 _FOR_FEW = """\
     # With few crystals, elements share what is learned from others like them, and less is learned by heart.
     element_properties: true
@@ -86,7 +86,7 @@ def write_documents(
         **first_entries(settings.command(paths), prepared.form),
         "bands": bands_to_manifest(prepared.shape),
         "units": {BANDS: "eV", K_POINTS: "fractional", "positions": "angstrom"},
-        "reference": "E = 0 is the middle of the gap along the path, or the Fermi level of a metal",
+        "reference": "E = 0 is the middle of the gap along the path, or on the mesh, or the Fermi level of a metal",
         "meshes": prepared.num_meshes,
         "cells": {name: sum(one.is_standard is kind for one in everything) for kind, name in _CELLS.items()},
         **tables,

@@ -8,7 +8,6 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from electrain.bands import BandStructure, band_window
-from electrain.files.replacing import WriteError
 from electrain.structures.crystal_systems import crystal_system
 from electrain.structures.lattice_maps import k_point_map
 from electrain.structures.standard_cells import laue_group, standard_cell
@@ -16,7 +15,8 @@ from electrain.structures.standard_cells import laue_group, standard_cell
 from ..calculation import Calculation, Rejected
 from ..kind_splits import CRYSTAL_SYSTEM, KindSplit
 from ..readers import read_calculations
-from ..sources import Source
+from ..sampled_spectrum import SampledSpectrum
+from ..sources import Source, each_readable
 from ..splits import identity_of
 from .settings import BandsSettings, LearnedBands
 from .targets import BandTargets
@@ -80,24 +80,17 @@ def learned_mesh(calculation: Calculation, settings: BandsSettings, number: int)
     rng = np.random.default_rng([settings.seed, number])
     drawn = _drawn(len(bands.k_points), settings.num_k_points, rng)
     targets = BandTargets(_turned(bands.k_points[drawn], laue_group(standard), rng), window[:, drawn], ())
-    edges = bands.edges()
-    gap = 0.0 if edges is None else edges[1] - edges[0]
-    return LearnedBands(bands, targets, number, gap, is_standard=True, is_mesh=True)
+    return LearnedBands(bands, targets, number, is_standard=True, is_mesh=True)
 
 
 def _read(sources: Sequence[Source]) -> Iterator[Calculation | Rejected]:
     for source in sources:
-        try:
-            for one in read_calculations(source.path):
-                named = one.source.replace(source.path, source.name)
-                if isinstance(one, Calculation | Rejected):
-                    yield replace(one, source=named)
-                else:
-                    yield Rejected(named, "expected eigenvalues at k-points, got a density of states")
-        except (ImportError, WriteError):  # not the file's fault: all others would be left out, too
-            raise
-        except Exception as error:  # one broken file must not stop the others
-            yield Rejected(source.name, f"not readable ({type(error).__name__}: {error})")
+        for one in each_readable(read_calculations(source.path), source.name):
+            name = one.source.replace(source.path, source.name)
+            if isinstance(one, SampledSpectrum):
+                yield Rejected(name, "expected eigenvalues at k-points, got a density of states")
+            else:
+                yield replace(one, source=name)
 
 
 def _check_is_for_training(atoms: Atoms, settings: BandsSettings, formulas: Set[str], parents: Set[str | None]) -> None:

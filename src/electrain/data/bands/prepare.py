@@ -8,13 +8,12 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from electrain.bands import BandStructure
-from electrain.files.replacing import WriteError
 
 from ..at_once.publishing import publish
 from ..at_once.splitting import read_split, split_into_parts
 from ..calculation import Rejected
 from ..prepare import NothingUsableError
-from ..sources import Source, find_sources
+from ..sources import Source, each_readable, find_sources
 from ..work_folder import FIGURE
 from ..writing import format_for, part_name
 from .cells import is_standard_cell
@@ -112,17 +111,10 @@ def _shown(items: Iterable[_Item], what: str, progress: bool) -> Iterable[_Item]
 
 def _read(sources: Sequence[Source]) -> Iterator[BandStructure | Rejected]:
     for source in sources:
-        try:
-            for one in read_bands(source.path):
-                yield replace(one, source=one.source.replace(source.path, source.name))
-        except (ImportError, WriteError):  # not the file's fault: all others would be left out, too
-            raise
-        except Exception as error:  # one broken file must not stop the others
-            yield Rejected(source.name, f"not readable ({type(error).__name__}: {error})")
+        for one in each_readable(read_bands(source.path), source.name):
+            yield replace(one, source=one.source.replace(source.path, source.name))
 
 
 def _learned(bands: BandStructure, row: int, settings: BandsSettings) -> LearnedBands:
     targets = band_targets(bands, settings.num_bands, settings.num_k_points)
-    edges = bands.edges()
-    gap = 0.0 if edges is None else edges[1] - edges[0]
-    return LearnedBands(bands, targets, row, gap, is_standard_cell(bands.atoms))
+    return LearnedBands(bands, targets, row, is_standard_cell(bands.atoms))

@@ -61,8 +61,7 @@ class LearnedBands:
 
     :param bands: as in its source; the structure's ``info`` may contain ``id``, ``subset`` and ``split``.
     :param targets: bands about the gap on the path.
-    :param row: number of the band structure among all of the sources, from 0.
-    :param gap: in eV, 0 for a metal.
+    :param row: number of the band structure among all of the sources, from 0; that of meshes is among meshes.
     :param is_standard: whether its cell is the standardised primitive one; ``None`` if unknown.
     :param is_mesh: whether the k-points are those of a mesh, see :func:`~electrain.data.bands.meshes.learned_mesh`.
     """
@@ -70,9 +69,14 @@ class LearnedBands:
     bands: BandStructure
     targets: BandTargets
     row: int
-    gap: float
     is_standard: bool | None
     is_mesh: bool = False
+
+    @property
+    def gap(self) -> float:
+        """In eV, 0 for a metal."""
+        edges = self.bands.edges()
+        return 0.0 if edges is None else edges[1] - edges[0]
 
     @property
     def atoms(self) -> Atoms:

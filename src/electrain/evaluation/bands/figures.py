@@ -155,7 +155,7 @@ def quintile_examples(part: BandsPart, models: Results, counted: NDArray[np.bool
         quintiles = ", ".join(_QUINTILES[number] for number in percentiles)
         formula = readable_formula(part.structures[index].get_chemical_formula(mode="metal", empirical=True))
         title = f"{quintiles}:  {formula}   MAE {errors[index]:.2g} eV"
-        _draw_example(panel, part, index, model.predicted[index], title)
+        draw_example(panel, part, index, model.predicted[index], title)
         legend = panel.get_legend()
         if legend is not None and panel is not panels[0]:
             legend.remove()
@@ -168,7 +168,15 @@ def quintile_examples(part: BandsPart, models: Results, counted: NDArray[np.bool
     return NamedFigure("examples", caption, figure)
 
 
-def _draw_example(panel: "Axes", part: BandsPart, index: int, predicted: NDArray[np.float64], title: str) -> None:
+def draw_example(panel: "Axes", part: BandsPart, index: int, predicted: NDArray[np.float64], title: str) -> None:
+    """Draw the predicted bands of a crystal on the true ones; nothing if one of both is not known.
+
+    :param panel: where to draw.
+    :param part: with the true bands.
+    :param index: of the crystal.
+    :param predicted: in eV, shape ``(num_bands, num_k_points)``.
+    :param title: of the panel.
+    """
     atoms, k_points = part.structures[index], part.k_points[index]
     true, found = (bands_of_window(atoms, k_points, energies) for energies in (part.energies[index], predicted))
     if true is not None and found is not None:
