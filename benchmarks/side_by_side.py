@@ -15,6 +15,7 @@ import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,9 @@ UNITS = {"energy": "meV/atom", "forces": "meV/A", "gap": "meV", "DOS": "eV^-1/2"
 def options(architecture: str, sets: dict[str, Any], epochs: int, seed: int) -> dict[str, Any]:
     """The options file of one training."""
     ours = architecture == "pet_mad"
-    loss: dict[str, Any] = {"energy": {"type": "mse", "weight": 0.1, "forces": {"type": "mse", "weight": 1.0}}}
+    loss: dict[str, Any] = {}
+    if "energy" in sets[PARTS[0]]["targets"]:
+        loss["energy"] = {"type": "mse", "weight": 0.1, "forces": {"type": "mse", "weight": 1.0}}
     training = {
         "num_epochs": epochs,
         "batch_size": 8,
@@ -104,57 +107,67 @@ def split(path: Path, folder: Path, seed: int, forces: str) -> dict[str, Any]:
     return sets
 
 
-def prepared(folder: Path) -> dict[str, Any]:
-    """The sets of a prepared folder, with energies and forces in addition to the electronic structure."""
+def prepared(folder: Path, *, energies: bool = True) -> dict[str, Any]:
+    """The sets of a prepared folder, with or without energies and forces in addition to the electronic structure."""
     written = yaml.safe_load((folder / "options.yaml").read_text())
     sets = {"energy_grid": written["architecture"]["model"]["energy_grid"]}
     for part in PARTS:
         sets[part] = written[part]
         sets[part]["systems"]["read_from"] = str((folder / sets[part]["systems"]["read_from"]).resolve())
-        sets[part]["targets"]["energy"] = {"quantity": "energy", "unit": "eV", "forces": True, "stress": False}
+        energy = {"quantity": "energy", "unit": "eV", "forces": True, "stress": False}
+        sets[part]["targets"] |= {"energy": energy} if energies else {}
     return sets
 
 
-def train(architecture: str, seed: int, arguments: argparse.Namespace) -> dict[str, float]:
+def compared(architecture: str, seed: int, arguments: argparse.Namespace) -> dict[str, float]:
     """Train and test one model, or read what an earlier run found."""
     folder = arguments.output / f"{architecture}-{seed}"
     found = folder / "errors.json"
     if found.exists():
         return json.loads(found.read_text())
-    folder.mkdir(parents=True, exist_ok=True)
     data = arguments.structures
     sets = prepared(data) if data.is_dir() else split(data, arguments.output, seed, arguments.forces)
-    (folder / "options.yaml").write_text(yaml.safe_dump(options(architecture, sets, arguments.epochs, seed)))
-    if not (folder / "model.ckpt").exists():
-        with (folder / "train.log").open("w") as log:
-            command = [sys.executable, "-m", "metatrain", "train", "options.yaml"]
-            subprocess.run(command, cwd=folder, check=True, stdout=log, stderr=subprocess.STDOUT)
-    errors = test(folder, sets)
+    train(folder, architecture, sets, arguments.epochs, seed)
+    errors = test(folder, sets, PARTS[1:])
     found.write_text(json.dumps(errors))
     return errors
 
 
-def test(folder: Path, sets: dict[str, Any]) -> dict[str, float]:
-    """Errors of the last epoch's model on the structures it was not trained on; NaN targets do not count."""
+def train(folder: Path, architecture: str, sets: dict[str, Any], epochs: int, seed: int) -> None:
+    """Train a model in a folder, unless it has been trained."""
+    if not (folder / "model.ckpt").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "options.yaml").write_text(yaml.safe_dump(options(architecture, sets, epochs, seed)))
+        with (folder / "train.log").open("w") as log:
+            command = [sys.executable, "-m", "metatrain", "train", "options.yaml"]
+            subprocess.run(command, cwd=folder, check=True, stdout=log, stderr=subprocess.STDOUT)
+
+
+def test(folder: Path, sets: dict[str, Any], parts: Sequence[str]) -> dict[str, float]:
+    """Errors of the last epoch's model on some parts of the data; NaN targets do not count."""
     # metatrain fills in the details of targets when it reads the options of a training
     expanded = next(folder.glob("outputs/*/*/options_restart.yaml"))
     written = OmegaConf.load(expanded)
-    datasets = [get_dataset(written[part][0]) for part in PARTS[1:]]
+    datasets = [get_dataset(written[part][0]) for part in parts]
     infos = datasets[0][1]
     checkpoint = torch.load(folder / "model.ckpt", map_location="cpu", weights_only=False)
     model = model_from_checkpoint(checkpoint, "restart").export()
     names = [name for name in ("energy", BAND_GAP, DENSITY_OF_STATES) if name in infos]
+    known = set(model.capabilities().atomic_types)
     differences: dict[str, list[torch.Tensor]] = {"energy": [], "forces": [], "gap": []}
     grid = sets.get("energy_grid")
     spectra = AlignedRMSE(grid["step"], torch.device("cpu")) if grid else None
     for sample in chain.from_iterable(dataset for dataset, _, _ in datasets):
+        if not set(sample["system"].types.tolist()) <= known:
+            continue  # as `electrain evaluate` does
         lists = model.requested_neighbor_lists()
         system = get_system_with_neighbor_lists(sample["system"], lists).to(torch.float32)
         predicted = evaluate_model(model, [system], {name: infos[name] for name in names}, is_training=False)
-        block, true = predicted["energy"].block(), sample["energy"].block()
-        differences["energy"].append((block.values.double() - true.values).ravel() / len(system))
-        gradients = [item.gradient("positions").values.double() for item in (block, true)]
-        differences["forces"].append((gradients[0] - gradients[1]).ravel())
+        if "energy" in names:
+            block, true = predicted["energy"].block(), sample["energy"].block()
+            differences["energy"].append((block.values.double() - true.values).ravel() / len(system))
+            gradients = [item.gradient("positions").values.double() for item in (block, true)]
+            differences["forces"].append((gradients[0] - gradients[1]).ravel())
         if BAND_GAP in names:
             gap = predicted[BAND_GAP].block().values.double() - sample[BAND_GAP].block().values
             differences["gap"].append(gap.ravel())
@@ -188,7 +201,7 @@ def main() -> None:
     results: dict[str, list[list[float]]] = {"metatrain.pet": [], "pet_mad": []}
     for seed in arguments.seeds:
         for name, architecture in (("metatrain.pet", "pet"), ("pet_mad", "pet_mad")):
-            errors = train(architecture, seed, arguments)
+            errors = compared(architecture, seed, arguments)
             if not any(results.values()):
                 print(f"{'':20}" + "".join(f"{key:>14}" for key in errors))
                 print(f"{'':20}" + "".join(f"{UNITS[key.split()[0]]:>14}" for key in errors))

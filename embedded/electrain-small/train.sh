@@ -29,4 +29,7 @@ mtt train options.yaml -r seed=0 -r architecture.training.num_epochs=$epochs \
 python "$here/uncertainties.py" options.yaml options-llpr.yaml
 mtt train options-llpr.yaml -r seed=0 -o model-llpr.pt
 python "$here/pack.py" model.ckpt model-llpr.pt "$root/src/electrain/pretrained/electrain-small"
-electrain evaluate . --part test -m model-llpr.pt -o ../test
+for part in test validation; do
+    electrain evaluate . --part $part -m model-llpr.pt -o ../$part
+done
+python "$here/card_numbers.py" model-llpr.pt ../test ../validation
