@@ -1,10 +1,18 @@
 # The embedded model electrain-small, from the data in this repository: bash embedded/electrain-small/train.sh FOLDER
-# From parts 1 to 11, three hours on one idle core (the extra `pretrain` is needed). GPUs are used where there are any, but give other numbers.
-# With `train.sh FOLDER continue`, the embedded model is trained further: with parts 1 to 13, half an hour on one core.
+# GPUs are used where there are any, but give other numbers. How it begins is the second argument:
+#   pretrained    (default) with the pre-trained network of this folder
+#   pretrain      with a new one, which takes another two hours of a core and needs the extra `pretrain`
+#   continue      with the embedded model itself, for half as many epochs
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 here=$root/embedded/electrain-small
-how=${2:-from-scratch}
+how=${2:-pretrained}
+case $how in
+    pretrained) start=$here/pretrained.ckpt epochs=30 learning_rate=1e-3 ;;
+    pretrain) start=../pretrained.ckpt epochs=30 learning_rate=1e-3 ;;
+    continue) start=electrain-small epochs=16 learning_rate=5e-4 ;;
+    *) echo "expected pretrained, pretrain or continue, got $how" >&2; exit 1 ;;
+esac
 mkdir -p "$1"
 cd "$1"
 
@@ -13,13 +21,11 @@ python "$root/datasets/assemble.py" structures.xyz "$root"/datasets/mad_like_par
 # the range of energies of all parts so far, so that the axis stays the same when data are added
 electrain prepare structures.xyz -o data --split given --grid -81.85 34.7
 
-if [ "$how" = continue ]; then
-    start=electrain-small epochs=16 learning_rate=5e-4
-else
+if [ "$how" = pretrain ]; then
     python "$root/pretraining/draw.py" drawn.xyz --count 100000
     python "$root/pretraining/label.py" drawn.xyz data/options.yaml pretrained
     (cd pretrained && mtt train options.yaml -r seed=0 -o model.pt)
-    start=../pretrained/model.ckpt epochs=30 learning_rate=1e-3
+    python "$here/store.py" pretrained/model.ckpt pretrained.ckpt
 fi
 
 cd data

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.build import bulk
 from ase.md.verlet import VelocityVerlet
 from metatomic_ase import MetatomicCalculator
@@ -74,6 +75,13 @@ def test_unknown_elements(model_file):
     atoms = bulk("Fe")
     atoms.calc = ElectronicStructureCalculator(model_file, device="cpu")
     with pytest.raises(ValueError, match="the model does not know Fe; it knows the elements H C O Al Si"):
+        atoms.get_potential_energy()
+
+
+def test_atoms_on_top_of_each_other(model_file):
+    atoms = Atoms("Si2", [[0, 0, 0], [0, 0, 0.001]])
+    atoms.calc = ElectronicStructureCalculator(model_file, device="cpu")
+    with pytest.raises(ValueError, match=r"atoms 0 \(Si\) and 1 \(Si\) are 0.001 A apart, expected at least 0.4 A"):
         atoms.get_potential_energy()
 
 

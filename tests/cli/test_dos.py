@@ -188,7 +188,7 @@ def test_a_window_outside_of_the_axis_costs_the_figure_only(run, tmp_path):
     result = run("silicon.xyz", "-o", "out.csv", "--plot", "out.png", "--window", "500", "600")
     assert result.exit_code == 1
     assert "wrote out.csv" in result.output
-    assert "out.png was not written: expected a window inside the energies" in result.output
+    assert "out.png was not written: expected a window from a lower to a higher energy" in result.output
     assert (tmp_path / "out.csv").exists()
     assert not (tmp_path / "out.png").exists()
 

@@ -162,7 +162,7 @@ def test_options_that_make_no_sense(run, file, level_file, tmp_path):
             "predicts no spectrum on a fixed axis, such as mtt::phonon_dos",
         ),
         (2, ["-T", "-5,300"], [file], r"expected temperatures of 0 K, or at least 0\.001 K, got -5"),
-        (2, ["-T", "hot"], [file], "expected temperatures such as 300:2000:100 or 300,600,900 in K, got 'hot'"),
+        (2, ["-T", "hot"], [file], "or 300,600,900 in K, got 'hot'"),
         (2, ["-T", "0:9999:1"], [file], "expected at most 2,000 temperatures, got 0:9999:1: choose a larger step"),
         (2, ["-o", "out.txt"], [file], r"expected an output file that ends with \.json or \.csv, got out\.txt"),
     ):

@@ -110,7 +110,7 @@ def test_options_that_make_no_sense(run, file, level_file, tmp_path):
         (
             ["-p", "a.png", "--window", "2000", "3000"],
             [file],
-            "expected a window inside the axis, 0 to 1000 cm^-1",
+            "expected a window from a lower to a higher value, both inside 0 to 1000 cm^-1",
         ),
         ([], [file, level_file], f"only models of mtt::dos are averaged, but {file} is to predict mtt::phonon_dos"),
     ):

@@ -87,13 +87,18 @@ def test_csv_and_one_frame(run, frames, tmp_path):
     assert "note: 3 blocks are too few to tell whether frames are correlated" in few.output
 
 
+EXPECTED = (
+    "expected temperatures such as 300:2000:100 (from the first up to the last, in steps) or 300,600,900 in K, got"
+)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("300:2000", "expected temperatures such as 300:2000:100 or 300,600,900 in K, got '300:2000'"),
+        ("300:2000", f"{EXPECTED} '300:2000'"),
         ("2000:300:100", "expected temperatures such as"),
         ("300:2000:0", "expected temperatures such as"),
-        ("hot", "expected temperatures such as 300:2000:100 or 300,600,900 in K, got 'hot'"),
+        ("hot", f"{EXPECTED} 'hot'"),
         ("0", "expected temperatures of at least 0.5 K, got 0"),
         ("300,nan", "expected temperatures of at least 0.5 K, got nan"),
         ("1:1e9:1", "expected at most 2,000 temperatures, got 1:1e9:1: choose a larger step"),

@@ -241,6 +241,15 @@ def test_structures(write_csv, prepare, layout):
             np.testing.assert_array_equal(same.positions, atoms.positions)
 
 
+def test_more_cells_than_columns(write_csv, prepare):
+    path = write_csv()
+    lines = path.read_text().splitlines()
+    lines[2] += ",1,2"
+    path.write_text("\n".join(lines))
+    with pytest.raises(ValueError, match=r"expected 4 cells as in the header, got 6 in row 1; cells with commas need"):
+        prepare(path)
+
+
 @pytest.mark.parametrize("orient", ["rows", "columns", "pandas"])
 def test_json_tables(tmp_path, prepare, orient):
     rows = [

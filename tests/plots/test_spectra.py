@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from electrain.plots.spectra import plot_comparison, plot_density_of_states, plot_several
 from electrain.plots.style import check_figure_path
+from electrain.results.uncertainty import Uncertainty
 
 
 @pytest.fixture(autouse=True)
@@ -43,8 +44,10 @@ def test_given_axes_window_and_title():
 
 
 def test_window_outside_of_the_energies():
-    with pytest.raises(ValueError, match=r"window inside the energies -20\.01 to 19\.94 eV, got 30 to 40 eV"):
+    with pytest.raises(ValueError, match=r"from a lower to a higher energy, both inside -20\.01 to 19\.94 eV, got 30 "):
         make_result(bulk("Si")).plot(window=(30, 40))
+    with pytest.raises(ValueError, match="from a lower to a higher energy"):
+        make_result(bulk("Si")).plot(window=(5, -5))
 
 
 def test_height_is_that_of_the_window():
@@ -56,6 +59,20 @@ def test_height_is_that_of_the_window():
 def test_elements_are_drawn():
     ax = make_result(molecule("H2O"), per_atom=True).plot()
     assert legend_of(ax) == ["occupied", "total", "O", "H"]
+
+
+def test_elements_have_other_colors_than_the_line():
+    ax = make_result(molecule("H2O"), per_atom=True).plot(color="C1", label="water")
+    assert [line.get_color() for line in ax.lines[:3]] == ["C1", "C2", "C3"]
+    assert legend_of(ax) == ["occupied", "water", "O", "H"]
+
+
+def test_results_on_top_of_each_other():
+    spread = Uncertainty(np.full(len(make_result(bulk("Si")).energies), 0.1), None, None)
+    silicon, water = (replace(make_result(atoms), uncertainty=spread) for atoms in (bulk("Si"), molecule("H2O")))
+    ax = silicon.plot(label="first")
+    water.plot(ax, color="C1")
+    assert legend_of(ax) == ["occupied", "uncertainty ($1\\,\\sigma$)", "first", "H$_2$O"]
 
 
 def test_total_and_its_only_element_are_both_visible():

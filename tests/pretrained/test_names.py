@@ -40,7 +40,7 @@ def test_every_published_model_has_a_card():
 def test_facts(small):
     facts = facts_of(known_models()["electrain-small"])
     assert facts.predicts == ["density of states", "band gap", "Fermi level", "energy"]
-    assert (facts.num_elements, facts.has_uncertainties, facts.path) == (5, False, small / "model.pt")
+    assert (facts.num_elements, facts.uncertain, facts.path) == (5, [], small / "model.pt")
     facts = facts_of(known_models()["pet-mad-dos"])
     assert (facts.predicts, facts.num_elements, facts.path) == (
         ["density of states", "band gap", "Fermi level"],
@@ -51,7 +51,7 @@ def test_facts(small):
 
 def test_uncertainties_are_a_fact(small, uncertain_file):
     (small / "model.pt").write_bytes(uncertain_file.read_bytes())
-    assert facts_of(known_models()["electrain-small"]).has_uncertainties
+    assert facts_of(known_models()["electrain-small"]).uncertain == ["density of states", "band gap", "Fermi level"]
 
 
 def test_a_file_of_the_same_name(small, tmp_path, monkeypatch, dos_only_file):

@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from ase.build import bulk
 from metatensor.torch import Labels, TensorBlock, TensorMap
 from metatrain.utils.data import CollateFn, Dataset, DatasetInfo, DiskDataset, unpack_batch
 from metatrain.utils.evaluate_model import evaluate_model
@@ -307,6 +308,15 @@ def test_a_baseline_that_no_structure_can_give(tmp_path):
     expected = r"target 'energy' has no value \(NaN\) in any training structure.*`atomic_baseline: \{energy: 0.0\}`"
     with pytest.raises(ValueError, match=expected):
         train(new_trainer(num_epochs=1), model, make_dataset(("energy",), FRAMES, rows=rows), tmp_path)
+
+
+@pytest.mark.parametrize("count", [2, 6])
+def test_energies_that_the_baseline_fits_exactly(tmp_path, count, caplog):
+    """Two structures of silicon and carbon have as many energies as elements, six of them have more."""
+    frames = [bulk(symbol, "diamond", length) for length in (3.6, 4.2, 5.4) for symbol in ("Si", "C")][:count]
+    model = make_model(("energy",), torch.float32)
+    train(new_trainer(num_epochs=1), model, make_dataset(("energy",), frames), tmp_path)
+    assert ("fits 'energy' of all training structures exactly" in caplog.text) == (count == 2)
 
 
 def test_gaps_from_atoms_are_scaled(tmp_path):

@@ -14,8 +14,9 @@ from electrain.files.models import ModelFileError, check_outputs
 from electrain.interface.quantities import DIRECT_FORCE, DIRECT_FORCE_DEPRECATED, DIRECT_STRESS, base_quantity
 from electrain.nn.precision import MatmulPrecision
 from electrain.results.electronic_structure import ElectronicStructure
-from electrain.structures.checks import check_known_elements, formula_of
+from electrain.structures.checks import check_known_elements, check_structure, formula_of
 
+from .exported_model import reason_of
 from .opening import open_model
 from .predictor import ElectronicStructureModel
 from .unread_inputs import UnreadInputs
@@ -83,10 +84,10 @@ class ElectronicStructureCalculator(MetatomicCalculator):
         Direct forces without the stress are computed here, because ``MetatomicCalculator`` differentiates the energy
         for the stress of every periodic structure, which takes the time that direct forces should save.
 
-        :raises ValueError: for elements that the model does not know, or for the stress of a structure that is not
-            periodic in three directions.
+        :raises ValueError: for elements that the model does not know, for structures that it refuses, or for the
+            stress of a structure that is not periodic in three directions.
         """
-        # Nothing else is checked, because this runs at every step of a trajectory.
+        # Nothing else is checked beforehand, because this runs at every step of a trajectory.
         check_known_elements(atoms, self._atomic_numbers)
         self._unread_inputs.check(atoms)
         if "stress" in properties and not atoms.pbc.all():
@@ -94,12 +95,16 @@ class ElectronicStructureCalculator(MetatomicCalculator):
                 f"the stress of {formula_of(atoms)} was requested, but it is not periodic in all three directions "
                 f"(pbc {atoms.pbc.tolist()}) and has no volume"
             )
-        with self._precision.in_use():
-            if self._direct_outputs and set(properties) <= {"energy", "forces"}:
-                Calculator.calculate(self, atoms, properties, system_changes)
-                self._calculate_direct_forces(atoms)
-            else:
-                super().calculate(atoms, properties, system_changes)
+        try:
+            with self._precision.in_use():
+                if self._direct_outputs and set(properties) <= {"energy", "forces"}:
+                    Calculator.calculate(self, atoms, properties, system_changes)
+                    self._calculate_direct_forces(atoms)
+                else:
+                    super().calculate(atoms, properties, system_changes)
+        except torch.jit.Error as error:
+            check_structure(atoms)  # its message says more
+            raise ValueError(reason_of(error)) from None
 
     def _calculate_direct_forces(self, atoms: Atoms) -> None:
         energy, force = self._direct_outputs["energy"], self._direct_outputs[DIRECT_FORCE]

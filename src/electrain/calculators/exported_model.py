@@ -100,9 +100,7 @@ class ExportedModel:
             try:
                 predicted = self._model(systems, options, check_consistency=False)
             except torch.jit.Error as error:
-                # The last line tells what happened, those before it where in the compiled code.
-                reason = str(error).strip().rpartition("\n")[2]
-                raise ValueError(reason.removeprefix("builtins.ValueError: ")) from None
+                raise ValueError(reason_of(error)) from None
         return {name: values.block() for name, values in predicted.items()}
 
     def _systems(self, batch: Sequence[Atoms], k_points: Sequence[NDArray[np.float64]]) -> list[System]:
@@ -132,3 +130,9 @@ def _available_device(supported: list[str], wanted: str | None) -> str:
             f"the device {wanted!r} is not available on this machine, or not one the model supports: "
             f"{', '.join(supported)}"
         ) from None
+
+
+def reason_of(error: torch.jit.Error) -> str:
+    """What an exported model says about inputs that it refuses."""
+    # The last line tells what happened, those before it where in the compiled code.
+    return str(error).strip().rpartition("\n")[2].removeprefix("builtins.ValueError: ")

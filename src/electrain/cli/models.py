@@ -55,7 +55,10 @@ def models(
 
 
 def _row(name: str, facts: "Facts") -> tuple[str, ...]:
-    predicts = ", ".join(facts.predicts) + (", with uncertainties" if facts.has_uncertainties else "")
+    predicts = ", ".join(facts.predicts)
+    if facts.uncertain:
+        without = [label for label in facts.predicts if label not in facts.uncertain]
+        predicts += ", with uncertainties" + (f" except of the {' and '.join(without)}" if without else "")
     if facts.path is None:
         return name, predicts, str(facts.num_elements), "-", "Hugging Face Hub, downloaded when it is first used"
     size = f"{facts.path.stat().st_size / 1e6:.1f} MB"

@@ -1,5 +1,6 @@
 """``electrain prepare``: data sets of calculations on meshes of k-points."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,7 +86,9 @@ def _structures(number: int) -> str:
 def _numbers(rows: "Sequence[Row]") -> str:
     atoms = sum(row.num_atoms for row in rows)
     elements = len({element for row in rows for element in row.identity.elements})
-    return f"{len(rows):>12}{atoms:>10}{elements:>10}{sum(row.band_gap > 0 for row in rows):>10}"
+    gaps = [row.band_gap for row in rows if math.isfinite(row.band_gap)]
+    with_gap = sum(gap > 0 for gap in gaps) if gaps else "unknown"
+    return f"{len(rows):>12}{atoms:>10}{elements:>10}{with_gap:>10}"
 
 
 def _also_written(prepared: "PreparedDataset", rows: "Sequence[Row]") -> str:

@@ -10,7 +10,10 @@ def read_temperatures(text: str) -> list[float]:
     """
     from electrain.thermodynamics.average import MAX_TEMPERATURES
 
-    expected = f"expected temperatures such as 300:2000:100 or 300,600,900 in K, got {text!r}"
+    expected = (
+        "expected temperatures such as 300:2000:100 (from the first up to the last, in steps) or 300,600,900 in K, "
+        f"got {text!r}"
+    )
     try:
         numbers = [float(part) for part in text.replace(",", ":").split(":")]
     except ValueError:

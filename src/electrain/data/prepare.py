@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from electrain.files.replacing import naming
-from electrain.interface.quantities import ENERGY
 from electrain.jobs.folder import make_chunks, open_job
 from electrain.jobs.workers import check_workers, dask_client
 from electrain.pretrained import locate
@@ -22,6 +21,7 @@ from electrain.spectra.axis import EnergyAxis
 from .axis_choice import AxisChoice
 from .calculation import Calculation, Rejected
 from .chunks import read_chunk, read_samples, read_table
+from .energies import why_not_learned
 from .figure import plot_summary
 from .kind_splits import checked_split
 from .options import options_yaml
@@ -37,7 +37,6 @@ from .work_folder import FIGURE, MANIFEST, NAME, OPTIONS, REPORT, SOURCES, STRUC
 from .writing import join_chunks, part_name, write_chunk
 
 _NUM_SHOWN_SPECTRA = 6
-_ENOUGH = 0.5  # share of structures with energies from which on they are trained on
 
 
 class NothingUsableError(ValueError):
@@ -249,7 +248,7 @@ def _write_documents(
         num_train=len(prepared.parts["train"]),
         with_test_set="test" in prepared.parts,
         validates_on_training_set=prepared.split.validates_on_training_set,
-        not_learned=_why_energies_are_not_learned(prepared),
+        not_learned=why_not_learned(prepared.parts),
         base_model=base_model,
     )
     with naming(work.final(OPTIONS)):
@@ -264,16 +263,6 @@ def _write_documents(
         )
     folder = work.final("")
     write_manifest(work.final(MANIFEST), selection, files, settings, command=command, folder=folder)
-
-
-def _why_energies_are_not_learned(prepared: PreparedDataset) -> str:
-    """Return a sentence, empty if they are."""
-    if len({row.code for rows in prepared.parts.values() for row in rows}) > 1:
-        return "They come from several DFT codes, whose energies have different zeros."
-    shares = [sum(ENERGY in row.known for row in rows) / len(rows) for rows in prepared.parts.values()]
-    if min(shares) < _ENOUGH:
-        return "Few structures have energies."
-    return ""
 
 
 def _sample(work: WorkFolder, selection: DatasetPlan, index: int) -> Sample:

@@ -26,7 +26,7 @@ def valence_electrons(rows: Sequence[Row]) -> dict[str, float]:
     :return: integers by chemical symbol, in alphabetical order.
     """
     known = [row for row in rows if math.isfinite(row.num_electrons)]
-    counts = [_composition(row) for row in known]
+    counts = [composition(row) for row in known]
     symbols = sorted({symbol for count in counts for symbol in count})
     if not symbols:
         return {}
@@ -54,6 +54,12 @@ def spin_polarized(rows: Sequence[Row]) -> bool | None:
     return None if with_gap or any(row.is_sampled for row in rows) else False
 
 
+def composition(row: Row) -> dict[str, float]:
+    """Number of atoms of each element in the cell."""
+    count = Formula(row.identity.formula).count()
+    return {symbol: number * row.num_atoms / sum(count.values()) for symbol, number in count.items()}
+
+
 def _are_unique(matrix: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which unknowns are the same in all solutions of a linear system, shape ``(num_unknowns,)``."""
     # The triangular factor has the same singular values and directions, and does not grow with the number of rows.
@@ -72,9 +78,3 @@ def _least_absolute_deviations(matrix: NDArray[np.float64], target: NDArray[np.f
         deviations: NDArray[np.float64] = np.abs(matrix @ values - target)
         weights = 1.0 / deviations.clip(_EXACT)
     return values
-
-
-def _composition(row: Row) -> dict[str, float]:
-    """Number of atoms of each element in the cell."""
-    count = Formula(row.identity.formula).count()
-    return {symbol: number * row.num_atoms / sum(count.values()) for symbol, number in count.items()}

@@ -81,9 +81,10 @@ def open_predictions(
         is_new = job.is_empty and all(path.name == FOLDER for path in report.iterdir())
         if not (job.begun == fingerprint or is_new or overwrite):
             what = f"{part}, {settings}" if settings else part
+            found = "another evaluation" if job.begun else "other files"
             raise FileExistsError(
                 f"expected a new or empty folder, or an evaluation of {folder} ({what}) "
-                f"to continue, but {report} contains other files; --overwrite replaces the evaluation"
+                f"to continue, but {report} contains {found}; --overwrite replaces the evaluation"
             )
         job.begin(fingerprint)
         yield job

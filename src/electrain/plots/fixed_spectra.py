@@ -91,7 +91,7 @@ def shown_part(axis: Any, window: tuple[float, float] | None) -> tuple[float, fl
     low, high = max(window[0], axis.start), min(window[1], axis.stop)
     if low >= high:
         raise ValueError(
-            f"expected a window inside the axis, {axis.start:g} to {axis.stop:g} {axis.unit}, got {window[0]:g} to "
-            f"{window[1]:g} {axis.unit}"
+            f"expected a window from a lower to a higher value, both inside {axis.start:g} to {axis.stop:g} "
+            f"{axis.unit}, got {window[0]:g} to {window[1]:g} {axis.unit}"
         )
     return low, high

@@ -1,6 +1,7 @@
 """Plots of densities of states in states/eV, against energies in eV from the Fermi level."""
 
 from collections.abc import Sequence
+from itertools import count
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -32,8 +33,8 @@ def plot_density_of_states(
     """Plot one structure, with occupied states shaded, and formula and band gap in the title.
 
     A local density of states is summed over the atoms of each element, and the uncertainty (one standard deviation) is
-    drawn as a band, if they were predicted. On axes that already show something, only the curves are added, and the
-    limits extended.
+    drawn as a band, if they were predicted. On axes that already show something, only the curves are added, by default
+    with the formula as label, and the limits extended.
 
     :param result: the prediction.
     :param ax: axes to draw in; default: those of a new pyplot figure.
@@ -43,6 +44,7 @@ def plot_density_of_states(
     :param line: options of matplotlib for the line of the total, such as ``color``, ``label`` or ``linewidth``.
     """
     from matplotlib.cbook import normalize_kwargs
+    from matplotlib.colors import same_color
     from matplotlib.lines import Line2D
 
     ax = new_axes() if ax is None else ax
@@ -61,16 +63,22 @@ def plot_density_of_states(
         edges = values - spread, values + spread
         spectra.append(edges[1])
         band = line.get("color", PREDICTED)
-        ax.fill_between(energies, edges[0], edges[1], color=band, alpha=0.35, linewidth=0, label=_ONE_DEVIATION)
+        # once in the legend, however many results are drawn
+        label = None if _ONE_DEVIATION in ax.get_legend_handles_labels()[1] else _ONE_DEVIATION
+        ax.fill_between(energies, edges[0], edges[1], color=band, alpha=0.35, linewidth=0, label=label)
     is_resolved = result.local_density_of_states is not None
+    if shown is not None and not is_resolved:
+        line.setdefault("label", _formula(result))
     if not is_resolved:
         ax.plot(energies, values, **{"color": LINE, "linewidth": 1.4, **line})
     else:
         # Dashed, and drawn above the elements, because a single element may make up all of it.
         dashed = {"color": LINE, "linewidth": 1.4, "linestyle": "--", "zorder": 3, "label": "total"}
         ax.plot(energies, values, **{**dashed, **line})
-        for index, (symbol, local) in enumerate(result.element_density_of_states().items(), start=1):
-            ax.plot(energies, local, color=f"C{index}", linewidth=1.1, label=symbol)
+        taken = line.get("color", LINE)
+        free = (color for color in (f"C{index}" for index in count(1)) if not same_color(color, taken))
+        for color, (symbol, local) in zip(free, result.element_density_of_states().items(), strict=False):
+            ax.plot(energies, local, color=color, linewidth=1.1, label=symbol)
     if shown is None:
         _mark_fermi_level(ax, result.relative_to_fermi_level)
     _frame(ax, energies, spectra, (low, high))
@@ -170,8 +178,12 @@ def _axis_label(relative_to_fermi_level: bool) -> str:
     return r"$E - E_\mathrm{F}$ (eV)" if relative_to_fermi_level else r"$E$ (eV, model's own zero)"
 
 
+def _formula(result: ElectronicStructure) -> str:
+    return "".join(f"$_{c}$" if c.isdigit() else c for c in result.formula)
+
+
 def _title(result: ElectronicStructure) -> str:
-    readable = "".join(f"$_{c}$" if c.isdigit() else c for c in result.formula)
+    readable = _formula(result)
     if result.band_gap is None:
         return readable
     spread = None if result.uncertainty is None else result.uncertainty.band_gap
@@ -186,7 +198,8 @@ def _clip(window: tuple[float, float] | None, result: ElectronicStructure) -> tu
     low, high = max(window[0], first), min(window[1], last)
     if low >= high:
         raise ValueError(
-            f"expected a window inside the energies {first:.2f} to {last:.2f} eV, got {window[0]:g} to {window[1]:g} eV"
+            f"expected a window from a lower to a higher energy, both inside {first:.2f} to {last:.2f} eV, got "
+            f"{window[0]:g} to {window[1]:g} eV"
         )
     return low, high
 

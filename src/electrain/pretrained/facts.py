@@ -13,13 +13,13 @@ class Facts(NamedTuple):
     """Facts about a known model.
 
     :param predicts: labels of the quantities that it predicts.
-    :param has_uncertainties: whether it also predicts uncertainties; ``None`` if that is not known yet.
+    :param uncertain: labels of those that it predicts uncertainties of; ``None`` if that is not known yet.
     :param num_elements: number of elements that it knows.
     :param path: its exported model; ``None`` if it has to be downloaded first.
     """
 
     predicts: list[str]
-    has_uncertainties: bool | None
+    uncertain: list[str] | None
     num_elements: int
     path: Path | None
 
@@ -37,8 +37,8 @@ def facts_of(model: KnownModel) -> Facts:
 
     capabilities = load_any_model(path).capabilities()
     outputs = list(capabilities.outputs)
-    uncertain = any(uncertainty_name(name) in outputs for name in QUANTITIES)
-    return Facts(_labels(outputs), uncertain, len(capabilities.atomic_types), path)
+    uncertain = [name for name in QUANTITIES if uncertainty_name(name) in outputs]
+    return Facts(_labels(outputs), _labels(uncertain), len(capabilities.atomic_types), path)
 
 
 def _labels(names: list[str] | tuple[str, ...]) -> list[str]:

@@ -151,9 +151,15 @@ class CsvWriter:
 
 
 def read_contents(path: str | Path) -> list[dict[str, Any]]:
-    """Read the results in a JSON file as :func:`~electrain.results.dictionaries.to_dict` returned them."""
-    content = json.loads(Path(path).read_text(encoding="utf-8"))
-    structures: list[dict[str, Any]] = content["structures"]
+    """Read the results in a JSON file as :func:`~electrain.results.dictionaries.to_dict` returned them.
+
+    :raises ValueError: for another file.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        structures: list[dict[str, Any]] = content["structures"]
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"expected results that electrain wrote as JSON in {path}, got another file") from None
     return structures
 
 

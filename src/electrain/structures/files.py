@@ -70,7 +70,7 @@ def read_structures(source: str) -> Iterator[tuple[str, Atoms] | Unreadable]:
             yield Unreadable(name, _reason(error, path))
             return
         if waiting is not None:
-            is_alone = atoms is None and number == 1 and "@" not in source
+            is_alone = atoms is None and number == 1 and source == path
             yield (path if is_alone else _frame_name(source, path, index, number - 1)), waiting
         if atoms is None:
             break
@@ -91,7 +91,10 @@ def _check_size(path: str, index: slice) -> dict[str, Any]:
     :param index: the frames that are read; those after the last one are not looked at, as in ASE.
     :raises TooLargeError: if a compressed file, a file of one structure or a frame is too large.
     """
-    form = ioformats[filetype(path)]
+    name = filetype(path)
+    if name not in ioformats:  # the ending of a file without a known one
+        raise UnknownFileTypeError(name)
+    form = ioformats[name]
     if not os.path.isfile(path):
         return {}
     if form.name == "extxyz":
@@ -120,6 +123,8 @@ def _check_count(path: str, form: str) -> None:
 
 def _split(source: str) -> tuple[str, slice, str]:
     """Path, selected frames, and what is wrong with them."""
+    if os.path.exists(source):
+        return source, slice(None), ""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # ASE warns about a wrong index; the message below is clearer
         path, index = parse_filename(source)
@@ -142,6 +147,8 @@ def _frame_name(source: str, path: str, index: slice, count: int) -> str:
 def _reason(error: Exception, path: str) -> str:
     if isinstance(error, FileNotFoundError):
         return "no such file"
+    if Path(path).is_dir():
+        return "a folder that ASE cannot read; expected a file"
     if isinstance(error, TooLargeError):
         return str(error)
     if isinstance(error, UnknownFileTypeError):

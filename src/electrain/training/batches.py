@@ -29,6 +29,8 @@ from .hypers import TrainerHypers
 from .keeping import ROOM, KeptStructures
 from .processes import Process
 
+_EXACT = 1e-6  # units of the target per atom; smaller deviations from a fit are round-off
+
 
 class Batches:
     """This process's shares of the batches of one or several data sets, drawn again for every iteration.
@@ -82,6 +84,19 @@ def fit_baselines(model: Any, train_datasets: Datasets, hypers: TrainerHypers, p
             checkpoint_dir=folder,
             per_structure_targets=intensive_targets(model.dataset_info.targets, hypers["per_structure_targets"]),
         )
+        _warn_of_exact_fits(model)
+
+
+def _warn_of_exact_fits(model: Any) -> None:
+    """Warn of targets that the composition baseline fits exactly: nothing sets their scale."""
+    for name in model.additive_models[0].outputs:
+        scales = model.scaler.model.per_target_scales.get(name)
+        if scales is not None and float(scales.block(0).values.max()) < _EXACT:
+            logging.warning(
+                f"One number for each element fits {name!r} of all training structures exactly, because there are too "
+                "few of them. Errors, also of forces, are divided by what is left, so this training will fail: leave "
+                "the target out, add structures, or set `scale_targets: false`"
+            )
 
 
 def make_loaders(

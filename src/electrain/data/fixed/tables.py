@@ -41,12 +41,23 @@ class Columns(NamedTuple):
 
 
 def csv_rows(content: bytes) -> list[dict[str, Any]]:
-    """Rows of a CSV file with a header."""
+    """Rows of a CSV file with a header.
+
+    :raises ValueError: for a row with more cells than the header.
+    """
     limit = csv.field_size_limit(_LONGEST_CELL)
     try:
-        return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+        rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
     finally:
         csv.field_size_limit(limit)
+    for number, row in enumerate(rows):
+        if None in row:  # where the reader puts further cells
+            expected = len(row) - 1
+            raise ValueError(
+                f"expected {expected} cells as in the header, got {expected + len(row[None])} in row {number}; cells "
+                "with commas need quotation marks"
+            )
+    return rows
 
 
 def json_rows(content: Any, name: str) -> list[dict[str, Any]]:
