@@ -1,17 +1,17 @@
 # The embedded model electrain-small, from the data in this repository: bash embedded/electrain-small/train.sh FOLDER
 # GPUs are used where there are any, but give other numbers. How it begins is the second argument:
-#   pretrained    (default) with the pre-trained network of this folder
-#   pretrain      with a new one, which takes another two hours of a core and needs the extra `pretrain`
+#   pretrain      (default) with a new pre-trained network, which takes most of the time and needs the extra `pretrain`
 #   continue      with the embedded model itself, for half as many epochs
+#   MODEL.ckpt    with a network that has been pre-trained before
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
 here=$root/embedded/electrain-small
-how=${2:-pretrained}
+how=${2:-pretrain}
+epochs=30 learning_rate=1e-3
 case $how in
-    pretrained) start=$here/pretrained.ckpt epochs=30 learning_rate=1e-3 ;;
-    pretrain) start=../pretrained.ckpt epochs=30 learning_rate=1e-3 ;;
+    pretrain) start=../pretrained/model.ckpt ;;
     continue) start=electrain-small epochs=16 learning_rate=5e-4 ;;
-    *) echo "expected pretrained, pretrain or continue, got $how" >&2; exit 1 ;;
+    *) start=$(realpath -e "$how") ;;
 esac
 mkdir -p "$1"
 cd "$1"
@@ -25,7 +25,6 @@ if [ "$how" = pretrain ]; then
     python "$root/pretraining/draw.py" drawn.xyz --count 100000
     python "$root/pretraining/label.py" drawn.xyz data/options.yaml pretrained
     (cd pretrained && mtt train options.yaml -r seed=0 -o model.pt)
-    python "$here/store.py" pretrained/model.ckpt pretrained.ckpt
 fi
 
 cd data
