@@ -26,7 +26,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import yaml
 from commands import run
-from side_by_side import PARTS as SETS
 from side_by_side import prepared as sets_of
 from side_by_side import test, train
 
@@ -104,7 +103,7 @@ def peer_errors(data: Path, part: str, epochs: int, seed: int) -> dict[str, floa
     train(folder, "pet", sets, epochs, seed)
     found = folder / f"{part}.json"
     if not found.exists():
-        found.write_text(json.dumps(test(folder, sets, [SETS[1 + PARTS.index(part)]])))
+        found.write_text(json.dumps(test(folder, sets, [f"{part}_set"])))
     errors = json.loads(found.read_text())
     return dict(zip(LABELS, (errors["DOS RMSE"], errors["gap MAE"] / 1000), strict=True))
 

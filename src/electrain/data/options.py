@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from textwrap import fill
 
 from electrain.interface.quantities import (
     BAND_GAP,
@@ -96,16 +97,17 @@ _LOSS_OF_ENERGIES = """\
 """
 _LOSS_OF_GRADIENTS = ", {name}: {{type: huber, weight: 0.1}}"
 
-_OTHERS = """\
-    # Also in the files: {content}; NaN where unknown. {why}To train on them as well, remove the
-    # "#", and put this under `training`, because the loss of a density of states starts at about 20 and that of
-    # {first} at 1:
-    #     loss: {{"{dos}": {{weight: 0.05}}}}
-"""
-_OTHERS_FOR_FEW = """\
-    # Also in the files: {content}; NaN where unknown. {why}To train on them as well, remove the
-    # "#", and give each of them a weight of about 0.1 in the `loss` above.
-"""
+_OTHERS = (
+    'Also in the files: {content}; NaN where unknown. {why}To train on them as well, remove the "#", and put this '
+    "under `training`, because the loss of a density of states starts at about 20 and that of {first} at 1:"
+)
+_WEIGHT_OF_DOS = f'    #     loss: {{"{DENSITY_OF_STATES}": {{weight: 0.05}}}}\n'
+_OTHERS_FOR_FEW = (
+    'Also in the files: {content}; NaN where unknown. {why}To train on them as well, remove the "#", and give each of '
+    "them a weight of about 0.1 in the `loss` above."
+)
+_COMMENT = "    # "
+_LINE = 118  # characters
 
 OTHER_SET = """\
 
@@ -164,9 +166,9 @@ def options_yaml(
         labels = [QUANTITIES[name].plural_label for name in others]
         content = f"{', '.join(labels[:-1])} and {labels[-1]}" if labels[1:] else labels[0]
         why = f"{not_learned} " if energies and not learned else ""
-        text += (_OTHERS_FOR_FEW if recipe.for_few else _OTHERS).format(
-            content=content, why=why, dos=DENSITY_OF_STATES, first=labels[0]
-        )
+        about = (_OTHERS_FOR_FEW if recipe.for_few else _OTHERS).format(content=content, why=why, first=labels[0])
+        text += fill(about, _LINE, initial_indent=_COMMENT, subsequent_indent=_COMMENT) + "\n"
+        text += "" if recipe.for_few else _WEIGHT_OF_DOS
     for name in others:
         if QUANTITIES[name].gradient_of is None:
             text += "".join(f"    # {line}\n" for line in _other_target(QUANTITIES[name], contents, axis, form))

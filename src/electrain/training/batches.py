@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from ase.data import chemical_symbols
 from ase.formula import Formula
-from metatensor.torch import TensorBlock
+from metatensor.torch import TensorBlock, TensorMap
 from metatomic.torch import System
 from metatrain.scaler import train_or_load_scaler
 from metatrain.utils.additive import get_remove_additive_transform
@@ -29,7 +29,7 @@ from .hypers import TrainerHypers
 from .keeping import ROOM, KeptStructures
 from .processes import Process
 
-_EXACT = 1e-6  # units of the target per atom; smaller deviations from a fit are round-off
+_EXACT = 1e-10  # of the largest number of an element; smaller deviations from a fit are round-off
 
 
 class Batches:
@@ -89,14 +89,21 @@ def fit_baselines(model: Any, train_datasets: Datasets, hypers: TrainerHypers, p
 
 def _warn_of_exact_fits(model: Any) -> None:
     """Warn of targets that the composition baseline fits exactly: nothing sets their scale."""
-    for name in model.additive_models[0].outputs:
-        scales = model.scaler.model.per_target_scales.get(name)
-        if scales is not None and float(scales.block(0).values.max()) < _EXACT:
+    composition = model.additive_models[0].model
+    for name, scales in model.scaler.model.per_target_scales.items():
+        if name not in composition.weights:
+            continue
+        scale, largest = _largest(scales), _largest(composition.weights[name])
+        if scale < _EXACT * largest:
             logging.warning(
                 f"One number for each element fits {name!r} of all training structures exactly, because there are too "
                 "few of them. Errors, also of forces, are divided by what is left, so this training will fail: leave "
                 "the target out, add structures, or set `scale_targets: false`"
             )
+
+
+def _largest(numbers: TensorMap) -> float:
+    return max(float(block.values.abs().max()) for block in numbers)
 
 
 def make_loaders(
